@@ -1,4 +1,4 @@
-//! Policy documents: what a profile's parameter holds, and what it decides.
+//! Policy documents: the contents of a profile's parameter, and their evaluation.
 
 mod answers;
 mod bound;
@@ -32,14 +32,14 @@ pub use starter::{Starter, starter};
 /// A policy: the first rule that matches wins, and no match is a deny.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// Which credentials it is for; none is any.
+    /// The credentials that it may release; `None` means any.
     pub credentials: Option<Bound>,
     pub rules: Vec<Rule>,
-    /// How much break-glass each user can use for the profile.
+    /// The break-glass limits of each user of the profile.
     pub breakglass_limits: BreakglassLimits,
 }
 
-/// The most break-glass events, and hours of them, that one user can open for one profile in any 24 hours.
+/// The maximum number and total hours of break-glass events that one user can open for one profile in any 24 hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakglassLimits {
     pub events: u32,
@@ -47,12 +47,12 @@ pub struct BreakglassLimits {
 }
 
 impl BreakglassLimits {
-    /// The highest value of each limit. More hours than a day has would bound nothing.
+    /// The maximum of each limit. More hours than a day has would not limit anything.
     pub const MOST: u32 = 24;
 }
 
 impl Default for BreakglassLimits {
-    /// The limits of a policy that names none.
+    /// The limits of a policy that sets none.
     fn default() -> Self {
         Self { events: 3, hours: 8 }
     }
@@ -65,28 +65,28 @@ pub struct Rule {
     pub effect: Effect,
     pub conditions: Conditions,
     pub reason: Option<String>,
-    /// Where sessions are recorded; only with [`Effect::RequireServerSession`].
+    /// The table that records sessions; only with [`Effect::RequireServerSession`].
     pub session_table: Option<String>,
-    /// Whether a break-glass event counts as an approval; only with [`Effect::RequireApproval`] can it be false.
+    /// Whether a break-glass event counts as an approval. Always true unless the effect is [`Effect::RequireApproval`].
     pub breakglass: bool,
-    /// How long a credential server may serve one session, in seconds.
+    /// The maximum duration of a credential server's session, in seconds.
     pub max_server_duration: Option<i64>,
-    /// Whether it asks for a device. Nothing here can tell what device someone is at, so that its effect is a deny.
+    /// Whether the rule has a device condition. Sentinel cannot verify devices, so such a rule denies.
     pub device: bool,
 }
 
-/// What a rule that matches says.
+/// The effect of a rule that matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Effect {
     Allow,
     Deny,
-    /// An approved request or an active break-glass event.
+    /// An approved request or an active break-glass event is required.
     RequireApproval,
-    /// Credentials that a credential server hands out.
+    /// Credentials are released only to a credential server.
     RequireServer,
-    /// The same, with the session recorded in a table.
+    /// The same, and the session is recorded in a table.
     RequireServerSession,
 }
 
@@ -97,7 +97,7 @@ impl Effect {
     }
 }
 
-/// How credentials are asked for.
+/// How credentials are requested.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, strum::IntoStaticStr, strum::VariantArray,
 )]
@@ -122,43 +122,43 @@ impl Mode {
     }
 }
 
-/// What must hold for a rule to match; an empty list matches anything.
+/// The conditions of a rule. An empty list matches anything.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conditions {
     pub profiles: Vec<String>,
     pub users: Vec<String>,
-    /// What the caller's ARN fits.
+    /// Patterns of the caller's ARN.
     pub principals: Vec<Principal>,
     pub modes: Vec<Mode>,
     pub time: Option<Window>,
 }
 
-/// A window that comes again every week.
+/// A weekly time window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
-    /// The days on which it begins; none is every day.
+    /// The days on which it starts; empty means every day.
     pub days: Vec<Weekday>,
-    /// None is the whole day.
+    /// `None` means the whole day.
     pub hours: Option<Hours>,
-    /// UTC when the policy names none.
+    /// UTC unless the policy sets a time zone.
     pub zone: TimeZone,
 }
 
-/// From the start, up to but not including the end, on a clock on the wall; past midnight when the end comes first.
+/// From the start up to but not including the end, in local time. If the end is before the start, the window continues past midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hours {
     pub start: Time,
     pub end: Time,
 }
 
-/// Checks a policy document; what is wrong with it is added to the faults.
+/// Checks a policy document and adds its errors to the faults.
 pub fn check(source: &std::sync::Arc<crate::diagnostic::Source>, faults: &mut crate::diagnostic::Faults) {
     parse(source, faults);
 }
 
-/// Returns the policy a profile starts with when the manifest names none: nobody gets in.
+/// Returns the initial policy of a profile without a policy in the manifest: it denies all access.
 ///
-/// A fixed text: whoever runs it again finds what it would write.
+/// The text is fixed, so that a repeated run finds the policy that it would write.
 pub fn default_deny(profile: &str) -> String {
     format!(
         "\

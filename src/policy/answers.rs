@@ -1,4 +1,4 @@
-//! What a policy says to everyone at one moment, and to one user of whom only the name is known. Pure.
+//! Evaluates a policy for everyone at one moment, and for one user of whom only the name is known. Pure.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use super::evaluate::holds;
 use super::week::{Asker, overlapping, principals, speaks_of, users};
 use super::{Mode, Policy, Principal, Rule};
 
-/// What is asked of a policy.
+/// The question to a policy.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
     pub profile: &'a str,
@@ -14,35 +14,35 @@ pub struct Question<'a> {
     pub at: Timestamp,
 }
 
-/// Which ARNs of a user an answer is for.
+/// The user ARNs that an answer applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arns<'p> {
-    /// The policy says the same whatever the ARN is.
+    /// The policy gives the same answer for every ARN.
     Any,
-    /// Those that match a pattern of the policy.
+    /// The ARNs that match a pattern of the policy.
     Matching(&'p Principal),
-    /// Those that match no pattern of the policy.
+    /// The ARNs that match no pattern of the policy.
     Others,
 }
 
-/// What the policy says to the users of one class.
+/// The policy's answer for the users of one class.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answer<'p> {
-    /// `None` is everyone whom the policy does not name.
+    /// `None` stands for everyone whom the policy does not name.
     pub user: Option<&'p str>,
     pub arns: Arns<'p>,
-    /// The rule that decides. Where none matches, access is denied.
+    /// The rule that decides; `None` means that access is denied.
     pub rule: Option<&'p Rule>,
 }
 
-/// Returns what a policy says to each user that it names, and then to everyone else.
+/// Returns a policy's answer for each user that it names, then for everyone else.
 pub fn answers<'p>(policy: &'p Policy, question: &Question<'_>) -> Vec<Answer<'p>> {
     let named = users([policy]);
     let everyone = named.iter().map(|name| Some(*name)).chain([None]);
     everyone.flat_map(|user| answers_to(policy, user, question)).collect()
 }
 
-/// Returns what a policy says to a user; `None` is everyone whom it does not name.
+/// Returns a policy's answer for a user; `None` stands for everyone whom it does not name.
 pub fn answers_to<'p>(policy: &'p Policy, user: Option<&'p str>, question: &Question<'_>) -> Vec<Answer<'p>> {
     let named: Vec<&str> = users([policy]).into_iter().collect();
     let patterns = principals([policy]).into_iter().filter(|pattern| pattern.may_be(user, &named));
@@ -65,7 +65,7 @@ pub fn answers_to<'p>(policy: &'p Policy, user: Option<&'p str>, question: &Ques
     answers
 }
 
-/// Returns whether an ARN may match several patterns of a policy. The answers are for ARNs that match one pattern at most.
+/// Returns whether an ARN can match several patterns of a policy. The answers apply to ARNs that match at most one pattern.
 pub fn patterns_overlap(policy: &Policy) -> bool {
     overlapping([policy])
 }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever ARN a user has, the evaluator's decision is one of the answers: that for the pattern it matches, or the last.
+        /// For every ARN of a user, the evaluator's decision equals one of the answers: that of the matching pattern, or the last one.
         #[test]
         fn the_evaluator_agrees_with_the_answer_for_the_arn(
             rules in proptest::collection::vec((0..4_usize, 0..4_usize, 0..3_usize), 1..6),

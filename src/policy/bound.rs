@@ -1,10 +1,10 @@
-//! Which credentials a policy is for.
+//! The credentials that a policy may release.
 
 use serde::Serialize;
 
 use crate::resource::Invalid;
 
-/// The credentials that may be released when the policy allows access; without either list there is no limit.
+/// The credentials that may be released when the policy allows access. Without either list, all may be released.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Bound {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -13,16 +13,16 @@ pub struct Bound {
     pub aws_profiles: Vec<String>,
 }
 
-/// A role's ARN, or the beginning of one: a `*` at the end stands for the rest of the role's name.
+/// The ARN of a role, or its prefix: a `*` at the end matches the rest of the role's name.
 ///
-/// A role's path is not compared: STS does not tell it, and a name is unique in its account (IAM User Guide, "IAM
+/// The path of a role is not compared, because STS does not return it and names are unique in an account (IAM User Guide, "IAM
 /// identifiers").
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct RolePattern(String);
 
 impl RolePattern {
-    /// Reads an entry, or says what is wrong with it.
+    /// Reads an entry, or returns its error.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let help = "write arn:aws:iam::ACCOUNT:role/NAME; a * at the end matches the rest of the name";
         let wrong = |problem: String| Err(Invalid::new(problem, help));
@@ -49,12 +49,12 @@ impl RolePattern {
         Ok(Self(text.to_owned()))
     }
 
-    /// Returns the entry as it is written.
+    /// Returns the entry as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns whether a role is the one that is meant, or one of those.
+    /// Returns whether a role matches the entry.
     pub fn matches(&self, role_arn: &str) -> bool {
         let (wanted, found) = (without_path(&self.0), without_path(role_arn));
         match wanted.strip_suffix('*') {
@@ -71,7 +71,7 @@ fn without_path(arn: &str) -> String {
 }
 
 impl Bound {
-    /// Returns why credentials of an AWS profile are not released under the policy, if they are not.
+    /// Returns the reason why the policy does not release credentials of an AWS profile, if it does not.
     pub fn excludes_profile(&self, aws_profile: Option<&str>) -> Option<String> {
         if self.aws_profiles.is_empty()
             || aws_profile.is_some_and(|name| self.aws_profiles.iter().any(|one| one == name))
@@ -83,7 +83,7 @@ impl Bound {
         Some(format!("the policy allows the credentials of {}, and not {what}", self.aws_profiles.join(", ")))
     }
 
-    /// Returns why credentials of a role are not released under the policy, if they are not.
+    /// Returns the reason why the policy does not release credentials of a role, if it does not.
     pub fn excludes_role(&self, role_arn: Option<&str>) -> Option<String> {
         if self.role_arns.is_empty() || role_arn.is_some_and(|arn| self.role_arns.iter().any(|one| one.matches(arn))) {
             return None;

@@ -1,4 +1,4 @@
-//! Cases kept beside a policy: who, which profile, how and when, and what the policy has to say.
+//! Test cases beside a policy: user, profile, mode, time, and the expected answer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,34 +12,34 @@ use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Fields, Node, Reader, check_identifier, check_label};
 use crate::resource::Invalid;
 
-/// One case.
+/// One test case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
     pub name: String,
-    /// The line on which it stands.
+    /// Its line.
     pub line: usize,
     pub user: String,
-    /// The caller's ARN; none fits no pattern.
+    /// The caller's ARN; `None` matches no pattern.
     pub principal: Option<String>,
     pub profile: String,
     pub mode: Mode,
-    /// None where the policy has no windows, so that it does not matter.
+    /// `None` if the policy has no time windows.
     pub at: Option<Timestamp>,
     pub expect: Expected,
-    /// The rule that is to decide, where the case says which.
+    /// The rule that must decide, if the test case names one.
     pub rule: Option<String>,
 }
 
-/// What a policy is to say.
+/// The expected answer of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
     Effect(Effect),
-    /// No rule is to match, which is a deny.
+    /// No rule matches, which is a deny.
     NoMatch,
 }
 
 impl Expected {
-    /// Returns its name in a case.
+    /// Returns its name in a test case.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Effect(effect) => effect.word(),
@@ -69,7 +69,7 @@ impl<'de> Deserialize<'de> for Expected {
     }
 }
 
-/// What a policy says to a case.
+/// The policy's answer to a test case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub passed: bool,
@@ -77,7 +77,7 @@ pub struct Finding {
     pub rule: Option<String>,
 }
 
-/// What a case takes where it does not say otherwise.
+/// The default settings of test cases.
 #[derive(Default)]
 struct Defaults {
     user: Option<String>,
@@ -87,7 +87,7 @@ struct Defaults {
     at: Option<Timestamp>,
 }
 
-/// Reads the cases for a policy; what is wrong with them is added to the faults.
+/// Reads the test cases of a policy and adds their errors to the faults.
 pub fn parse(source: &Arc<Source>, policy: &Policy, faults: &mut Faults) -> Vec<Case> {
     let Some(root) = document::from_yaml(source, faults) else { return Vec::new() };
     let mut reader = Reader::new(source, faults);
@@ -100,7 +100,7 @@ pub fn parse(source: &Arc<Source>, policy: &Policy, faults: &mut Faults) -> Vec<
     cases.iter().filter_map(|node| read_case(reader, node, &defaults, policy, source)).collect()
 }
 
-/// Reads what stands in a case, or at the top for all of them.
+/// Reads the settings that a test case and the defaults have in common.
 fn read_common(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Defaults {
     let user = fields.get("user").and_then(|entry| reader.checked(&entry.node, "user", check_identifier));
     let principal = fields.get("principal").and_then(|entry| reader.checked(&entry.node, "principal", whole_arn));
@@ -129,7 +129,7 @@ fn read_case(
         .required(reader, "expect", &format!("add expect: one of {}", list.join(", ")))
         .and_then(|entry| reader.choice(&entry.node, "expect", &words));
     let principal = own.principal.or(defaults.principal.clone());
-    // Who calls under an ARN has the name that the ARN says.
+    // The name of the user follows from the ARN.
     let said = principal.as_deref().and_then(name_of).map(str::to_owned);
     let user = own.user.or(said).or(defaults.user.clone());
     let profile = own.profile.or(defaults.profile.clone());
@@ -142,7 +142,7 @@ fn read_case(
         ("profile", profile.is_none()),
         ("at", timed && at.is_none()),
     ] {
-        // What was written and is wrong has been reported as that.
+        // A setting that is present but invalid has been reported already.
         let written = |key: &str| fields.all().iter().any(|entry| entry.key == key);
         if missing && !written(key) && !(key == "user" && written("principal")) {
             let help = match key {
@@ -168,7 +168,7 @@ fn read_case(
     Some(Case { name, line, user, principal, profile, mode, at, expect, rule })
 }
 
-/// Accepts the ARN of a caller: a pattern that fits nothing but itself.
+/// Accepts the ARN of a caller, which must not contain wildcards.
 fn whole_arn(text: &str) -> Result<(), Invalid> {
     if text.contains('*') {
         return Err(Invalid::new(format!("\"{text}\" is a pattern"), "write the ARN of one caller"));
@@ -176,12 +176,12 @@ fn whole_arn(text: &str) -> Result<(), Invalid> {
     Principal::new(text).map(drop)
 }
 
-/// Returns the user's name that STS's ARN for a caller ends with.
+/// Returns the user's name at the end of a caller's STS ARN.
 fn name_of(arn: &str) -> Option<&str> {
     arn.rsplit('/').next().filter(|name| !name.is_empty())
 }
 
-/// Reads a moment: with an offset, or with a time zone.
+/// Reads a timestamp with an offset or a time zone.
 pub fn moment(text: &str) -> Result<Timestamp, Invalid> {
     let zoned = text.parse::<Zoned>().map(|zoned| zoned.timestamp());
     zoned.or_else(|_| text.parse::<Timestamp>()).map_err(|_| {
@@ -192,7 +192,7 @@ pub fn moment(text: &str) -> Result<Timestamp, Invalid> {
     })
 }
 
-/// Returns what the policy says to a case.
+/// Evaluates the policy for a test case.
 pub fn judge(policy: &Policy, case: &Case) -> Finding {
     let Case { user, profile, mode, at, .. } = case;
     let principal = case.principal.as_deref().unwrap_or_default();
@@ -249,7 +249,7 @@ cases:
         assert_eq!((finding.found, finding.rule.as_deref()), (Expected::Effect(Effect::Allow), Some("office")));
     }
 
-    /// A case that is not what it looks like would pass for a check of what it does not check.
+    /// An ambiguous test case could pass without checking what it seems to check.
     #[test]
     fn cases_are_what_they_look_like() {
         let case =

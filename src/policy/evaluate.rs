@@ -1,11 +1,11 @@
-//! What a policy says to one who asks: pure, with the time handed in.
+//! Evaluates a policy. Pure: the time is an argument.
 
 use jiff::Timestamp;
 use jiff::civil::{Time, Weekday};
 
 use super::{Conditions, Hours, Mode, Policy, Rule, Window};
 
-/// Someone asks for a profile's credentials.
+/// A user's question for a profile's credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ask<'a> {
     pub user: &'a str,
@@ -16,7 +16,7 @@ pub struct Ask<'a> {
     pub at: Timestamp,
 }
 
-/// Returns the first rule that matches; none is a deny.
+/// Returns the first rule that matches; `None` is a deny.
 pub fn evaluate<'p>(policy: &'p Policy, ask: &Ask<'_>) -> Option<&'p Rule> {
     policy.rules.iter().find(|rule| matches(&rule.conditions, ask))
 }
@@ -31,20 +31,19 @@ fn matches(conditions: &Conditions, ask: &Ask<'_>) -> bool {
         && time.as_ref().is_none_or(|window| holds(window, ask.at))
 }
 
-/// Returns whether the time lies in the window. What a clock on the wall of its zone shows decides, so that a window from
-/// nine to five is that in summer and in winter.
+/// Returns whether the time is in the window. Local time in the window's zone decides, so nine to five is the same in summer and in winter.
 pub(super) fn holds(window: &Window, at: Timestamp) -> bool {
     let wall = at.to_zoned(window.zone.clone()).datetime();
     covers(window, wall.date().weekday(), wall.time())
 }
 
-/// Returns whether a window is open when a clock on the wall of its zone shows this.
+/// Returns whether a window is open at this local time in its zone.
 pub(super) fn covers(window: &Window, today: Weekday, now: Time) -> bool {
     let on = |day| window.days.is_empty() || window.days.contains(&day);
     match window.hours {
         None => on(today),
         Some(Hours { start, end }) if start < end => on(today) && (start..end).contains(&now),
-        // Past midnight: what is left of the night belongs to the day on which it began.
+        // Past midnight, the rest of the night belongs to the day on which the window started.
         Some(Hours { start, end }) => (now >= start && on(today)) || (now < end && on(today.previous())),
     }
 }
@@ -71,7 +70,7 @@ mod tests {
         evaluate(&policy(&text), &ask).is_some()
     }
 
-    /// A Wednesday, at noon.
+    /// A Wednesday at noon.
     const NOON: &str = "2026-01-14T12:00:00Z";
 
     #[test]
@@ -128,31 +127,32 @@ mod tests {
         let night = r#"{ time: { days: [friday], hours: { start: "22:00", end: "06:00" } } }"#;
         let every_night = r#"{ time: { hours: { start: "22:00", end: "06:00" } } }"#;
         let cases = [
-            // No hours: the day alone, in its zone. It is Thursday in Auckland while it is Wednesday in UTC.
+            // Without hours, only the day in the time zone matters. It is Thursday in Auckland while it is Wednesday in UTC.
             ("{ time: { days: [wednesday] } }", NOON, true),
             ("{ time: { days: [thursday] } }", NOON, false),
             ("{ time: { days: [thursday], timezone: Pacific/Auckland } }", NOON, true),
             ("{ time: { days: [] } }", NOON, true),
-            // The start is in, the end is not.
+            // The start is included, the end is not.
             (office, "2026-01-14T07:59:59.999Z", false),
             (office, "2026-01-14T08:00:00Z", true),
             (office, "2026-01-14T16:29:59.999Z", true),
             (office, "2026-01-14T16:30:00Z", false),
             (office, "2026-01-17T10:00:00Z", false),
-            // In summer nine o'clock comes an hour earlier in UTC: Europe changed on 29 March 2026, a Sunday.
+            // In summer, nine o'clock is an hour earlier in UTC: Europe changed to summer time on Sunday, 29 March 2026.
             (office, "2026-03-27T07:30:00Z", false),
             (office, "2026-03-30T07:30:00Z", true),
             (office, "2026-03-30T15:30:00Z", false),
-            // And later again from 25 October 2026 on.
+            // It is an hour later again from 25 October 2026.
             (office, "2026-10-23T07:30:00Z", true),
             (office, "2026-10-26T07:30:00Z", false),
-            // On 8 March 2026 New York has no time between two and three; on 1 November it has one o'clock twice.
+            // In New York, the hour from two to three does not exist on 8 March 2026, and the hour from one to two occurs twice on 1
+            // November.
             (early, "2026-03-08T06:59:59Z", false),
             (early, "2026-03-08T07:00:00Z", false),
             (early, "2026-03-07T07:30:00Z", true),
             (early, "2026-11-01T06:59:59Z", false),
             (early, "2026-11-01T07:30:00Z", true),
-            // A night belongs to the day on which it begins: 16 January 2026 is a Friday.
+            // A night belongs to the day on which it starts: 16 January 2026 is a Friday.
             (night, "2026-01-16T21:59:59Z", false),
             (night, "2026-01-16T22:00:00Z", true),
             (night, "2026-01-17T05:59:59Z", true),
@@ -162,7 +162,7 @@ mod tests {
             (every_night, "2026-01-14T23:00:00Z", true),
             (every_night, "2026-01-14T03:00:00Z", true),
             (every_night, NOON, false),
-            // Until the end of the day.
+            // An end of 00:00 is the end of the day.
             (r#"{ time: { hours: { start: "18:00", end: "00:00" } } }"#, "2026-01-14T23:59:59.999Z", true),
             (r#"{ time: { hours: { start: "18:00", end: "00:00" } } }"#, "2026-01-15T00:00:00Z", false),
         ];
@@ -210,11 +210,11 @@ rules:
         }
     }
 
-    /// A rule as the second evaluator sees it: words and numbers, and no type of this module.
+    /// A rule as the second evaluator represents it: words and numbers, and no type of this module.
     #[derive(Debug, Clone)]
     struct Plain {
         effect: &'static str,
-        /// What a rule with the effect `require_approval` says of break-glass.
+        /// Whether break-glass satisfies a rule with the effect `require_approval`.
         breakglass: bool,
         profiles: Vec<&'static str>,
         users: Vec<&'static str>,
@@ -241,7 +241,7 @@ rules:
             time.extend(rule.zone.map(|zone| format!("timezone: {zone}")));
             let forbidden = rule.effect == "require_approval" && !rule.breakglass;
             let breakglass = if forbidden { "    breakglass: false\n" } else { "" };
-            // Patterns have colons and stars, and are quoted.
+            // Patterns contain colons and stars, so they are quoted.
             let principals = format!("{:?}", rule.principals);
             text.push_str(&format!(
                 "  - name: r{number}\n    effect: {}\n{breakglass}    conditions: {{ profiles: {}, users: {}, principals: {}, mode: {}, time: {{ {} }} }}\n",
@@ -256,7 +256,7 @@ rules:
         text
     }
 
-    /// The second evaluator: it marks each minute of a week that a window covers, and looks whether this one is marked.
+    /// The second evaluator: it marks each minute of a week that a window covers, and checks whether this minute is marked.
     fn naive(rules: &[Plain], caller: Caller, profile: &str, mode: &str, at: Timestamp) -> Option<usize> {
         'rules: for (number, rule) in rules.iter().enumerate() {
             let fitting = rule.principals.iter().filter(|pattern| caller.fits.contains(pattern)).count();
@@ -288,7 +288,7 @@ rules:
         None
     }
 
-    /// Someone who asks, and which of the patterns below fit, written down by hand.
+    /// A caller, and the patterns below that match it, listed by hand.
     #[derive(Debug, Clone, Copy)]
     struct Caller {
         user: &'static str,
@@ -320,7 +320,7 @@ rules:
 
     fn rules() -> impl Strategy<Value = Vec<Plain>> {
         let some = |words: &'static [&'static str]| proptest::sample::subsequence(words, 0..=words.len());
-        // Most rules name no principals: otherwise hardly any two policies would be free of patterns that overlap.
+        // Most rules have no principals; otherwise nearly every pair of policies would have overlapping patterns.
         let principals = prop_oneof![
             3 => Just(Vec::new()),
             1 => proptest::sample::subsequence(&PATTERNS[..], 0..=2),
@@ -328,7 +328,7 @@ rules:
         let lists = (some(&["dev", "prod", "staging"]), some(&["alice", "bob", "eve"]), principals);
         let modes = some(&["server", "cli", "credential_process"]);
         let days = proptest::sample::subsequence((0..7).collect::<Vec<usize>>(), 0..=7);
-        // Whole hours meet their edges more often than minutes do.
+        // Whole hours hit the edges of windows more often than minutes do.
         let clock = prop_oneof![(0usize..24).prop_map(|hour| hour * 60), 0usize..1440];
         let hours = proptest::option::of((clock.clone(), clock).prop_filter("some time", |(start, end)| start != end));
         let zones =
@@ -362,7 +362,7 @@ rules:
             mode in proptest::sample::select(vec![
                 ("server", Mode::Server), ("cli", Mode::Cli), ("credential_process", Mode::CredentialProcess)
             ]),
-            // The quarters of an hour of 2026 and 2027, with a second on either side: all changes of clocks are in them.
+            // The quarter hours of 2026 and 2027, plus or minus a second, including all time changes.
             quarter in 0i64..70_080,
             second in -1i64..=1,
         ) {
@@ -378,8 +378,8 @@ rules:
             }
         }
 
-        /// What a change is said to mean is held against asks: what nobody is to notice nobody notices, what someone
-        /// notices is told, and a rule that nothing gets to decides nothing.
+        /// Compares the reported meaning of a change with the evaluator on random requests. Every observed difference is reported, no other
+        /// is reported, and a rule reported as unreachable decides no request.
         #[test]
         fn what_is_said_of_policies_holds_for_each_ask(
             before in rules(),

@@ -1,8 +1,7 @@
-//! What would have let a user in whom a policy denies: another time, another mode, or another user. Pure, with the time
-//! handed in.
+//! Explains a denial: another time, mode, or user that the policy would allow. Pure: the time is an argument.
 //!
-//! Each line is checked with the evaluator, so that a rule that another one hides is never named. A line names no other
-//! user, except one whose name differs from the asker's only by case or by a domain: that one is most likely meant.
+//! Each line is checked with the evaluator, so a rule that another rule hides is never named. A line names no other user, except one whose
+//! name differs from the caller's only by case or by a domain: the policy most likely means the caller.
 
 use std::cell::OnceCell;
 
@@ -14,24 +13,24 @@ use serde::Serialize;
 use super::moments::moments;
 use super::{Ask, Effect, Mode, Policy, Rule, Window, evaluate};
 
-/// The most lines that are returned.
+/// The maximum number of lines.
 pub const MOST: usize = 3;
 
-/// A rule that would have let the user in, and what it would have taken.
+/// A rule that would have allowed access, and the condition that was not met.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WouldAllow {
     pub rule: String,
     pub effect: Effect,
-    /// The mode it takes, where that is another one than was asked with.
+    /// The mode that it requires, if it differs from the requested mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// The next time it does, where that is not now.
+    /// The next time when it allows access, if not now.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
     pub from: Option<Timestamp>,
-    /// Whether it does for other users only.
+    /// Whether it only applies to other users.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub other_users: bool,
-    /// All of it in words. Names in it are as the policy has them.
+    /// The complete sentence. Names in it are as written in the policy.
     pub words: String,
 }
 
@@ -43,7 +42,7 @@ fn as_text<S: serde::Serializer>(at: &Option<Timestamp>, serializer: S) -> Resul
     }
 }
 
-/// Returns what would have let a user in whom the policy did not, the easiest first.
+/// Returns the rules that would have allowed the user, with the smallest difference first.
 pub fn explain(policy: &Policy, ask: &Ask<'_>) -> Vec<WouldAllow> {
     let decided = evaluate(policy, ask);
     let reached = decided.map_or(0, |rule| rank(rule.effect));
@@ -71,7 +70,7 @@ const fn rank(effect: Effect) -> u8 {
     }
 }
 
-/// Returns the modes with which a rule gives credentials, the one that was asked with first.
+/// Returns the modes in which a rule releases credentials, the requested mode first.
 fn modes(rule: &Rule, asked: Mode) -> Vec<Mode> {
     let served = matches!(rule.effect, Effect::RequireServer | Effect::RequireServerSession);
     let mut modes = vec![asked];
@@ -81,11 +80,11 @@ fn modes(rule: &Rule, asked: Mode) -> Vec<Mode> {
     modes
 }
 
-/// What a line needs, as its place in the list: the less the better.
+/// A line with its rank: number of differences, then time.
 type Line = (u8, Option<Timestamp>, WouldAllow);
 
-/// The rules that decide about an asker from now on: for each mode, at each moment at which a window begins or ends. They
-/// are looked up once, and only for the modes that some rule needs.
+/// The deciding rules for a user from now on, for each mode and each moment at which a window starts or ends. Computed once, and only for
+/// the modes that a rule needs.
 struct Future<'p, 'a> {
     policy: &'p Policy,
     ask: Ask<'a>,
@@ -100,7 +99,7 @@ impl<'p, 'a> Future<'p, 'a> {
         Self { policy, ask: *ask, moments, decided: Default::default() }
     }
 
-    /// Returns the first moment at which a rule decides with a mode. That is now, if it does now.
+    /// Returns the first moment at which a rule decides in a mode, which may be now.
     fn first(&self, rule: &Rule, mode: Mode) -> Option<Timestamp> {
         let slot = match mode {
             Mode::Server => 0,
@@ -146,7 +145,7 @@ fn other_time_or_mode(future: &Future<'_, '_>, rule: &Rule) -> Option<Line> {
 }
 
 fn other_user(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> Option<Line> {
-    // Another user has another ARN, of which nothing is known.
+    // Another user has another ARN, which is unknown.
     if !rule.conditions.principals.is_empty() {
         return None;
     }
@@ -154,7 +153,7 @@ fn other_user(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> Option<Line> {
     let likely = users.iter().find(|user| is_alike(user, ask.user));
     let user = likely.or_else(|| users.first())?;
     let served = matches!(rule.effect, Effect::RequireServer | Effect::RequireServerSession);
-    // Another user and another time or mode as well would be too much to be of use.
+    // A different user combined with a different time or mode is not useful.
     let mode = *modes(rule, ask.mode).first().filter(|mode| served || **mode == ask.mode)?;
     let decided = evaluate(policy, &Ask { user, principal: "", mode, ..*ask })?;
     if !std::ptr::eq(decided, rule) {
@@ -207,7 +206,7 @@ fn window_words(window: &Window) -> String {
         (Weekday::Saturday, "Saturday"),
         (Weekday::Sunday, "Sunday"),
     ];
-    // The days that follow one another, in rows.
+    // Groups consecutive days into ranges.
     let mut rows: Vec<Vec<&str>> = Vec::new();
     let mut last = None;
     for (place, (_, name)) in WEEK.iter().enumerate().filter(|(_, (day, _))| window.days.contains(day)) {
@@ -258,7 +257,7 @@ rules:
   - { name: hidden, effect: allow }
 "#;
 
-    /// Returns what would have let a user in; the 14th of January 2026 is a Wednesday.
+    /// Returns the explanation for a user; 14 January 2026 is a Wednesday.
     fn lines(text: &str, user: &str, at: &str) -> Vec<String> {
         let mut faults = Faults::default();
         let policy = parse(&Source::new("p.yaml", text), &mut faults);
@@ -276,7 +275,7 @@ rules:
         assert_eq!(friday, [server, &format!("{office} Monday 2026-01-19 09:00 (Europe/Zurich)"), others]);
         let night = lines(POLICY, "bob", "2026-01-14T03:00:00Z");
         assert_eq!(night, [&format!("{office} Wednesday 2026-01-14 09:00 (Europe/Zurich)"), others]);
-        // In summer nine o'clock comes an hour earlier in UTC; the wall shows nine all the same.
+        // In summer nine o'clock is an hour earlier in UTC, but the same local time.
         let summer = lines(POLICY, "bob", "2026-03-28T12:00:00Z");
         assert_eq!(summer[0], format!("{office} Monday 2026-03-30 09:00 (Europe/Zurich)"));
     }
@@ -307,7 +306,7 @@ rules:
                 assert!(!line.contains("hidden"), "{line}");
             }
         }
-        // A denial that ends makes room for the rule below it.
+        // When a deny ends, the rule below it applies.
         let nights = r#"version: "1"
 rules:
   - { name: night, effect: deny, conditions: { time: { hours: { start: "22:00", end: "06:00" } } } }

@@ -1,6 +1,6 @@
-//! What is valid in a policy and most likely not what was meant: findings with stable codes.
+//! Lints: constructs in a valid policy that are most likely mistakes, with stable codes.
 //!
-//! A finding is kept quiet by `# sentinel: allow L002` on its line, or alone on the line above it.
+//! `# sentinel: allow L002` suppresses a finding, on its line or alone on the line above it.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -14,61 +14,61 @@ use crate::diagnostic::{Faults, Source};
 use crate::document::{self, closest};
 use crate::resource::role;
 
-/// What a policy's lints are, by code. The codes are stable: one is never given to another lint.
+/// The lints of a policy. Their codes are stable and never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::VariantArray)]
 pub enum Lint {
-    /// No request ever gets to the rule.
+    /// The rule is unreachable.
     #[serde(rename = "L001")]
     UnreachableRule,
-    /// A rule that allows names no users.
+    /// A rule that allows access names no users.
     #[serde(rename = "L002")]
     AllowForEveryone,
-    /// The last rule is not for all the others, so that they are denied without a word.
+    /// There is no catch-all rule, so some requests are denied without a reason.
     #[serde(rename = "L003")]
     NoDefaultDeny,
-    /// A rule names a profile that the manifest does not have.
+    /// A rule names a profile that is not in the manifest.
     #[serde(rename = "L004")]
     UnknownProfile,
-    /// Hours end when they start; such a policy is not valid, so that a fault reports it and no finding.
+    /// The hours start and end at the same time. Such a policy is invalid, so this code belongs to a fault.
     #[serde(rename = "L005")]
     EmptyWindow,
-    /// A window says neither days nor hours, and so is always open.
+    /// A time window has neither days nor hours, so it is always open.
     #[serde(rename = "L006")]
     EmptyTime,
-    /// A list says something twice.
+    /// A list contains a value twice.
     #[serde(rename = "L007")]
     Twice,
-    /// A rule records sessions in a table that the manifest does not have.
+    /// A rule records sessions in a table that is not in the manifest.
     #[serde(rename = "L008")]
     UnknownTable,
-    /// A rule is for other profiles than those the policy is of.
+    /// A rule applies only to profiles that do not have this policy.
     #[serde(rename = "L009")]
     OtherProfile,
-    /// A name looks like a pattern or an ARN, and names are compared whole.
+    /// A name looks like a pattern or an ARN, but names are compared as a whole.
     #[serde(rename = "L010")]
     NotAName,
-    /// A comment allows what is not found.
+    /// A comment suppresses a finding that does not exist.
     #[serde(rename = "L011")]
     NeedlessSuppression,
-    /// A policy does not say which credentials it is for.
+    /// A policy does not restrict the credentials that it releases.
     #[serde(rename = "L012")]
     AnyCredentials,
-    /// A character is not shown as it is read; such a document is not valid, so that a fault reports it and no finding.
+    /// A character is not displayed as it is read. Such a document is invalid, so this code belongs to a fault.
     #[serde(rename = "L013")]
     HiddenText,
-    /// A document uses YAML that means more than it shows; a fault reports it, and no finding.
+    /// A document uses YAML constructs with a hidden meaning. Such a document is invalid, so this code belongs to a fault.
     #[serde(rename = "L014")]
     NotPlain,
-    /// A user's name that AWS gives nobody.
+    /// No user in AWS can have this name.
     #[serde(rename = "L015")]
     ImpossibleUser,
-    /// A rule asks for a device, which nothing here can tell.
+    /// A rule has a device condition, which Sentinel cannot verify.
     #[serde(rename = "L016")]
     Device,
 }
 
 impl Lint {
-    /// Every lint, in the order of their codes.
+    /// Every lint, in the order of the codes.
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Returns its code.
@@ -103,23 +103,23 @@ pub struct Finding {
     pub line: usize,
     pub message: String,
     pub help: String,
-    /// The bytes it is about.
+    /// The bytes of the finding.
     #[serde(skip)]
     pub span: Range<usize>,
 }
 
-/// What is known of the manifest that a policy belongs to.
+/// The part of the manifest that affects the lints of a policy.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'a> {
     /// Every profile of the manifest.
     pub profiles: &'a BTreeSet<String>,
-    /// The profiles the policy is of.
+    /// The profiles that have this policy.
     pub own: &'a BTreeSet<String>,
     /// The names of the tables, in AWS and in the manifest.
     pub tables: &'a BTreeSet<String>,
 }
 
-/// Returns what is found in a policy, by line. What is wrong with it is added to the faults, and then nothing is found.
+/// Returns the findings of a policy, by line. If the policy has errors, they are added to the faults and there are no findings.
 pub fn lint(source: &Arc<Source>, setting: Option<Setting<'_>>, faults: &mut Faults) -> Vec<Finding> {
     let Some((policy, places)) = parse_located(source, faults) else { return Vec::new() };
     let mut linter = Linter { source, findings: Vec::new() };
@@ -148,7 +148,7 @@ pub fn lint(source: &Arc<Source>, setting: Option<Setting<'_>>, faults: &mut Fau
             linter.setting(rule, span, setting);
         }
     }
-    // A policy that lets nobody in releases nothing.
+    // A policy that denies everything releases no credentials.
     if policy.credentials.is_none() && policy.rules.iter().any(|rule| rule.effect != Effect::Deny) {
         let mut keys = source.text.match_indices("rules:").map(|(at, _)| at);
         let start = keys.find(|at| *at == 0 || source.text[..*at].ends_with('\n')).unwrap_or_default();
@@ -172,15 +172,15 @@ pub fn lint(source: &Arc<Source>, setting: Option<Setting<'_>>, faults: &mut Fau
     linter.finish()
 }
 
-/// Returns whether a rule says what holds for all the others. One that allows has a lint of its own.
+/// Returns whether a rule is a catch-all. One that allows access has its own lint.
 fn is_for_all(rule: &Rule) -> bool {
     let conditions = &rule.conditions;
     let anyone = conditions.users.is_empty() && conditions.principals.is_empty();
     anyone && conditions.modes.is_empty() && conditions.time.is_none()
 }
 
-/// Returns whether the rules above decide everything that a rule speaks of. Where windows are in several time zones,
-/// only the rules without a window are sure to.
+/// Returns whether the rules above decide every request that a rule applies to. If windows are in several time zones, only rules without a
+/// window count.
 fn is_unreachable(policy: &Policy, place: usize) -> bool {
     let (above, rule) = (&policy.rules[..place], &policy.rules[place]);
     let windows = |rules: &[Rule]| rules.iter().filter_map(|rule| rule.conditions.time.clone()).collect::<Vec<_>>();
@@ -190,7 +190,7 @@ fn is_unreachable(policy: &Policy, place: usize) -> bool {
     let open = |rule: &Rule, piece: Piece| {
         rule.conditions.time.as_ref().is_none_or(|window| certain && piece.in_window(window))
     };
-    // A caller that fits several patterns is decided for by the rules above whenever one that fits a single pattern is.
+    // Callers that match several patterns are covered: the rules above also decide for those that match a single one.
     let askers = askers([policy]);
     let names: BTreeSet<&str> =
         policy.rules.iter().flat_map(|rule| &rule.conditions.profiles).map(String::as_str).collect();
@@ -202,7 +202,7 @@ fn is_unreachable(policy: &Policy, place: usize) -> bool {
                     continue;
                 }
                 let rivals: Vec<&Rule> = above.iter().filter(|one| speaks_of(one, *asker, *profile, mode)).collect();
-                // With several zones the rule's own window is taken to be open always: that finds too little at most.
+                // With several zones, the rule's own window is assumed to be always open, which can only miss findings.
                 let own = |piece| !certain || open(rule, piece);
                 if pieces.iter().any(|piece| own(*piece) && !rivals.iter().any(|rival| open(rival, *piece))) {
                     return false;
@@ -225,7 +225,7 @@ impl Linter<'_> {
         self.findings.push(Finding { code, path, line, message, help: help.into(), span });
     }
 
-    /// What names and windows alone tell.
+    /// Checks names and windows.
     fn names(&mut self, rule: &Rule, span: &Range<usize>) {
         let (name, conditions) = (&rule.name, &rule.conditions);
         for (what, names) in [("users", &conditions.users), ("profiles", &conditions.profiles)] {
@@ -271,7 +271,7 @@ impl Linter<'_> {
         }
     }
 
-    /// What the manifest tells.
+    /// Checks the rule against the manifest.
     fn setting(&mut self, rule: &Rule, span: &Range<usize>, setting: Setting<'_>) {
         let (name, profiles) = (&rule.name, &rule.conditions.profiles);
         for one in profiles.iter().filter(|one| !setting.profiles.contains(*one)) {
@@ -301,7 +301,7 @@ impl Linter<'_> {
         }
     }
 
-    /// Returns where a word stands in a rule, for a finding about it alone: from the rule's beginning on.
+    /// Returns the location of a word in a rule, counted from the start of the rule.
     fn word(&self, rule: &Range<usize>, word: &str) -> Range<usize> {
         let rest = self.source.text.get(rule.start..).unwrap_or_default();
         let quote = |letter: char| !(letter.is_alphanumeric() || "_-.@*?/:".contains(letter));
@@ -313,7 +313,7 @@ impl Linter<'_> {
         found.map_or(rule.clone(), |at| rule.start + at..rule.start + at + word.len())
     }
 
-    /// Takes out what is allowed on its line, and finds what is allowed in vain.
+    /// Removes the suppressed findings and adds those for unused suppressions.
     fn finish(mut self) -> Vec<Finding> {
         let lines: Vec<&str> = self.source.text.split('\n').collect();
         let mut used: BTreeSet<(usize, &str)> = BTreeSet::new();
@@ -346,7 +346,7 @@ impl Linter<'_> {
     }
 }
 
-/// Returns the codes that a line's comment allows.
+/// Returns the codes that a line's comment suppresses.
 fn allowed(line: &str) -> impl Iterator<Item = &str> {
     let codes = line.split_once("# sentinel: allow ").map_or("", |(_, codes)| codes);
     codes
@@ -397,7 +397,7 @@ mod tests {
         assert!(!hidden(alice, "{ users: [alice, carol] }"));
         assert!(!hidden(alice, "{}"));
         assert!(hidden("  - { name: a, effect: deny }\n", "{ profiles: [dev], mode: [cli] }"));
-        // Two together hide what neither hides alone: by mode, and by time.
+        // Two rules together can make a third unreachable, by mode or by time.
         let cli = "  - { name: a, effect: deny, conditions: { mode: [cli] } }\n";
         let rest = "  - { name: b, effect: deny, conditions: { mode: [server, credential_process] } }\n";
         assert!(!hidden(cli, "{ users: [alice] }"));
@@ -409,7 +409,7 @@ mod tests {
         assert!(!hidden(early, "{ users: [alice] }"));
         assert!(hidden(&format!("{early}{late}"), "{ users: [alice] }"));
         assert!(hidden(early, "{ time: { hours: { start: \"09:00\", end: \"10:00\" } } }"));
-        // In another zone it is not sure, and so not said.
+        // In another time zone this is uncertain, so it is not reported.
         assert!(!hidden(early, "{ time: { hours: { start: \"09:00\", end: \"10:00\" }, timezone: Asia/Tokyo } }"));
     }
 

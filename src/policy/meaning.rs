@@ -1,4 +1,4 @@
-//! What a change of a policy means for who gets in. Pure, exact, and silent where it is not sure.
+//! Describes what a policy change means for access. Pure and exact; reports nothing where it is uncertain.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -9,29 +9,29 @@ use super::times::{covers_week, when};
 use super::week::{Asker, Piece, Zones, askers, overlapping, pieces, speaks_of, zone};
 use super::{Bound, BreakglassLimits, Effect, Mode, Policy, Rule, Window};
 
-/// One thing that a change means.
+/// One effect of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meaning {
     pub direction: Direction,
-    /// In words: "bob loses prod". Names in it are as the policy has them.
+    /// The sentence, such as "bob loses prod". Names in it are as written in the policy.
     pub words: String,
 }
 
-/// Whether more gets in than before.
+/// Whether access increases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
-    /// Someone gets in who did not, or more easily.
+    /// Access increases or becomes easier.
     Opens,
-    /// Someone gets in no more, or less easily.
+    /// Access decreases or becomes harder.
     Closes,
-    /// Neither: sessions are recorded elsewhere, hours are others.
+    /// Neither: for example, sessions are recorded in another table, or hours move.
     Moves,
-    /// Nobody notices.
+    /// The change has no effect.
     Same,
 }
 
-/// What an asker is told.
+/// The result of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reach<'p> {
     Deny,
@@ -39,7 +39,7 @@ pub(super) enum Reach<'p> {
     Approval {
         breakglass: bool,
     },
-    /// With the table that sessions are recorded in, where the policy says which.
+    /// The table that records sessions, if the policy names one.
     Session(Option<&'p str>),
     Server,
     Allow,
@@ -56,7 +56,7 @@ impl<'p> Reach<'p> {
         }
     }
 
-    /// Returns what it takes to get in, as it follows "gains prod".
+    /// Returns the condition of access, to follow "gains prod".
     fn how(self) -> &'static str {
         match self {
             Self::Deny | Self::Allow => "",
@@ -67,7 +67,7 @@ impl<'p> Reach<'p> {
         }
     }
 
-    /// Returns what it takes, as a noun.
+    /// Returns the condition of access, as a noun.
     fn thing(self) -> &'static str {
         match self {
             Self::Deny | Self::Allow => "nothing more",
@@ -78,7 +78,7 @@ impl<'p> Reach<'p> {
     }
 }
 
-/// A time of the week at which something else is said than before.
+/// A time of the week at which the answer changes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn<'p> {
     before: Reach<'p>,
@@ -86,19 +86,19 @@ struct Turn<'p> {
     pieces: Vec<Piece>,
 }
 
-/// What changes for one asker over the week.
+/// The changes for one class of users over the week.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Change<'p> {
     turns: Vec<Turn<'p>>,
-    /// When they get in at all from now on, where that is the same at all these times.
+    /// The times of access after the change, if all of them have the same condition.
     hours: Option<(Reach<'p>, Vec<Piece>)>,
-    /// Whether they got in at all, and do.
+    /// Whether there was access before the change, and is after it.
     in_before: bool,
     in_after: bool,
     zone: Option<String>,
 }
 
-/// Returns what a change of a profile's policy means; a policy that is not there, or cannot be read, lets nobody in.
+/// Returns the effects of a change of a profile's policy. A policy that is missing or unreadable denies all access.
 pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Vec<Meaning> {
     let sides = [before, after];
     let askers = askers(sides.into_iter().flatten());
@@ -106,10 +106,10 @@ pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
         sides.into_iter().flatten().flat_map(|policy| &policy.rules).any(|one| !one.conditions.modes.is_empty());
     let modes = if by_mode { Mode::ALL } else { &Mode::ALL[..1] };
     let [was, is] = sides.map(|side| side.map(|policy| &policy.rules));
-    // Whoever fits two patterns is in no class, and may be told something else than those who fit one.
+    // A user that matches two patterns is in no class and may get other answers.
     let overlap = was != is && overlapping(sides.into_iter().flatten());
     let mut sure = !overlap;
-    // Who shares a change, and by which modes.
+    // Groups the classes by change and modes.
     let mut groups: BTreeMap<(Change<'_>, Vec<usize>), Vec<Asker<'_>>> = BTreeMap::new();
     for asker in &askers {
         let mut own: BTreeMap<Change<'_>, Vec<usize>> = BTreeMap::new();
@@ -141,7 +141,7 @@ pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
         let words = String::from("access does not change");
         meanings.push(Meaning { direction: Direction::Same, words });
     }
-    // What opens comes first: it is what a reviewer must not miss.
+    // Increases come first, because a reviewer must not miss them.
     meanings.sort_by_key(|one| match one.direction {
         Direction::Opens => 0,
         Direction::Closes => 1,
@@ -151,8 +151,7 @@ pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
     meanings
 }
 
-/// Returns what a change of the limits of break-glass means, where a rule lets break-glass in. A policy that is not there
-/// counts as one with the default limits.
+/// Returns the effects of a change of the break-glass limits, if a rule accepts break-glass. A missing policy has the default limits.
 fn limits(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Option<Meaning> {
     let opens = |rule: &&Rule| {
         let profiles = &rule.conditions.profiles;
@@ -178,7 +177,7 @@ fn limits(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Opt
     Some(Meaning { direction, words })
 }
 
-/// Returns what changes of the credentials that are released; a policy that is not there releases none.
+/// Returns the effects on the released credentials; a missing policy releases none.
 fn released(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Vec<Meaning> {
     let Some((before, after)) = before.zip(after) else { return Vec::new() };
     let of = |policy: &Policy| policy.credentials.clone().unwrap_or_default();
@@ -207,7 +206,7 @@ fn released(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> V
     changes.collect()
 }
 
-/// Returns what a policy says to an asker in turn: each rule's window and what it says, up to the one that always holds.
+/// Returns a policy's answers for a class in order: the window and the answer of each rule, up to the first that always applies.
 pub(super) fn course<'p>(
     policy: Option<&'p Policy>,
     profile: &str,
@@ -232,7 +231,7 @@ pub(super) fn told<'p>(course: &[(Option<&'p Window>, Reach<'p>)], piece: Piece)
     course.iter().find(open).map_or(Reach::Deny, |(_, reach)| *reach)
 }
 
-/// Returns what changes for an asker; nothing where that cannot be said for sure.
+/// Returns the changes for a class; `None` if they are uncertain.
 fn change<'p>(
     profile: &str,
     asker: Asker<'_>,
@@ -271,7 +270,7 @@ fn change<'p>(
     })
 }
 
-/// How a sentence names whom it is about.
+/// The subject of a sentence.
 pub(super) struct Name {
     pub(super) words: String,
     pub(super) number: Number,
@@ -283,10 +282,10 @@ pub(super) enum Number {
     Many,
 }
 
-/// Whom a sentence is about.
+/// The classes that a sentence is about.
 pub(super) struct Subject<'a> {
     pub(super) who: &'a [Asker<'a>],
-    /// All there are.
+    /// All classes.
     pub(super) all: &'a [Asker<'a>],
 }
 
@@ -299,8 +298,8 @@ impl Subject<'_> {
         self.who.contains(&Asker { user: None, principal: None })
     }
 
-    /// Returns the names of some classes: of a user alone where all classes of the user are among them, of a pattern alone
-    /// where all of its classes are.
+    /// Returns the names of some classes: only the user if all of the user's classes are included, only the pattern if all of its classes
+    /// are.
     fn names(&self, some: &[Asker<'_>]) -> Vec<String> {
         let whole =
             |of: &dyn Fn(&Asker<'_>) -> bool| self.all.iter().filter(|one| of(one)).all(|one| some.contains(one));
@@ -322,7 +321,7 @@ impl Subject<'_> {
         names
     }
 
-    /// Returns how a sentence names it.
+    /// Returns the subject.
     pub(super) fn name(&self) -> Name {
         if self.is_everyone() {
             return Name { words: String::from("everyone"), number: Number::One };
@@ -346,13 +345,13 @@ impl Subject<'_> {
         Name { words: list(&names), number }
     }
 
-    /// Returns it as it follows what is said of the profile; nothing when it is everyone.
+    /// Returns the phrase that follows the profile; empty for everyone.
     fn for_whom(&self) -> String {
         if self.is_everyone() { String::new() } else { format!(" for {}", self.name().words) }
     }
 }
 
-/// Says what a change means.
+/// Writes the sentences for a change.
 fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change: &Change<'_>, by: &[&str]) {
     let by = if by.is_empty() { String::new() } else { format!(" (mode {})", by.join(", ")) };
     let mut push = |direction, words: String| meanings.push(Meaning { direction, words: format!("{words}{by}") });
@@ -367,7 +366,7 @@ fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change
     {
         let gained = change.turns.iter().any(|turn| turn.before == Reach::Deny);
         let lost = change.turns.iter().any(|turn| turn.after == Reach::Deny);
-        // With another way in at other times this would not be all of it.
+        // This does not apply if there is another form of access at other times.
         if change.turns.iter().all(|turn| turn.before.max(turn.after) == *reach) {
             let (direction, how) = match (gained, lost) {
                 (true, false) => (Direction::Opens, "widen"),
@@ -416,7 +415,7 @@ fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change
             }
         }
     }
-    // Whoever no rule names, at any time.
+    // Everyone whom no rule names, at any time.
     if let [turn] = change.turns.as_slice()
         && subject.has_others()
         && covers_week(&turn.pieces)
@@ -435,7 +434,7 @@ mod tests {
     use crate::diagnostic::{Faults, Source};
     use crate::policy::parse;
 
-    /// Returns what a change of the rules of prod's policy means.
+    /// Returns the effects of a change of the rules of prod's policy.
     fn means(before: &str, after: &str) -> Vec<String> {
         let policy = |rules: &str| {
             let mut faults = Faults::default();
@@ -452,7 +451,7 @@ mod tests {
         format!("  - {{ name: {effect}-{}, effect: {effect}, conditions: {{ {conditions} }} }}\n", conditions.len())
     }
 
-    /// A window, in the words of a policy.
+    /// A time window in the policy language.
     fn hours(days: &str, start: &str, end: &str) -> String {
         format!("time: {{ days: [{days}], hours: {{ start: \"{start}\", end: \"{end}\" }}, timezone: Europe/Zurich }}")
     }
@@ -517,7 +516,7 @@ mod tests {
         let lower = format!("{words} 1 event and 1 hour a day, was 3 events and 8 hours a day");
         assert_eq!(means(&limits(3, 8), &limits(1, 1)), [lower]);
         assert_eq!(means(with, &limits(3, 8)), ["access does not change"]);
-        // Without a rule that break-glass opens, they limit nothing.
+        // The limits have no effect unless a rule accepts break-glass.
         let without = |text: String| text.replace("require_approval", "require_approval, breakglass: false");
         let same = ["access does not change"];
         assert_eq!(means(&without(with.to_owned()), &without(limits(5, 8))), same);
@@ -529,7 +528,7 @@ mod tests {
         let by = |more: &str| rule("allow", &format!("principals: [\"{admin}\"]{more}"));
         assert_eq!(means("", &by("")), [format!("{admin} gains prod")]);
         assert_eq!(means(&by(""), &by(", users: [alice]")), [format!("{admin} loses prod")]);
-        // Who fits both patterns is not looked at, and that is said.
+        // A caller that matches both patterns is not analyzed, and the output says so.
         let all = rule("deny", "principals: [\"arn:aws:sts::123456789012:assumed-role/*\"]");
         let words = means(&format!("{all}{}", by("")), &format!("{}{all}", by("")));
         assert_eq!(words, ["principals are compared as text, without callers that match several of them"]);
@@ -588,7 +587,7 @@ mod tests {
             means("", &office("17:00")),
             ["alice gains prod Monday to Friday 09:00\u{2013}17:00 (Europe/Zurich)"]
         );
-        // Beyond the hours it takes approval: what changes is told for the hour that changes.
+        // Outside the hours, approval is required: only the hour that changes is reported.
         let approval = rule("require_approval", "users: [alice]");
         assert_eq!(
             means(&format!("{}{approval}", office("17:00")), &format!("{}{approval}", office("18:00"))),
@@ -611,7 +610,7 @@ mod tests {
         let alice = rule("allow", "users: [alice]");
         let same = ["access does not change"];
         assert_eq!(means(&alice, &format!("{alice}{}", rule("deny", ""))), same);
-        // A rule for another profile is asked by nobody.
+        // A rule for another profile has no effect on this one.
         assert_eq!(means(&alice, &format!("{}{alice}", rule("allow", "profiles: [dev]"))), same);
         assert_eq!(means(&alice, &alice), same);
     }
@@ -621,7 +620,7 @@ mod tests {
         let zurich = rule("allow", &format!("users: [alice], {}", hours(WORK, "09:00", "17:00")));
         let tokyo = zurich.replace("Europe/Zurich", "Asia/Tokyo");
         assert_eq!(means(&zurich, &tokyo), [""; 0]);
-        // Of others it is still sure.
+        // The answers for other users are still certain.
         assert_eq!(means(&zurich, &format!("{tokyo}{}", rule("allow", "users: [bob]"))), ["bob gains prod"]);
     }
 }

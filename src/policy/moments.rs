@@ -1,4 +1,4 @@
-//! When the answer of a policy can change: pure, with the time passed in.
+//! The moments at which a policy's answer can change. Pure: the time is an argument.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use jiff::civil::Time;
 
 use super::{Ask, Effect, Policy, Rule, Window, evaluate};
 
-/// The most moments that are tried, and how many days ahead they lie.
+/// The maximum number of moments, and of days ahead.
 const MOMENTS: usize = 400;
 const DAYS: i64 = 8;
 
-/// Returns the moments of the next days at which a window of the policy begins or ends, in order.
+/// Returns the moments of the next days at which a window of the policy starts or ends, in order.
 pub(super) fn moments(policy: &Policy, now: Timestamp) -> Vec<Timestamp> {
     let mut moments = BTreeSet::new();
     // Rules often share a window.
@@ -29,12 +29,12 @@ pub(super) fn moments(policy: &Policy, now: Timestamp) -> Vec<Timestamp> {
         };
         for days in 0..=DAYS {
             let Ok(date) = today.checked_add(jiff::Span::new().days(days)) else { continue };
-            // A time that the clock shows twice, when it is put back, is two moments.
+            // A local time that occurs twice, when clocks are set back, is two moments.
             let at = |time: &Time| window.zone.to_ambiguous_timestamp(date.to_datetime(*time));
             let both = times.iter().map(at).flat_map(|at| [at.earlier(), at.later()]);
             moments.extend(both.flatten().filter(|at| *at > now));
         }
-        // When it is put forward, it skips the times at which a window begins or ends.
+        // When clocks are set forward, local times at which a window starts or ends may not exist.
         let changes = window.zone.following(now).map(|change| change.timestamp());
         let end = now.checked_add(jiff::SignedDuration::from_hours(24 * DAYS)).unwrap_or(Timestamp::MAX);
         moments.extend(changes.take_while(|at| *at < end));
@@ -42,8 +42,8 @@ pub(super) fn moments(policy: &Policy, now: Timestamp) -> Vec<Timestamp> {
     moments.into_iter().take(MOMENTS).collect()
 }
 
-/// Returns until when the policy gives the asker what `rule` gives now: the first moment at which another rule decides that
-/// gives less. Nothing is returned where the next days bring none.
+/// Returns the time until which the policy grants what `rule` grants now: the first moment at which the deciding rule grants less. Returns
+/// `None` if there is no such moment in the next days.
 pub fn holds_until(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> Option<Timestamp> {
     let gives_less = |at: &Timestamp| {
         let later = evaluate(policy, &Ask { at: *at, ..*ask });
@@ -51,14 +51,14 @@ pub fn holds_until(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> Option<Timest
     };
     let moments = moments(policy, ask.at);
     let found = moments.iter().copied().find(gives_less);
-    // Of a policy with very many windows only the next moments are known.
+    // For a policy with very many windows, only the next moments are known.
     found.or_else(|| moments.last().copied().filter(|_| moments.len() == MOMENTS))
 }
 
 fn gives_as_much(later: &Rule, rule: &Rule) -> bool {
     let same =
         (later.effect, later.breakglass, &later.session_table) == (rule.effect, rule.breakglass, &rule.session_table);
-    // A server may then serve as long as now.
+    // A server may then run as long as now.
     let as_long = later.max_server_duration.unwrap_or(i64::MAX) >= rule.max_server_duration.unwrap_or(i64::MAX);
     (later.effect == Effect::Allow || same) && as_long
 }
@@ -93,10 +93,10 @@ mod tests {
         let ends = Some(String::from("2026-01-15T16:00:00Z"));
         assert_eq!(until(&format!("{}{rest}", hours("allow", "09:00", "17:00")), winter), ends);
         assert_eq!(until(&hours("allow", "09:00", "17:00"), winter), ends, "no match is a deny");
-        // A rule above denies it later.
+        // A rule above it denies access later.
         let night = hours("deny", "17:00", "09:00");
         assert_eq!(until(&format!("{night}  - {{ name: all, effect: allow }}\n"), winter), ends);
-        // Another rule goes on giving it, or gives it only with an approval.
+        // Another rule continues to grant access, or requires an approval.
         let two = [hours("allow", "09:00", "12:00"), hours("allow", "12:00", "17:00")].concat();
         assert_eq!(until(&two, winter), ends);
         let other = [hours("allow", "09:00", "12:00"), hours("require_approval", "12:00", "17:00")].concat();
@@ -104,7 +104,7 @@ mod tests {
         let more = [hours("require_approval", "09:00", "12:00"), hours("allow", "12:00", "17:00")].concat();
         assert_eq!(until(&more, winter), ends);
         assert_eq!(until("  - { name: all, effect: allow }\n", winter), None);
-        // The clock is put forward from 02:00 to 03:00 on March 29, and back from 03:00 to 02:00 on October 25.
+        // Clocks are set forward from 02:00 to 03:00 on March 29, and back from 03:00 to 02:00 on October 25.
         let night = hours("allow", "00:00", "02:30");
         assert_eq!(until(&night, "2026-03-29T00:00:00Z").as_deref(), Some("2026-03-29T01:00:00Z"));
         assert_eq!(until(&night, "2026-10-24T23:00:00Z").as_deref(), Some("2026-10-25T00:30:00Z"));

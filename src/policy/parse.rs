@@ -1,4 +1,4 @@
-//! Reads a policy document, and reports every fault of it with its place.
+//! Reads a policy document and reports each of its faults with the location.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -24,16 +24,16 @@ const DAYS: &[(&str, Weekday)] = &[
     ("sunday", Weekday::Sunday),
 ];
 
-/// The longest session of a server that a rule can name, in seconds.
+/// The maximum session duration of a server that a rule can set, in seconds.
 const LONGEST: i64 = 24 * 3600;
 
-/// Reads a policy document. What is wrong with it is added to the faults, and then there is no policy: one that is not
-/// wholly understood must not decide anything.
+/// Reads a policy document. If it has errors, they are added to the faults and no policy is returned, because a partly understood policy
+/// must not decide anything.
 pub fn parse(source: &Arc<Source>, faults: &mut Faults) -> Option<Policy> {
     parse_located(source, faults).map(|(policy, _)| policy)
 }
 
-/// Reads a policy document, and returns with it where each of its rules stands.
+/// Reads a policy document, and returns it with the spans of its rules.
 pub fn parse_located(source: &Arc<Source>, faults: &mut Faults) -> Option<(Policy, Vec<Range<usize>>)> {
     let before = faults.len();
     let policy = read(source, faults);
@@ -62,7 +62,7 @@ fn read(source: &Arc<Source>, faults: &mut Faults) -> Option<(Policy, Vec<Range<
     Some((Policy { credentials, rules, breakglass_limits }, places))
 }
 
-/// Reads which credentials the policy is for. An empty list is a fault: it could be meant to allow all, or none.
+/// Reads the credentials that the policy releases. An empty list is a fault, since it could mean all or none.
 fn read_bound(reader: &mut Reader<'_>, node: &Node) -> Bound {
     let Some(mut fields) = reader.map(node, "credentials") else { return Bound::default() };
     let mut list = |reader: &mut Reader<'_>, key: &'static str, check: fn(&str) -> Result<(), Invalid>| {
@@ -85,7 +85,7 @@ fn read_bound(reader: &mut Reader<'_>, node: &Node) -> Bound {
     Bound { role_arns, aws_profiles: aws_profiles.unwrap_or_default() }
 }
 
-/// Returns the rules that could be read, and where each stands.
+/// Returns the rules that could be read, with their spans.
 fn read_rules(reader: &mut Reader<'_>, node: &Node) -> (Vec<Rule>, Vec<Range<usize>>) {
     let Some(nodes) = reader.list(node, "rules") else { return Default::default() };
     if nodes.is_empty() {
@@ -155,12 +155,12 @@ fn read_rules(reader: &mut Reader<'_>, node: &Node) -> (Vec<Rule>, Vec<Range<usi
     (rules, places)
 }
 
-/// Returns a rule as one that denies: nothing tells whether what it asks for is the case.
+/// Turns a rule into a deny, because its condition cannot be verified.
 fn denying(rule: Rule) -> Rule {
     Rule { effect: Effect::Deny, session_table: None, breakglass: true, max_server_duration: None, ..rule }
 }
 
-/// Reads whether break-glass counts as an approval, which only a rule can say that takes one.
+/// Reads whether break-glass counts as an approval. Only a rule that requires approval can set this.
 fn read_breakglass(reader: &mut Reader<'_>, entry: &Entry, effect: Option<Effect>) -> Option<bool> {
     if effect.is_some_and(|effect| effect != Effect::RequireApproval) {
         let message = "`breakglass` is only valid with effect: require_approval";
@@ -190,7 +190,7 @@ fn read_breakglass_limits(reader: &mut Reader<'_>, node: &Node) -> BreakglassLim
     limits
 }
 
-/// Whether a rule asks for a device.
+/// Whether a rule has a device condition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Device {
     #[default]
@@ -221,8 +221,8 @@ fn read_conditions(reader: &mut Reader<'_>, node: &Node) -> (Conditions, Device)
     (Conditions { profiles, users, principals, modes, time }, device.unwrap_or_default())
 }
 
-/// Reads what device a rule asks for, as the Go implementation has it: a key that is false, or an empty list, asks for nothing. Source:
-/// `policy/device.go` and `docs/DEVICE_POSTURE.md` of the Go implementation.
+/// Reads a device condition like the Go implementation: a key that is false, or an empty list, is no condition. Source: `policy/device.go`
+/// and `docs/DEVICE_POSTURE.md` of the Go implementation.
 fn read_device(reader: &mut Reader<'_>, node: &Node) -> Device {
     let Some(mut fields) = reader.map(node, "device") else { return Device::Asked };
     let mut asked = false;
@@ -243,7 +243,7 @@ fn read_device(reader: &mut Reader<'_>, node: &Node) -> Device {
     if asked { Device::Asked } else { Device::Any }
 }
 
-/// Reads a duration in seconds, as Go writes it: `1h30m`. Source: `ParseDuration` in the documentation of Go's package `time`.
+/// Reads a duration in Go's format, such as `1h30m`, as seconds. Source: `ParseDuration` in the documentation of Go's package `time`.
 fn duration(text: &str) -> Result<i64, Invalid> {
     let read = || {
         let (mut total, mut rest) = (0_i64, text);
@@ -320,7 +320,7 @@ fn clock_time(text: &str) -> Result<Time, Invalid> {
 }
 
 fn timezone(name: &str) -> Result<TimeZone, Invalid> {
-    // The data that comes with the program: with the machine's own, what a policy means would depend on the machine.
+    // Uses the bundled time zone data, so that the meaning of a policy does not depend on the machine.
     TimeZoneDatabase::bundled().get(name).map_err(|_| {
         Invalid::new(
             format!("\"{name}\" is not a time zone"),
@@ -507,7 +507,7 @@ rules:
             faults(&format!("version: \"1\"\nrules:\n  - {rule}\n"))
         };
         let hidden = |code: &str| [format!("3: this name has an invisible character (U+{code})")];
-        // An escape is seen in the document, and not in what is said of it.
+        // The span points to the escape in the document; the message names the character.
         assert_eq!(rule("\"a\\u200bb\"", ""), hidden("200B"));
         assert_eq!(rule("\"a\\nb\"", ""), hidden("000A"));
         assert_eq!(rule("a\u{200d}b", ""), hidden("200D"));

@@ -4,14 +4,14 @@ use serde::Serialize;
 
 use crate::resource::Invalid;
 
-/// A pattern of a caller's ARN: its parts are compared one by one, case-sensitively, and `*` stands for any number of
-/// characters of one part. That is IAM's `ArnLike` without `?` (IAM User Guide, "IAM JSON policy elements: Condition operators").
+/// A pattern of a caller's ARN. Its parts are compared one by one and case-sensitively, and `*` matches any number of characters within a
+/// part. This equals IAM's `ArnLike` without `?` (IAM User Guide, "IAM JSON policy elements: Condition operators").
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Principal(String);
 
 impl Principal {
-    /// Reads a pattern, or says why no caller has such an ARN.
+    /// Reads a pattern, or returns the reason why no caller can have such an ARN.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         const FORMS: &str = "write arn:aws:iam::ACCOUNT:user/NAME, arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION or \
                              arn:aws:sts::ACCOUNT:federated-user/NAME, where * stands for any characters but a colon";
@@ -48,7 +48,7 @@ impl Principal {
             ("iam", "user") | ("sts", "assumed-role" | "federated-user") => {}
             _ => return wrong(format!("\"{text}\" is not the ARN of a caller")),
         }
-        // A user's path may hold any printable character (IAM User Guide, "IAM identifiers"); the others are names.
+        // A user's path may contain any printable character (IAM User Guide, "IAM identifiers"); other parts are names.
         let fits = if kind == "user" {
             !rest.is_empty() && rest.chars().all(|one| one.is_ascii_graphic() && one != '?')
         } else {
@@ -69,24 +69,24 @@ impl Principal {
         Ok(Self(text.to_owned()))
     }
 
-    /// Returns the pattern as it is written.
+    /// Returns the pattern as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns whether an ARN fits the pattern.
+    /// Returns whether an ARN matches the pattern.
     pub fn matches(&self, arn: &str) -> bool {
         let (patterns, parts): (Vec<&str>, Vec<&str>) = (self.0.split(':').collect(), arn.split(':').collect());
         patterns.len() == parts.len() && patterns.iter().zip(parts).all(|(pattern, part)| glob(pattern, part))
     }
 
-    /// Returns whether there may be an ARN that fits both patterns.
+    /// Returns whether an ARN can match both patterns.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         let pairs = self.0.split(':').zip(other.0.split(':'));
         pairs.into_iter().all(|(one, other)| meet(one.as_bytes(), other.as_bytes()))
     }
 
-    /// Returns whether a user of this name may have an ARN that fits: `None` is any name that is none of these.
+    /// Returns whether a user of this name can have a matching ARN; `None` stands for any name not in `named`.
     pub(super) fn may_be(&self, user: Option<&str>, named: &[&str]) -> bool {
         let last = self.0.rsplit(['/', ':']).next().unwrap_or_default();
         let Some((_, tail)) = last.rsplit_once('*') else {
@@ -96,7 +96,7 @@ impl Principal {
     }
 }
 
-/// Returns whether a text fits a pattern in which `*` stands for any number of characters.
+/// Returns whether a text matches a pattern in which `*` matches any number of characters.
 fn glob(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(head) else { return false };
@@ -108,9 +108,9 @@ fn glob(pattern: &str, text: &str) -> bool {
     text.ends_with(tail)
 }
 
-/// Returns whether some text fits both patterns.
+/// Returns whether some text matches both patterns.
 fn meet(one: &[u8], other: &[u8]) -> bool {
-    // After each byte of one pattern: which beginnings of the other some text has used up together with it.
+    // For each position in one pattern: the prefixes of the other pattern that a common text can match.
     let starred = |pattern: &[u8], at: usize| pattern.get(at) == Some(&b'*');
     let close = |row: &mut Vec<bool>| {
         for at in 0..other.len() {
@@ -124,7 +124,7 @@ fn meet(one: &[u8], other: &[u8]) -> bool {
         let mut next = vec![false; other.len() + 1];
         for at in 0..=other.len() {
             if *byte == b'*' {
-                // Nothing, or what the other pattern has here.
+                // The star matches nothing, or a character of the other pattern.
                 next[at] |= row[at];
                 next[at] |= at > 0 && next[at - 1];
             } else {
@@ -161,7 +161,7 @@ mod tests {
             ("arn:aws:iam::123456789012:user/alice", "arn:aws:iam::123456789012:user/alice2", false),
             ("arn:aws:iam::123456789012:user/alice", "arn:aws:iam::123456789012:user/team/alice", false),
             ("arn:aws:iam::123456789012:user/*", "arn:aws:iam::123456789012:user/team/alice", true),
-            // A star stays within its part.
+            // A star does not match across parts.
             ("arn:aws:sts::*:assumed-role/Admin/*", "arn:aws:sts::1:2:assumed-role/Admin/alice", false),
             ("arn:aws:iam::123456789012:user/*", "arn:aws:iam::123456789012:user/a:b", false),
         ];
@@ -207,7 +207,7 @@ mod tests {
             if glob(&one, &text) && glob(&other, &text) {
                 prop_assert!(meet(one.as_bytes(), other.as_bytes()), "{one} {other} {text}");
             }
-            // Without stars, meeting is to be the same.
+            // Without stars, two patterns overlap only if they are equal.
             if !one.contains('*') {
                 prop_assert_eq!(meet(one.as_bytes(), other.as_bytes()), glob(&other, &one));
             }

@@ -1,8 +1,8 @@
-//! What a policy says over a week, to each kind of asker: exact, by cutting the week where a window begins or ends.
+//! A policy's answers over a week, for each class of users. Exact: the week is divided at the start and end of each window.
 //!
-//! Who asks falls into classes: each user a policy names, and anyone else; each pattern of principals, and an ARN that fits
-//! none; the same for profiles. Within a class, a mode and a piece of the week, all asks get the same answer, so that one of
-//! each stands for all. Patterns are compared as text: a caller whose ARN fits two of them is in no class.
+//! Requests fall into classes: each user that a policy names, and anyone else; each pattern of principals, and an ARN that matches none;
+//! the same for profiles. Within a class, a mode and a piece of the week, all requests get the same answer, so evaluating one is enough.
+//! Patterns are compared as text: a caller whose ARN matches two of them is in no class.
 
 use std::collections::BTreeSet;
 
@@ -24,17 +24,17 @@ const WEEK: [Weekday; 7] = [
 /// The minutes of a day.
 pub(super) const DAY: u16 = 24 * 60;
 
-/// A piece of a week: from the start, up to but not including the end, in minutes of its day.
+/// A piece of a week: from the start up to but not including the end, in minutes of its day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Piece {
-    /// From 0, a Monday.
+    /// Starts at 0, a Monday.
     pub(super) day: usize,
     pub(super) start: u16,
     pub(super) end: u16,
 }
 
 impl Piece {
-    /// Returns whether a window covers the piece, which must be cut at the window's ends.
+    /// Returns whether a window covers the piece, which must be divided at the window's ends.
     pub(super) fn in_window(self, window: &Window) -> bool {
         let clock = |minute: u16| {
             let part = |number: u16| i8::try_from(number).unwrap_or(0);
@@ -44,12 +44,12 @@ impl Piece {
     }
 }
 
-/// Returns the name of a day, from 0.
+/// Returns the name of a day, starting at 0.
 pub(super) fn day_name(day: usize) -> &'static str {
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"][day]
 }
 
-/// Returns the one time zone of all these windows; nothing where there is no window or more than one zone.
+/// Returns the single time zone of these windows, if they have one.
 pub(super) fn zone<'w>(windows: impl IntoIterator<Item = &'w Window>) -> Zones<'w> {
     let mut found: Option<&TimeZone> = None;
     for window in windows {
@@ -61,16 +61,16 @@ pub(super) fn zone<'w>(windows: impl IntoIterator<Item = &'w Window>) -> Zones<'
     found.map_or(Zones::None, Zones::One)
 }
 
-/// In how many zones windows are.
+/// The number of time zones of windows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Zones<'w> {
     None,
     One(&'w TimeZone),
-    /// Then no clock on a wall shows all of them.
+    /// Several zones, which no single local time covers.
     Several,
 }
 
-/// Returns the week, cut where one of these windows begins or ends. They must be in one zone.
+/// Returns the week, divided at the start and end of each window. The windows must be in one zone.
 pub(super) fn pieces<'w>(windows: impl IntoIterator<Item = &'w Window>) -> Vec<Piece> {
     let mut cuts = BTreeSet::from([0, DAY]);
     for hours in windows.into_iter().filter_map(|window| window.hours) {
@@ -88,12 +88,12 @@ pub(super) fn users<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> BTree
     rules.flat_map(|rule| &rule.conditions.users).map(String::as_str).collect()
 }
 
-/// A class of those who ask.
+/// A class of users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Asker<'p> {
-    /// `None` is anyone who is not named.
+    /// `None` stands for anyone who is not named.
     pub(super) user: Option<&'p str>,
-    /// The pattern that the ARN fits; `None` is an ARN that fits none.
+    /// The pattern that the ARN matches; `None` stands for an ARN that matches none.
     pub(super) principal: Option<&'p Principal>,
 }
 
@@ -103,8 +103,7 @@ pub(super) fn principals<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> 
     rules.flat_map(|rule| &rule.conditions.principals).collect()
 }
 
-/// Returns the classes of those who ask: the users that policies name, then anyone else, each with the patterns that their
-/// ARN may fit, then with none.
+/// Returns the classes: the users that policies name, then anyone else, each with the patterns that their ARN can match, then with none.
 pub(super) fn askers<'p>(policies: impl IntoIterator<Item = &'p Policy> + Clone) -> Vec<Asker<'p>> {
     let named: Vec<&str> = users(policies.clone()).into_iter().collect();
     let patterns = principals(policies);
@@ -119,14 +118,14 @@ pub(super) fn askers<'p>(policies: impl IntoIterator<Item = &'p Policy> + Clone)
         .collect()
 }
 
-/// Returns whether an ARN may fit two of the patterns that policies name, so that there are more classes than these.
+/// Returns whether an ARN can match two of the policies' patterns, so that these classes are incomplete.
 pub(super) fn overlapping<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> bool {
     let patterns: Vec<&Principal> = principals(policies).into_iter().collect();
     let pairs = patterns.iter().enumerate();
     pairs.into_iter().any(|(at, one)| patterns[at + 1..].iter().any(|other| one.overlaps(other)))
 }
 
-/// Returns whether a rule speaks of an asker, whatever the time; the profile `None` is any it does not name.
+/// Returns whether a rule applies to a class at some time; the profile `None` stands for any that it does not name.
 pub(super) fn speaks_of(rule: &Rule, asker: Asker<'_>, profile: Option<&str>, mode: Mode) -> bool {
     let named = |names: &[String], name: Option<&str>| {
         names.is_empty() || name.is_some_and(|name| names.iter().any(|one| one == name))
