@@ -1,7 +1,6 @@
 //! A located tree that both TOML and YAML are read into, and the reader that decodes it.
 //!
-//! Decoding by hand over one tree, instead of through `serde`, is what lets every fault of a text be reported in one
-//! go: `serde` stops at the first.
+//! The decoder is written by hand instead of with `serde`, because it reports every fault of a text and `serde` stops at the first.
 
 mod conceal;
 mod folder;
@@ -29,7 +28,7 @@ pub use plain::CODE as NOT_PLAIN;
 pub use reader::{Entry, Fields, Reader, closest};
 pub use variables::Variables;
 
-/// A value and where it stands.
+/// A value and its span.
 #[derive(Debug, Clone, Eq)]
 pub struct Node {
     pub span: Range<usize>,
@@ -37,19 +36,19 @@ pub struct Node {
 }
 
 impl PartialEq for Node {
-    /// Compares what is written, wherever it is.
+    /// Compares values and ignores spans.
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value
     }
 }
 
-/// What a value can be, in either language.
+/// The types of values, in both languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     Null,
     Bool(bool),
     Integer(i64),
-    /// A float or a date: nothing here takes one, so only its name is kept.
+    /// A float or a date: no setting accepts one, so only its type name is kept.
     Other(&'static str),
     String(String),
     List(Vec<Node>),
@@ -71,17 +70,17 @@ impl Value {
     }
 }
 
-/// Reads TOML; every syntax error and every hidden character becomes a fault, and what could be read is returned.
+/// Reads TOML. Every syntax error and every hidden character becomes a fault, and the rest is returned.
 pub fn from_toml(source: &Arc<Source>, faults: &mut Faults) -> Node {
     from_toml_at(0, source, faults)
 }
 
-/// The same for a text that is a part of another one: `begins` is where, and what spans count from.
+/// The same for a text that is a part of another text; `begins` is its offset, which spans include.
 pub fn from_toml_at(begins: usize, source: &Arc<Source>, faults: &mut Faults) -> Node {
     let before = faults.len();
     hidden::check(source, faults);
     let (table, errors) = toml::de::DeTable::parse_recoverable(&source.text);
-    // A character that is hidden is mostly a syntax error too: it is reported once.
+    // A hidden character is usually a syntax error too, and is reported once.
     let known = faults.len() > before;
     for error in errors.into_iter().filter(|_| !known) {
         faults.push(Fault {
@@ -129,8 +128,8 @@ fn toml_value(value: &toml::de::DeValue<'_>, begins: usize) -> Value {
     }
 }
 
-/// Reads one YAML document. What can make it mean something else than it shows, and a syntax error, become faults, and then
-/// there is nothing to return.
+/// Reads one YAML document. A syntax error or a construct that can mean something other than it shows becomes a fault, and then nothing is
+/// returned.
 ///
 /// Booleans are YAML 1.2's (`true`, `false`), a repeated key is an error, and the parser's own budget bounds aliases.
 pub fn from_yaml(source: &Arc<Source>, faults: &mut Faults) -> Option<Node> {
@@ -146,7 +145,7 @@ pub fn from_yaml(source: &Arc<Source>, faults: &mut Faults) -> Option<Node> {
     root.filter(|_| faults.len() == before)
 }
 
-/// Decodes one YAML document; a syntax error becomes a fault unless there are others already, which are its likely cause.
+/// Decodes one YAML document. A syntax error becomes a fault unless there are other faults, which are the likely cause.
 fn decode(source: &Arc<Source>, faults: &mut Faults, before: usize) -> Option<Node> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
@@ -159,10 +158,10 @@ fn decode(source: &Arc<Source>, faults: &mut Faults, before: usize) -> Option<No
             let error = error.without_snippet();
             let span = error.location().map_or(0..0, |location| byte_span(location, &source.text));
             let text = error.to_string();
-            // The location is shown by the marked line, so the words need not repeat it.
+            // The marked line shows the location, so the message does not repeat it.
             let words = text.split(" at line ").next().unwrap_or(&text);
             let words = words.strip_prefix("error: ").unwrap_or(words);
-            // The library's advice is for its callers.
+            // The library's advice is for its callers, not for users.
             let words = words.split(", set DuplicateKeyPolicy").next().unwrap_or(words);
             let words =
                 words.split_once(": ").filter(|(head, _)| head.starts_with("line ")).map_or(words, |(_, rest)| rest);
@@ -267,7 +266,7 @@ fn yaml_node(spanned: Spanned<YamlValue>, text: &str) -> Node {
     Node { span, value }
 }
 
-/// Returns the bytes a YAML location covers; an empty location is widened to the rest of its line.
+/// Returns the bytes of a YAML location. An empty location is extended to the rest of its line.
 fn byte_span(location: serde_saphyr::Location, text: &str) -> Range<usize> {
     let span = location.span();
     let as_index = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
@@ -278,7 +277,7 @@ fn byte_span(location: serde_saphyr::Location, text: &str) -> Range<usize> {
     let length = as_index(span.byte_len().unwrap_or(span.len()));
     let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
     let end = if length == 0 { line_end } else { start.saturating_add(length).min(text.len()) };
-    // A block's span runs on to the next token: mark its first line only, without the white space at its end.
+    // A block's span extends to the next token: mark its first line only, without trailing white space.
     let end = text.floor_char_boundary(end.min(line_end).max(start));
     start..start + text[start..end].trim_end().len()
 }
@@ -338,7 +337,7 @@ mod tests {
     #[test]
     fn characters_that_viewers_hide_are_faults_on_their_line() {
         for (text, expected) in [
-            // The parser ends the comment where an editor and a diff go on with it.
+            // The parser ends the comment at the carriage return; an editor and a diff do not.
             ("a: 1\n# note\r b: 2\nc: 3\n", "2: a carriage return without a line feed (U+000D)"),
             ("a: 1\r\nb: 2\r\r\n", "2: a carriage return without a line feed (U+000D)"),
             ("a: 1\rb: 2\r", "1: a carriage return without a line feed (U+000D)"),
@@ -397,7 +396,7 @@ mod tests {
             ("%TAG ! tag:x,2000:\n---\na: 1\n", "1: a YAML directive"),
             ("a: 1\na: 2\n", "2: invalid YAML: duplicate mapping key: a"),
             ("a: 1\n\"\\x61\": 2\n", "2: invalid YAML: duplicate mapping key: a"),
-            // What comes after the end of the document is not read, and so must not be there.
+            // Text after the end of the document is not parsed, so it is not allowed.
             ("a: 1\n...\n[[[ % x\n", "3: invalid YAML: unexpected character: `%'"),
         ] {
             assert_eq!(told(text), [expected], "{text:?}");

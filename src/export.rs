@@ -1,5 +1,5 @@
-//! The files by which CloudFormation or Terraform take over what a manifest describes. Pure: from desired state, and from what is live
-//! where that was read.
+//! Exports to CloudFormation or Terraform, which then manage the manifest's resources. Pure: computed from the desired state and, if read,
+//! the live state.
 
 pub mod cloudformation;
 mod script;
@@ -20,38 +20,38 @@ use crate::resource::{Live, Observed};
 
 pub use stackset::Differs;
 
-/// One target of a manifest: an account and a region, and what is desired there.
+/// One target of a manifest: an account, a region, and the desired state.
 #[derive(Debug)]
 pub struct Target<'a> {
-    /// Its name in the manifest, where that has several.
+    /// Its name in the manifest, if the manifest has several targets.
     pub name: Option<String>,
     pub region: RegionName,
-    /// Nothing where neither the manifest nor AWS told.
+    /// `None` if neither the manifest nor AWS supplied it.
     pub account: Option<AccountId>,
     pub role: Option<RoleArn>,
     pub profile: Option<AwsProfile>,
-    /// What is desired, with what is live where that was read.
+    /// The desired resources, with their live state if it was read.
     pub resources: Vec<(&'a DesiredResource, ObservedResource<'a>)>,
 }
 
 impl Target<'_> {
-    /// Returns a name for its files and stacks, of letters, digits and hyphens.
+    /// Returns the name for its files and stacks: letters, digits and hyphens.
     pub fn slug(&self) -> String {
         self.name.as_deref().map_or_else(|| String::from("sentinel"), slug)
     }
 }
 
-/// The file with the commands, which is a program.
+/// The executable file with the commands.
 pub const SCRIPT: &str = "deploy.sh";
 
-/// A file to write, by its name in the folder of the export.
+/// A file to write, by its name in the export folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     pub name: String,
     pub text: String,
 }
 
-/// What an export consists of.
+/// The contents of an export.
 #[derive(Debug, Default)]
 pub struct Exported {
     pub files: Vec<File>,
@@ -60,7 +60,7 @@ pub struct Exported {
     pub notes: Vec<Note>,
 }
 
-/// What there is to say of one template.
+/// A summary of one template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StackSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,14 +68,14 @@ pub struct StackSummary {
     pub file: String,
     pub resources: usize,
     pub bytes: usize,
-    /// How many of its resources are there already and imported.
+    /// The number of its resources that exist and are imported.
     pub imports: usize,
-    /// The templates that come before it, in this order.
+    /// The templates that are applied before it, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<String>,
 }
 
-/// Makes the stack of a target: each resource of every kind adds what it is.
+/// Builds the stack of a target: each resource of every kind adds its own part.
 struct Visit<'a>(&'a mut Stack);
 
 impl Visitor for Visit<'_> {
@@ -90,7 +90,7 @@ impl Visitor for Visit<'_> {
     }
 }
 
-/// Makes the module of a target.
+/// Builds the module of a target.
 struct Tf<'a>(&'a mut Module);
 
 impl Visitor for Tf<'_> {
@@ -112,7 +112,7 @@ fn live<T>(observed: &Observed<T>) -> Option<&Live<T>> {
     }
 }
 
-/// Returns a name of letters, digits and hyphens. What cannot be read back from it gets a digest, so that two names never become one.
+/// Returns a name of letters, digits and hyphens. If the name cannot be recovered from it, a digest is added, so two names never collide.
 pub fn slug(name: &str) -> String {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
     let fits =
@@ -125,7 +125,7 @@ pub fn slug(name: &str) -> String {
     format!("{plain}--{}", crate::kind::export::mark(name))
 }
 
-/// Adds what was said of one target to what was said of those before; of several targets the same is said once.
+/// Adds the notes of one target, without those that earlier targets already have.
 fn gather<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
     for one in more {
         if !all.contains(&one) {
@@ -134,7 +134,7 @@ fn gather<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
     }
 }
 
-/// Returns the stack of a target, without what should not be there.
+/// Returns the stack of a target, without the resources to delete.
 fn stack_of(target: &Target<'_>) -> Stack {
     let mut stack = Stack::default();
     let present = || target.resources.iter().filter(|(desired, _)| desired.presence().is_present());

@@ -1,6 +1,6 @@
-//! `sentinel.toml`: what should exist.
+//! `sentinel.toml`: the desired state.
 //!
-//! One type, read from a file, built in memory by `init`, and written back as text that reads as the same value.
+//! `Manifest` is read from a file or built in memory by `init`, and can be written as text that reads back as the same value.
 
 mod conform;
 mod join;
@@ -37,34 +37,34 @@ pub use schema::schema;
 pub use targets::{Discovered, TargetSection, folder_of};
 pub use vary::Override;
 
-/// A whole manifest, as written: what it leaves out is `None`.
+/// A whole manifest, as written: `None` is an omitted setting.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Manifest {
     pub aws: AwsSection,
-    /// `[targets.NAME]`: the accounts and regions it is for; none is the one that `[aws]` and the flags say.
+    /// `[targets.NAME]`: the accounts and regions of the manifest. If empty, `[aws]` and the options name the only target.
     pub targets: IndexMap<String, TargetSection>,
-    /// The path under which policies stand.
+    /// The path of the policies.
     pub policy_root: Option<PolicyRoot>,
-    /// The sections of each kind of resource.
+    /// The sections of each kind.
     pub sections: Sections,
-    /// `[broker]`: who gives out credentials, and to whom.
+    /// `[broker]`: the broker that issues credentials, and its users.
     pub broker: BrokerSection,
-    /// `[local.users.NAME]`: the users of the AWS emulator who have only the permissions of their policies.
+    /// `[local.users.NAME]`: the users of the AWS emulator whose permissions are limited to their policies.
     pub local_users: IndexMap<String, LocalUserSection>,
 }
 
-/// `[broker]`: the broker that alone may assume the roles of the profiles.
+/// `[broker]`: the only principal that may assume the roles of the profiles.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BrokerSection {
-    /// Where it is. The commands that use access ask it instead of AWS.
+    /// Its address. The access commands call it instead of AWS.
     pub url: Option<BrokerUrl>,
-    /// The accounts whose users may ask.
+    /// The accounts whose users may send requests.
     pub accounts: Option<Vec<AccountId>>,
-    /// Who of these may ask; everyone where it is left out.
+    /// The principals that may send requests; everyone in these accounts if omitted.
     pub principals: Option<Vec<Principal>>,
-    /// Who may answer requests; nobody where it is left out.
+    /// The principals that may approve or deny requests; nobody if omitted.
     pub approvers: Option<Vec<Principal>>,
-    /// Who may use break-glass, revoke, and lock users; nobody where it is left out.
+    /// The principals that may use break-glass, revoke, and lock users; nobody if omitted.
     pub operators: Option<Vec<Principal>>,
     /// The roles that it assumes, by profile.
     pub roles: IndexMap<String, RoleArn>,
@@ -79,13 +79,13 @@ pub struct LocalUserSection {
 /// A policy of a user of the AWS emulator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocalPolicy {
-    /// The one that `sentinel iam --for ROLE` derives from the manifest.
+    /// The policy that `sentinel iam --for ROLE` derives from the manifest.
     Role(Role),
     /// A JSON policy document, in a file.
     File(String),
 }
 
-/// `[aws]`: where to, and what everything carries.
+/// `[aws]`: the account, the region, and settings of all resources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwsSection {
     pub region: Option<RegionName>,
@@ -95,18 +95,17 @@ pub struct AwsSection {
     pub ownership_tag: Option<OwnershipTag>,
 }
 
-/// The tag that marks what was created from a manifest.
+/// The tag that marks resources created from a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OwnershipTag {
-    /// `ownership_tag = false`: there is none.
+    /// `ownership_tag = false`: no tag.
     Off,
     /// Its key.
     Key(OwnerKey),
 }
 
 impl Manifest {
-    /// Returns the ARN of the role that a profile is for, where the manifest says it. A role of the manifest is in the account of the
-    /// caller.
+    /// Returns the ARN of a profile's role, if the manifest specifies it. A role in the manifest belongs to the caller's account.
     pub fn role_of(&self, profile: &str, caller: &Caller) -> Option<RoleArn> {
         match self.sections.profiles.get(profile)?.role.as_ref()? {
             RoleSetting::Arn(arn) => Some(RoleArn::new(arn)),
@@ -119,7 +118,7 @@ impl Manifest {
 }
 
 impl AwsSection {
-    /// Returns the key of the ownership tag, unless there is to be none.
+    /// Returns the key of the ownership tag, unless the tag is off.
     pub fn ownership_key(&self) -> Option<OwnerKey> {
         match &self.ownership_tag {
             None => Some(OwnerKey::default()),

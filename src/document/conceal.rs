@@ -1,7 +1,7 @@
-//! Keeps values out of messages, however the text around them is broken.
+//! Keeps secret values out of messages, even if the text around them is malformed.
 //!
-//! A tree has only what could be read: it lacks the second value of a key, and all of a line that is not TOML. The values are therefore
-//! found by the events of the parser.
+//! A tree lacks the second value of a repeated key, and every line that is not TOML. The values are therefore found by the events of the
+//! parser.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,10 +11,10 @@ use toml_parser::{ErrorSink, Span, decoder::Encoding};
 
 use crate::diagnostic::Source;
 
-/// How deep arrays and inline tables are followed, as the decoder does.
+/// The maximum depth of arrays and inline tables, as in the decoder.
 const DEEPEST: u32 = 80;
 
-/// Conceals every value of a TOML text that is assigned to a path of keys which `is_secret` accepts.
+/// Conceals every value of a TOML text at a key path that `is_secret` accepts.
 pub fn conceal(source: &Source, is_secret: impl Fn(&[String]) -> bool) {
     let text = toml_parser::Source::new(&source.text);
     let tokens: Vec<_> = text.lex().collect();
@@ -36,13 +36,13 @@ pub fn conceal(source: &Source, is_secret: impl Fn(&[String]) -> bool) {
 struct Pass<'a, F> {
     text: toml_parser::Source<'a>,
     is_secret: F,
-    /// The keys of the header above.
+    /// The keys of the current header.
     table: Vec<String>,
-    /// The keys that a value is assigned to, below those of the header.
+    /// The keys of the current assignment, relative to the header.
     key: Vec<String>,
-    /// Whether keys are those of a header.
+    /// Whether the keys are those of a header.
     header: bool,
-    /// The inline tables and arrays that are open: of an inline table, how many keys are above it.
+    /// The open inline tables and arrays. For an inline table, the number of keys above it.
     open: Vec<Option<usize>>,
     found: Vec<Range<usize>>,
 }
@@ -124,7 +124,7 @@ impl<F: Fn(&[String]) -> bool> EventReceiver for Pass<'_, F> {
         }
     }
 
-    /// The rest of a line that is not TOML may be a value.
+    /// The rest of a malformed line may be a value.
     fn error(&mut self, span: Span, _: &mut dyn ErrorSink) {
         let text = self.text.input();
         let end = text.get(span.start()..).and_then(|rest| rest.find('\n')).map_or(text.len(), |at| span.start() + at);

@@ -1,4 +1,4 @@
-//! The manifest's folder, outside which it reads nothing.
+//! The manifest's folder. Sentinel reads no manifest file outside it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::files::{self, Root};
 use crate::resource::Invalid;
 
-/// Returns where the cases of a policy are.
+/// Returns the path of a policy's test cases.
 pub fn cases_file(policy: &Path) -> PathBuf {
     policy.with_extension("test.yaml")
 }
@@ -16,7 +16,7 @@ pub fn cases_file(policy: &Path) -> PathBuf {
 const INSIDE: &str = "write a path relative to the manifest, inside its folder: policies/dev.yaml";
 pub(super) const LINKS: &str = "replace the link with a file, or with a relative link to one inside the folder";
 
-/// Checks that the path of a policy does not lead out of the manifest's folder, links aside.
+/// Checks that a policy's path does not lead out of the manifest's folder, apart from links.
 pub(super) fn check_path(file: &str, what: What) -> Result<(), Invalid> {
     let steps_out = Path::new(file).components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
     if file.is_empty() || steps_out {
@@ -25,7 +25,7 @@ pub(super) fn check_path(file: &str, what: What) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// What a file is to the manifest.
+/// The role of a file in the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     Policy,
@@ -34,7 +34,7 @@ pub enum What {
 }
 
 impl fmt::Display for What {
-    /// Writes the word for it before `file` or `path`.
+    /// Writes the word that precedes `file` or `path`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Policy => "policy ",
@@ -43,11 +43,11 @@ impl fmt::Display for What {
     }
 }
 
-/// The manifest's folder, or the texts that stand for it.
+/// The manifest's folder, or given texts in its place.
 #[derive(Debug)]
 pub struct Folder(Files);
 
-/// The text of a file that is at hand and need not be read.
+/// The text of a file that is given and not read from disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GivenFile {
     /// Its path in the folder.
@@ -58,29 +58,29 @@ pub struct GivenFile {
 #[derive(Debug)]
 enum Files {
     Within(Root),
-    /// It cannot be opened, and no file in it can.
+    /// The folder cannot be opened, nor can its files.
     Closed(io::ErrorKind),
-    /// The texts of its files, by their paths in it.
+    /// The texts of its files, by their paths in the folder.
     Given(HashMap<String, String>),
 }
 
 impl Folder {
-    /// One that is not there holds nothing.
+    /// A folder that does not exist is treated as empty.
     pub fn new(folder: &Path) -> Self {
         Self(Root::open(folder).map_or_else(|error| Files::Closed(error.kind()), Files::Within))
     }
 
-    /// A folder of these files, by their paths in it, that is nowhere on the disk.
+    /// Returns a folder with these files that is not on disk.
     pub fn given(files: impl IntoIterator<Item = GivenFile>) -> Self {
         Self(Files::Given(files.into_iter().map(|GivenFile { path, text }| (path, text)).collect()))
     }
 
-    /// Returns whether its files are texts that were handed in.
+    /// Returns whether its files are given texts.
     pub fn is_given(&self) -> bool {
         matches!(self.0, Files::Given(_))
     }
 
-    /// Refuses cases beside a policy that are a link out of the folder: plans show of them.
+    /// Refuses test cases beside a policy that are a link out of the folder, because plans show parts of them.
     pub fn check_cases(&self, policy: &str) -> Result<(), Invalid> {
         let Files::Within(root) = &self.0 else { return Ok(()) };
         let file = cases_file(Path::new(policy));
@@ -91,13 +91,13 @@ impl Folder {
         Ok(())
     }
 
-    /// Reads the cases beside a policy that the manifest names, where there are any.
+    /// Reads the test cases beside a policy of the manifest, if there are any.
     pub fn read_cases(&self, policy: &str) -> Option<String> {
         let Files::Within(root) = &self.0 else { return None };
         root.read_text(&cases_file(Path::new(policy)), files::CASES).ok()
     }
 
-    /// Returns the text that was handed in for a path.
+    /// Returns the given text for a path.
     pub fn text_given(&self, path: &str) -> Option<&str> {
         match &self.0 {
             Files::Given(given) => given.get(path).map(String::as_str),
@@ -105,7 +105,7 @@ impl Folder {
         }
     }
 
-    /// Returns the names of what is in a folder of it, in order.
+    /// Returns the names in one of its folders, in order.
     pub(super) fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
         match &self.0 {
             Files::Within(root) => root.names(folder),
@@ -114,7 +114,7 @@ impl Folder {
         }
     }
 
-    /// Returns whether it has such a path. A link is one wherever it leads, and what is not known is an error.
+    /// Returns whether it has such a path. A link counts regardless of its target, and an unknown state is an error.
     pub(super) fn is_there(&self, path: &Path) -> io::Result<bool> {
         match &self.0 {
             Files::Within(root) => root.is_there(path),
@@ -123,12 +123,12 @@ impl Folder {
         }
     }
 
-    /// Returns whether a path is a folder in it.
+    /// Returns whether a path is a folder within it.
     pub(super) fn is_folder(&self, path: &Path) -> bool {
         matches!(&self.0, Files::Within(root) if root.is_folder(path))
     }
 
-    /// Reads a part of the manifest.
+    /// Reads a file of the manifest.
     pub fn read_manifest(&self, file: &Path) -> Result<String, Invalid> {
         let text = match &self.0 {
             Files::Within(root) => root.read_text(file, files::MANIFEST),
@@ -143,12 +143,12 @@ impl Folder {
         })
     }
 
-    /// Reads a policy that the manifest names.
+    /// Reads a policy that the manifest refers to.
     pub fn read(&self, file: &str) -> Result<String, Invalid> {
         self.read_what(file, What::Policy)
     }
 
-    /// Reads a file that the manifest names.
+    /// Reads a file that the manifest refers to.
     pub fn read_what(&self, file: &str, what: What) -> Result<String, Invalid> {
         check_path(file, what)?;
         let failed = |error: io::Error| {
@@ -172,7 +172,7 @@ impl Folder {
             }
         };
         let path = Path::new(file);
-        // Nothing a parameter holds is larger than 8 KiB: a path that names something huge by mistake is not read whole.
+        // A parameter has at most 8 KiB, so a path to a huge file is not read completely.
         let size = root.size(path).map_err(failed)?;
         if size > files::POLICY.bytes() {
             let problem = format!("the {what}file {file} has {size} bytes");
@@ -208,7 +208,7 @@ mod tests {
         {
             assert_eq!(folder.read(inside).unwrap(), "text", "{inside}");
         }
-        // An absolute link leads out wherever it ends: nothing tells where that is when the folder has moved.
+        // An absolute link is refused wherever it ends, because its target is unknown after the folder moves.
         symlink(ours.path().join("policies/dev.yaml"), ours.path().join("absolute.yaml")).unwrap();
         for outside in ["linked/dev.yaml", "policies/out.yaml", "same/out.yaml", "absolute.yaml"] {
             assert!(

@@ -1,6 +1,6 @@
-//! Characters that a viewer does not show, or shows as something else than a parser reads.
+//! Characters that a viewer does not show, or shows differently from what a parser reads.
 //!
-//! A reviewer approves what a viewer shows. Wherever the two can differ, the text is refused instead of read.
+//! A reviewer approves what a viewer shows. If the two can differ, the text is refused.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::resource::Invalid;
 
-/// The code of these faults, which `sentinel explain` knows.
+/// The code of these faults in `sentinel explain`.
 pub const CODE: &str = "L013";
 
 /// Records a fault for the first hidden character of each line.
@@ -30,12 +30,12 @@ pub(super) fn check(source: &Arc<Source>, faults: &mut Faults) {
     }
 }
 
-/// Returns where the first hidden character of a line is that begins at `start`, what it is, and what to do about it.
+/// Returns the location of the first hidden character in a line that starts at `start`, with its description and fix.
 fn first(line: &str, start: usize) -> Option<(Range<usize>, String, &'static str)> {
     let body = line.strip_suffix("\r\n").or(line.strip_suffix('\n')).unwrap_or(line);
     body.char_indices().find_map(|(at, letter)| {
         let (what, help) = match letter {
-            // A byte order mark before everything else tells the encoding.
+            // A byte order mark at the start of a text declares the encoding.
             '\u{feff}' if start + at == 0 => return None,
             '\r' => (
                 "a carriage return without a line feed",
@@ -62,18 +62,17 @@ fn first(line: &str, start: usize) -> Option<(Range<usize>, String, &'static str
     })
 }
 
-/// Returns whether a character is one that may stand in a text only as an escape; a line feed and a tab count as such too.
+/// Returns whether a character may occur in a text only as an escape, including line feed and tab.
 pub fn is_hidden(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}') || is_invisible(letter)
 }
 
-/// Returns whether a character changes the direction of the text around it (Unicode Standard Annex 9, "Explicit directional
-/// formatting characters").
+/// Returns whether a character changes the direction of the text (Unicode Standard Annex 9, "Explicit directional formatting characters").
 fn is_direction(letter: char) -> bool {
     matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Returns whether a character takes no room: the property Default_Ignorable_Code_Point (Unicode Character Database,
+/// Returns whether a character is invisible: the property Default_Ignorable_Code_Point (Unicode Character Database,
 /// `DerivedCoreProperties.txt`), the interlinear annotations, and the blank Braille pattern.
 fn is_invisible(letter: char) -> bool {
     matches!(letter,
@@ -83,13 +82,13 @@ fn is_invisible(letter: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Returns whether a character only joins or varies those beside it: emoji and several scripts are written with these, so that
-/// comments and reasons may have them.
+/// Returns whether a character only joins or varies its neighbors. Emoji and several scripts need these, so comments and reasons may
+/// contain them.
 fn joins(letter: char) -> bool {
     matches!(letter, '\u{200c}' | '\u{200d}' | '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}')
 }
 
-/// Checks a name that people read: it is not blank, and every character of it is seen, however it is written.
+/// Checks a name that people read: it is not blank, and every character is visible in any form of escaping.
 pub fn check_label(text: &str) -> Result<(), Invalid> {
     if text.trim().is_empty() {
         return Err(Invalid::new("this is blank", "write a text, or remove the key"));
@@ -103,7 +102,7 @@ pub fn check_label(text: &str) -> Result<(), Invalid> {
     }
 }
 
-/// Checks the name of a user or profile: AWS has ASCII names only, and other letters look like those of another name.
+/// Checks the name of a user or profile. AWS names are ASCII, and other letters can look like those of another name.
 pub fn check_identifier(text: &str) -> Result<(), Invalid> {
     check_label(text)?;
     match text.chars().find(|letter| !letter.is_ascii()) {

@@ -1,4 +1,4 @@
-//! The files that a pattern names in a folder.
+//! The files of a folder that match a pattern.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -10,13 +10,13 @@ use super::folder::LINKS;
 use crate::files;
 use crate::resource::Invalid;
 
-/// The most files that one pattern may match.
+/// The maximum number of files that one pattern may match.
 const MOST: usize = 10_000;
 
 const HELP: &str = "write a path or a pattern relative to the manifest, inside its folder: teams/*.toml";
 
 impl Folder {
-    /// Returns the files that a path or a pattern names, in order. A `*` matches no `/`, and no name that begins with a dot.
+    /// Returns the files that match a path or a pattern, in order. A `*` does not match `/` or a leading dot.
     pub fn matching(&self, pattern: &str) -> Result<Vec<PathBuf>, Invalid> {
         let path = Path::new(pattern);
         if pattern.is_empty() || path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
@@ -27,7 +27,7 @@ impl Folder {
             MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
         let is_pattern = |part: &str| part.contains(['*', '?', '[']);
         let mut found = vec![PathBuf::new()];
-        // Whether a pattern came before: it says which folders there may be, and not that each has such a file.
+        // Whether an earlier part was a pattern. A folder that matched it need not contain the file.
         let mut patterned = false;
         for part in path.components().filter_map(|part| part.as_os_str().to_str()).filter(|part| *part != ".") {
             let mut below = Vec::new();
@@ -49,7 +49,7 @@ impl Folder {
             }
             let part = Pattern::new(part).map_err(|error| invalid(error.to_string()))?;
             for folder in &found {
-                // What cannot be listed may have files of the manifest: without them, their resources would seem to be removed from it.
+                // A folder that cannot be listed may contain manifest files, whose resources would otherwise seem to be removed.
                 let names = match self.listed(folder) {
                     Ok(names) => names,
                     Err(error) if error.kind() == io::ErrorKind::NotFound && !patterned => Vec::new(),
@@ -70,7 +70,7 @@ impl Folder {
         }
     }
 
-    /// Returns the names of what is in a folder. A file has nothing in it.
+    /// Returns the names in a folder. A file has none.
     fn listed(&self, folder: &Path) -> io::Result<Vec<String>> {
         match self.names(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(Vec::new()),
@@ -79,7 +79,7 @@ impl Folder {
     }
 }
 
-/// Returns the fault for a folder that cannot be looked into.
+/// Returns the fault for a folder that cannot be listed.
 fn unreadable(path: &Path, error: &io::Error) -> Invalid {
     let path = path.display();
     if files::leads_out(error) {
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(matching("./*/*/e.toml").unwrap(), ["teams/deep/e.toml"]);
         assert_eq!(matching("x.toml").unwrap(), ["x.toml"]);
         assert_eq!(matching("*").unwrap(), ["x.toml"]);
-        // Neither a file beside the folders nor a folder without such a file is a fault.
+        // A file beside the folders, or a folder without such a file, is not a fault.
         std::fs::create_dir(folder.path().join("teams/empty")).unwrap();
         assert_eq!(matching("teams/*/e.toml").unwrap(), ["teams/deep/e.toml"]);
         assert_eq!(matching("*/*/*.toml").unwrap(), ["teams/deep/e.toml"]);

@@ -1,8 +1,7 @@
-//! The part of YAML that a reviewer can read without knowing the rest of it.
+//! Accepts only the part of YAML that a reviewer can read without knowing the rest.
 //!
-//! Tags, merge keys, directives, further documents and anchors that are defined twice make a document mean something else
-//! than its lines show, and parsers differ in what they make of them. Such a document is refused. A plain anchor and its
-//! aliases are accepted.
+//! Tags, merge keys, directives, multiple documents and redefined anchors make a document mean something other than its lines show, and
+//! parsers interpret them differently. Such a document is refused. Other anchors and their aliases are accepted.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -12,11 +11,11 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span};
 
 use crate::diagnostic::{Fault, Faults, Source};
 
-/// The code of these faults, which `sentinel explain` knows.
+/// The code of these faults in `sentinel explain`.
 pub const CODE: &str = "L014";
 
-/// Records a fault for each such construct. Returns the syntax error that stopped it, if one did: the decoder stops at the
-/// end of the first document, and so does not see what is wrong after it.
+/// Records a fault for each such construct. Returns the syntax error that ended parsing, if there was one: the decoder stops at the end of
+/// the first document, so it does not see later errors.
 pub(super) fn check(source: &Arc<Source>, faults: &mut Faults) -> Option<Fault> {
     let options = granit_parser::options! { emit_anchor_events: true, disallow_directives: true };
     let mut pass = Pass { source, faults, open: Vec::new(), anchors: BTreeSet::new(), documents: 0 };
@@ -50,7 +49,7 @@ pub(super) fn check(source: &Arc<Source>, faults: &mut Faults) -> Option<Fault> 
 struct Pass<'a> {
     source: &'a Arc<Source>,
     faults: &'a mut Faults,
-    /// The collections that are open: for a map, whether a key comes next; for a list, nothing.
+    /// The open collections. For a map, whether the next node is a key; `None` for a list.
     open: Vec<Option<bool>>,
     anchors: BTreeSet<String>,
     documents: usize,
@@ -126,13 +125,13 @@ impl Pass<'_> {
     fn bytes(&self, span: Span) -> Range<usize> {
         let start = self.bytes_at(span.start.byte_offset(), span.start.index());
         let end = span.end.byte_offset().unwrap_or(start.end).clamp(start.start, self.source.text.len());
-        // A collection's span runs on over its lines: mark the first only.
+        // A collection's span covers all its lines: mark the first only.
         let line = self.source.text[start.start..].find('\n').map_or(self.source.text.len(), |at| start.start + at);
         let end = self.source.text.floor_char_boundary(end.min(line));
         if end > start.start { start.start..end } else { start }
     }
 
-    /// Returns the character at a place, or nothing at the end of the text.
+    /// Returns the byte range of a character, which is empty at the end of the text.
     fn bytes_at(&self, byte: Option<usize>, index: usize) -> Range<usize> {
         let text = &self.source.text;
         let byte = byte.unwrap_or_else(|| text.char_indices().nth(index).map_or(text.len(), |(at, _)| at));

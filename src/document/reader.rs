@@ -7,7 +7,7 @@ use super::{Node, Value};
 use crate::diagnostic::{Fault, Faults, Mark, Source};
 use crate::resource::Invalid;
 
-/// A key, its value, and where each stands.
+/// A key, its value, and their spans.
 #[derive(Debug, Clone, Eq)]
 pub struct Entry {
     pub key: String,
@@ -16,13 +16,13 @@ pub struct Entry {
 }
 
 impl PartialEq for Entry {
-    /// Compares what is written, wherever it is.
+    /// Compares keys and values and ignores spans.
     fn eq(&self, other: &Self) -> bool {
         (&self.key, &self.node) == (&other.key, &other.node)
     }
 }
 
-/// Decodes nodes of one text; what does not fit becomes a fault and reads as `None`.
+/// Decodes the nodes of one text. An invalid node becomes a fault and reads as `None`.
 #[derive(Debug)]
 pub struct Reader<'a> {
     source: Arc<Source>,
@@ -30,7 +30,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// What a manifest as a whole is called in messages.
+    /// The name of the whole manifest in messages.
     pub const ROOT: &'static str = "the manifest";
 
     /// Returns a reader that records into `faults`.
@@ -59,13 +59,13 @@ impl<'a> Reader<'a> {
         });
     }
 
-    /// Records a fault after which no other is recorded of the same text: it would only follow from this one.
+    /// Records a fault that suppresses later faults of the same text, since they would only follow from it.
     pub fn sole_fault(&mut self, span: Range<usize>, invalid: Invalid, label: &str) {
         self.fault(span, invalid.problem, label, invalid.help);
         self.faults.close_last();
     }
 
-    /// Records a fault that is about two places.
+    /// Records a fault that refers to two locations.
     pub fn twice(&mut self, first: Range<usize>, again: Range<usize>, message: String, help: &str) {
         let source = Arc::clone(&self.source);
         let also = Box::new(Mark { source: Arc::clone(&source), span: first, label: String::from("first here") });
@@ -80,12 +80,12 @@ impl<'a> Reader<'a> {
         });
     }
 
-    /// Keeps a value out of all messages: a secret.
+    /// Keeps a secret value out of all messages.
     pub fn conceal(&mut self, node: &Node) {
         self.source.conceal(node.span.clone());
     }
 
-    /// Gives the fault that was recorded last a code of its own.
+    /// Sets the code of the last recorded fault.
     pub fn coded(&mut self, code: &'static str) {
         self.faults.code_last(code);
     }
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a string that must be one of a few words.
+    /// Reads a string with a fixed set of values.
     pub fn choice<T: Copy>(&mut self, node: &Node, what: &str, choices: &[(&str, T)]) -> Option<T> {
         let text = self.string(node, what)?;
         if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
@@ -163,13 +163,13 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Reads one of the variants of a type, by its name.
+    /// Reads a variant of an enum by its name.
     pub fn variant<T: VariantArray + Copy + Into<&'static str>>(&mut self, node: &Node, what: &str) -> Option<T> {
         let choices: Vec<(&str, T)> = T::VARIANTS.iter().map(|one| ((*one).into(), *one)).collect();
         self.choice(node, what, &choices)
     }
 
-    /// Checks a string with a rule that answers what is wrong with it, and passes it on when nothing is.
+    /// Checks a string with a rule that returns an error, and returns the string if it is valid.
     pub fn checked(
         &mut self,
         node: &Node,
@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A map being read: it remembers what was asked for, so that what is left over is unknown.
+/// A map being read. It records which keys were read, so the others are reported as unknown.
 #[derive(Debug)]
 pub struct Fields<'n> {
     what: String,
@@ -202,16 +202,16 @@ impl<'n> Fields<'n> {
         Self { what: String::new(), span: 0..0, entries, asked: Vec::new() }
     }
 
-    /// Returns the entry of this name, if it is there.
+    /// Returns the entry with this name, if there is one.
     pub fn get(&mut self, name: &'static str) -> Option<&'n Entry> {
-        // Several readers may look for the same key.
+        // Several readers may read the same key.
         if !self.asked.contains(&name) {
             self.asked.push(name);
         }
         self.entries.iter().find(|entry| entry.key == name)
     }
 
-    /// Returns the entry of this name; its absence is a fault.
+    /// Returns the entry with this name; a missing entry is a fault.
     pub fn required(&mut self, reader: &mut Reader<'_>, name: &'static str, help: &str) -> Option<&'n Entry> {
         let found = self.get(name);
         if found.is_none() {
@@ -221,12 +221,12 @@ impl<'n> Fields<'n> {
         found
     }
 
-    /// Returns every entry, in the order written; for maps whose keys are the user's own.
+    /// Returns every entry in the order of the text, for maps with user-defined keys.
     pub fn all(&self) -> &'n [Entry] {
         self.entries
     }
 
-    /// Records each key that nothing asked for.
+    /// Records a fault for each key that was not read.
     pub fn finish(self, reader: &mut Reader<'_>) {
         for entry in self.entries.iter().filter(|entry| !self.asked.contains(&entry.key.as_str())) {
             let help = closest(&entry.key, &self.asked).map_or_else(
@@ -234,7 +234,7 @@ impl<'n> Fields<'n> {
                 |name| format!("did you mean `{name}`? Valid keys are: {}", self.asked.join(", ")),
             );
             let what = match self.what.as_str() {
-                // The file that it is in.
+                // The name of its file.
                 Reader::ROOT => reader.source.place(entry.key_span.start).0,
                 what => what,
             };
@@ -244,11 +244,11 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// Returns the known word most like the one written, if one is like it at all.
+/// Returns the known word that is most similar to the written one, if any is similar.
 pub fn closest<'w>(written: &str, words: &[&'w str]) -> Option<&'w str> {
     let likeness = |word: &str| {
         let (written, word) = (written.to_lowercase(), word.to_lowercase());
-        // In a short word two letters the other way round are much, and most likely a slip.
+        // In a short word, two swapped letters are a large distance but most likely a typo.
         let slip = written.chars().count() > 2 && strsim::osa_distance(&written, &word) == 1;
         strsim::jaro_winkler(&written, &word).max(if slip { 0.9 } else { 0.0 })
     };

@@ -1,4 +1,4 @@
-//! Environment variables that a manifest names, for what looks at no environment by itself.
+//! Environment variables that a manifest refers to, for code that does not access the environment itself.
 
 use std::fmt;
 
@@ -7,19 +7,19 @@ use std::fmt;
 pub struct Variables(fn(&str) -> Option<String>);
 
 impl Variables {
-    /// Returns what looks them up by a function.
+    /// Returns a lookup through this function.
     pub fn new(look_up: fn(&str) -> Option<String>) -> Self {
         Self(look_up)
     }
 
-    /// Returns the text of a variable; nothing where it is not set, or no text.
+    /// Returns the value of a variable, or `None` if it is not set or not valid Unicode.
     pub fn get(self, name: &str) -> Option<String> {
         (self.0)(name)
     }
 }
 
 impl Default for Variables {
-    /// Returns an environment without any.
+    /// Returns an empty environment.
     fn default() -> Self {
         Self(|_| None)
     }

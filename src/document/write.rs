@@ -1,4 +1,4 @@
-//! Writing TOML as a person would: one setting a line, keys bare where TOML allows that.
+//! Writes TOML in a common style: one setting per line, and bare keys where TOML allows them.
 
 use std::fmt::Write;
 
@@ -29,7 +29,7 @@ pub fn list<T: AsRef<str>>(texts: &[T]) -> String {
     format!("[{}]", texts.iter().map(|text| quoted(text.as_ref())).collect::<Vec<_>>().join(", "))
 }
 
-/// Returns a value as it is written on one line. What no manifest takes is left empty.
+/// Returns a value on one line. A type that no manifest accepts is written as an empty string.
 pub fn inline(node: &Node) -> String {
     match &node.value {
         Value::Null | Value::Other(_) => String::from("\"\""),
@@ -48,7 +48,7 @@ pub fn inline(node: &Node) -> String {
 /// Returns a text as a TOML string.
 pub fn quoted(text: &str) -> String {
     let string = TomlStringBuilder::new(text);
-    // A manifest with hidden characters would not be read back.
+    // A manifest with hidden characters could not be read back.
     if text.chars().any(is_hidden) {
         return escaped(string.as_basic().to_toml_value());
     }
@@ -60,14 +60,13 @@ pub fn double_quoted(text: &str) -> String {
     escaped(serde_json::Value::from(text).to_string())
 }
 
-/// Returns a key as it may stand in a header: bare where TOML allows that.
+/// Returns a key for a header: bare where TOML allows that.
 pub fn bare(key: &str) -> String {
     let key = TomlKeyBuilder::new(key);
     key.as_unquoted().map_or_else(|| escaped(key.as_basic().to_toml_key()), |bare| bare.to_toml_key())
 }
 
-/// Returns a basic string, which is one line, with an escape for each hidden character. TOML only asks for that where a
-/// character controls something.
+/// Returns a basic string on one line, with an escape for each hidden character. TOML requires escapes only for control characters.
 fn escaped(basic: String) -> String {
     let mut text = String::with_capacity(basic.len());
     for letter in basic.chars() {

@@ -1,4 +1,4 @@
-//! Templates, and what is beside them: what imports the resources that are there already, and the commands.
+//! Templates, the files that import existing resources, and the commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,15 +9,16 @@ use super::{Exported, File, SCRIPT, StackSummary, Target, gather, script, stack_
 use crate::kind::Address;
 use crate::kind::export::cloudformation::{Parameter, Properties, Resource, Stack, resolved};
 
-/// The most resources of a template. Source of the limits: "Understand CloudFormation quotas" in the AWS CloudFormation User Guide.
+/// The maximum number of resources of a template. Source of the limits: "Understand CloudFormation quotas" in the AWS CloudFormation User
+/// Guide.
 const RESOURCES: usize = 500;
-/// The most parameters of a template.
+/// The maximum number of parameters of a template.
 const PARAMETERS: usize = 200;
 
-/// How a template is handed to CloudFormation, which says how large it may be.
+/// How a template is passed to CloudFormation, which determines its maximum size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// With the request.
+    /// In the request.
     Inline,
     /// From a bucket.
     Bucket,
@@ -32,31 +33,31 @@ impl Delivery {
     }
 }
 
-/// Why there is no export.
+/// The reason why there is no export.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// A resource with all that belongs to it does not fit a template.
+    /// A resource with its subresources does not fit into a template.
     TooLarge { address: Address, bytes: usize, resources: usize, parameters: usize },
     /// The targets have templates of different shapes.
     Differs(Differs),
-    /// The account of a target is not known, and a stack set needs it.
+    /// The account of a target is unknown, and a stack set needs it.
     NoAccount(Option<String>),
 }
 
-/// What one template holds.
+/// The contents of one template.
 #[derive(Debug, Default)]
 pub(super) struct Part {
     pub(super) resources: Vec<Resource>,
     pub(super) parameters: Vec<Parameter>,
-    /// Parameters whose values differ from target to target, with their definitions.
+    /// Parameters whose values vary by target, with their definitions.
     pub(super) varying: Map<String, Value>,
 }
 
-/// Returns the files of all targets: templates for each.
+/// Returns the files of all targets, with separate templates for each.
 ///
 /// # Errors
 ///
-/// Fails where a resource does not fit a template.
+/// Fails if a resource does not fit into a template.
 pub fn export(targets: &[Target<'_>], delivery: Delivery) -> Result<Exported, Failure> {
     let mut exported = Exported::default();
     let mut blocks = Vec::new();
@@ -77,11 +78,11 @@ pub fn export(targets: &[Target<'_>], delivery: Delivery) -> Result<Exported, Fa
     Ok(exported)
 }
 
-/// Returns the files of a stack set that has all targets.
+/// Returns the files of one stack set for all targets.
 ///
 /// # Errors
 ///
-/// Fails where the targets have templates of different shapes, or an account is not known.
+/// Fails if the templates of the targets have different shapes, or an account is unknown.
 pub fn export_stack_set(targets: &[Target<'_>], delivery: Delivery) -> Result<Exported, Failure> {
     let mut exported = Exported::default();
     let mut stacks: Vec<Stack> = targets.iter().map(stack_of).collect();
@@ -116,7 +117,7 @@ pub fn export_stack_set(targets: &[Target<'_>], delivery: Delivery) -> Result<Ex
     Ok(exported)
 }
 
-/// Writes the files of one stack, and returns what the commands need of it.
+/// Writes the files of one stack, and returns the data for the commands.
 fn write(target: &Target<'_>, name: &str, part: &Part, exported: &mut Exported) -> script::Stack {
     let about = target.name.as_ref().map_or_else(|| String::from("the manifest"), |name| format!("target {name}"));
     let updates = part.resources.iter().map(|resource| resource.earlier.len()).max().unwrap_or(0);
@@ -125,7 +126,7 @@ fn write(target: &Target<'_>, name: &str, part: &Part, exported: &mut Exported) 
         resource.earlier.get(number).cloned().unwrap_or_else(last)
     };
     let mut before = Vec::new();
-    // Before the first update, the resources that are there are imported as they are.
+    // Existing resources are imported with their live settings before the first update.
     let existing: Vec<Resource> = part.resources.iter().filter(|one| one.existing.is_some()).cloned().collect();
     let mut import = None;
     if !existing.is_empty() {
@@ -142,7 +143,7 @@ fn write(target: &Target<'_>, name: &str, part: &Part, exported: &mut Exported) 
     }
     let mut series = Vec::new();
     for number in 0..updates {
-        // The first of them is what was imported, with what else is new; without an import it is what is live.
+        // The first update adds the new resources to the imported ones. Without an import it starts from the live state.
         let states: Vec<Option<Properties>> = part.resources.iter().map(|one| state(one, number)).collect();
         let resources: Vec<Resource> = part
             .resources
@@ -180,7 +181,7 @@ fn to_import(resource: &Resource) -> Value {
     })
 }
 
-/// Returns a template. Of a resource there are the properties that are chosen, or it is left out.
+/// Returns a template with the chosen properties of each resource; a resource without any is omitted.
 fn template<'a>(
     about: &str,
     part: &Part,
@@ -191,7 +192,7 @@ fn template<'a>(
     template_beside(about, part, resources, &ids, chosen)
 }
 
-/// Returns a template that refers to resources with these logical IDs as those of its own.
+/// Returns a template that treats references to these logical IDs as its own resources.
 fn template_beside<'a>(
     about: &str,
     part: &Part,
@@ -241,7 +242,7 @@ fn refers(text: &str, parameter: &str) -> bool {
     text.contains(&json!({ "Ref": parameter }).to_string())
 }
 
-/// Divides resources into templates. All that one address becomes stays together, and what others refer to is in the first.
+/// Divides resources into templates. All resources of one address stay in the same template, and referenced resources are in the first one.
 fn divide(
     resources: Vec<Resource>,
     parameters: &[Parameter],
@@ -271,12 +272,12 @@ fn divide(
         }
     };
     let size = |part: &Part| {
-        // The templates before the last hold no more, and what is said of a part is part of its length.
+        // An earlier template may be longer than the last, since indexes are added and deleted one by one.
         let longest = |one: &Resource| {
             let earlier = one.earlier.iter().flatten().map(|one| Value::from(one.clone()).to_string().len());
             earlier.max().unwrap_or(0).saturating_sub(Value::from(one.properties.clone()).to_string().len())
         };
-        // What is referred to may be in the same template or in another one: the first takes more.
+        // A reference may be within the template or across templates: the longer form is counted.
         let text = template_beside(&"x".repeat(80), part, &part.resources, &ids, |resource| Some(&resource.properties));
         text.len() + 2 * part.resources.iter().map(longest).sum::<usize>()
     };
@@ -296,8 +297,8 @@ fn divide(
             let parameters = own.parameters.len() + own.varying.len();
             return Err(Failure::TooLarge { address, bytes: own_size, resources, parameters });
         }
-        // Sizes add up, but for the frame that each part has: an upper bound, so that ten thousand resources are not written ten
-        // thousand times.
+        // The sum of the sizes is an upper bound, since each part has its own frame. It avoids writing ten thousand resources ten thousand
+        // times.
         let more = own_size.saturating_sub(empty) + 8;
         match (parts.last_mut(), sizes.last_mut()) {
             (Some(last), Some(total))

@@ -1,4 +1,4 @@
-//! The commands that carry an export out, as a script for a POSIX shell.
+//! The commands that deploy an export, as a POSIX shell script.
 
 use std::borrow::Cow;
 
@@ -18,14 +18,14 @@ pub(super) struct Block<'a> {
 pub(super) struct Stack {
     pub(super) name: String,
     pub(super) import: Option<Import>,
-    /// In their order.
+    /// Their names, in deployment order.
     pub(super) templates: Vec<String>,
     pub(super) parameters: Vec<Parameter>,
-    /// Whether an import leaves nothing to create.
+    /// Whether the import covers all resources, so that nothing is created.
     pub(super) is_whole: bool,
 }
 
-/// What imports resources into a stack.
+/// The import of resources into a stack.
 pub(super) struct Import {
     pub(super) template: String,
     pub(super) resources: String,
@@ -103,7 +103,7 @@ const SETS: &str = r#"
 # name organizational units with --deployment-targets in the place of --accounts.
 "#;
 
-/// Returns how a template is named: a file, or an object below `$TEMPLATES`.
+/// Returns how a template is referenced: as a file, or as an object below `$TEMPLATES`.
 fn body(delivery: Delivery) -> &'static str {
     match delivery {
         Delivery::Inline => "\nbody() { printf -- '--template-body file://%s' \"$1\"; }\n",
@@ -116,7 +116,7 @@ fn body(delivery: Delivery) -> &'static str {
     }
 }
 
-/// Returns the script for templates of targets.
+/// Returns the script for the templates of targets.
 pub(super) fn stacks(blocks: &[Block<'_>], delivery: Delivery) -> String {
     let mut script = [HEAD, STACKS, body(delivery)].concat();
     for Block { target, stacks } in blocks {
@@ -182,12 +182,12 @@ pub(super) fn stack_sets(sets: &[Set], delivery: Delivery) -> String {
     script
 }
 
-/// Returns operation preferences as JSON, which has numbers and words of ours only.
+/// Returns operation preferences as JSON. They contain only numbers and fixed words.
 fn preferences(group: Option<&Value>) -> String {
     group.map(|group| group["OperationPreferences"].to_string()).unwrap_or_default()
 }
 
-/// Returns the options that give the values that no file has, from the environment of the script.
+/// Returns the options that pass secret values from the environment of the script.
 fn values(parameters: &[Parameter]) -> String {
     if parameters.is_empty() {
         return String::new();
@@ -206,11 +206,11 @@ fn stack_name(name: &str) -> String {
 }
 
 fn quoted(text: &str) -> Cow<'_, str> {
-    // A text with a zero byte, which no shell takes, is nowhere in a manifest.
+    // A manifest cannot contain a zero byte, which is the only text that a shell cannot quote.
     shlex::try_quote(text).unwrap_or(Cow::Borrowed("''"))
 }
 
-/// Returns a text as a part of a comment: on one line.
+/// Returns a text on one line, for a comment.
 fn comment(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).collect()
 }

@@ -1,4 +1,4 @@
-//! One template for all targets: what differs from target to target becomes a parameter, which accounts and regions override.
+//! One template for all targets. A value that varies by target becomes a parameter, which accounts and regions override.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,11 @@ use crate::kind::Address;
 use crate::kind::export::cloudformation::{Parameter, Resource, Stack};
 use crate::kind::export::mark;
 
-/// What targets have so differently that no parameter can say it.
+/// A difference between targets that no parameter can express.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Differs {
     pub address: Address,
-    /// The property: `Properties.GlobalSecondaryIndexes`; nothing where a target lacks all of the resource.
+    /// The property, such as `Properties.GlobalSecondaryIndexes`; `None` if a target lacks the whole resource.
     pub property: Option<String>,
     pub targets: [Option<String>; 2],
 }
@@ -24,13 +24,13 @@ pub struct Differs {
 pub(super) struct Merged {
     pub(super) resources: Vec<Resource>,
     pub(super) parameters: Vec<Parameter>,
-    /// The parameters of what differs, with their definitions.
+    /// The parameters of the values that vary, with their definitions.
     pub(super) varying: Map<String, Value>,
-    /// For each target, what it has in the place of a default.
+    /// For each target, the values that replace defaults.
     pub(super) values: Vec<BTreeMap<String, String>>,
 }
 
-/// Makes one stack of those of all targets. The first says the defaults.
+/// Merges the stacks of all targets. The first target has the defaults.
 pub(super) fn merge(targets: &[Target<'_>], stacks: Vec<Stack>) -> Result<Merged, Failure> {
     let mut stacks = stacks.into_iter();
     let Some(first) = stacks.next() else {
@@ -65,7 +65,7 @@ pub(super) fn merge(targets: &[Target<'_>], stacks: Vec<Stack>) -> Result<Merged
             Value::Object(properties) => properties,
             _ => Map::new(),
         };
-        // Nothing is imported into a stack set.
+        // Stack sets do not support this import.
         resources.push(Resource { properties, existing: None, earlier: Vec::new(), ..resource });
     }
     let Merging { varying, values } = merging;
@@ -78,8 +78,8 @@ struct Merging {
 }
 
 impl Merging {
-    /// Returns the value that all have, with a parameter where they differ. Fails with the first target whose value has another shape,
-    /// and with where that is.
+    /// Returns the common value, with a parameter where targets differ. Fails with the first target whose value has another shape, and with
+    /// the path of that value.
     fn merge(&mut self, all: &[&Value], id: &str, path: &mut Vec<String>) -> Result<Value, (usize, Vec<String>)> {
         let Some((first, others)) = all.split_first() else { return Ok(Value::Null) };
         let Some(other) = others.iter().position(|other| other != first) else { return Ok((*first).clone()) };
@@ -155,10 +155,10 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// Values that take the place of defaults, by parameter.
+/// Values that replace defaults, by parameter.
 type Overrides = BTreeMap<String, String>;
 
-/// Accounts and regions that have the same values: one call creates the stacks in all of them.
+/// Accounts and regions with the same values: one call creates their stacks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Instances {
     accounts: BTreeSet<String>,
@@ -166,12 +166,12 @@ pub(super) struct Instances {
     values: BTreeMap<String, String>,
 }
 
-/// Returns the stacks of a stack set, in as few groups as there are different values and sets of regions.
+/// Returns the instances of a stack set in the smallest number of groups with equal values and regions.
 pub(super) fn instances(
     targets: &[Target<'_>],
     values: &[BTreeMap<String, String>],
 ) -> Result<Vec<Instances>, Failure> {
-    // First the regions of each account with the same values, then the accounts with the same of both.
+    // Groups the regions of each account by values, then the accounts by regions and values.
     let mut regions: BTreeMap<(&Overrides, String), BTreeSet<String>> = BTreeMap::new();
     for (target, values) in targets.iter().zip(values) {
         let account = target.account.as_ref().ok_or_else(|| Failure::NoAccount(target.name.clone()))?;
@@ -189,11 +189,11 @@ pub(super) fn instances(
     Ok(groups)
 }
 
-/// The most stacks of a region that are worked on at once, so that one mistake does not reach all accounts before it is seen.
+/// The maximum number of stacks of a region that are processed at once, so that a mistake is noticed before it reaches all accounts.
 const AT_ONCE: usize = 100;
 
-/// Returns the description of a stack set: how its operations run, and where its stacks are. Source of the preferences: "Stack set
-/// operation options" in the AWS CloudFormation User Guide.
+/// Returns the description of a stack set: its operation preferences and instances. Source of the preferences: "Stack set operation
+/// options" in the AWS CloudFormation User Guide.
 pub(super) fn document(name: &str, template: &str, instances: &[Instances], used: &BTreeSet<&String>) -> Value {
     let group = |one: &Instances| {
         let overrides: Vec<Value> = one
@@ -219,7 +219,7 @@ pub(super) fn document(name: &str, template: &str, instances: &[Instances], used
     json!({ "StackSetName": name, "Template": template, "PermissionModel": "SELF_MANAGED", "Instances": groups })
 }
 
-/// What a parameter takes.
+/// The type of a parameter.
 #[derive(Clone, Copy)]
 enum Scalar {
     Number,

@@ -1,11 +1,11 @@
-//! Files in the HashiCorp configuration language.
+//! Files in the HashiCorp configuration language (HCL).
 //!
-//! Texts from outside are written as quoted templates in which nothing is interpolated, and never as heredocs. Source: "HCL Native Syntax
-//! Specification" in hashicorp/hcl.
+//! External texts are written as quoted templates without interpolation, never as heredocs. Source: "HCL Native Syntax Specification" in
+//! hashicorp/hcl.
 
 use crate::kind::export::terraform::{Body, Expression, Item};
 
-/// Adds a block with labels. The labels are names of ours.
+/// Adds a block with labels. The labels are generated names.
 pub(super) fn block(text: &mut String, keyword: &str, labels: &[&str], body: &Body) {
     if !text.is_empty() {
         text.push('\n');
@@ -24,7 +24,7 @@ fn write_body(text: &mut String, body: &Body, depth: usize) {
     }
     text.push_str(" {\n");
     let indent = "  ".repeat(depth + 1);
-    // As `terraform fmt` has it: the equals signs of neighboring arguments stand below each other.
+    // As in `terraform fmt`: the equals signs of consecutive arguments are aligned.
     let mut place = 0;
     while place < body.0.len() {
         let run = body.0[place..].iter().take_while(|(_, item)| is_short(item)).count();
@@ -87,9 +87,8 @@ fn write_expression(text: &mut String, value: &Expression, depth: usize) {
     }
 }
 
-/// Returns a text as a quoted template that means the text. `${` and `%{` would begin an interpolation: their first letter is written by
-/// its number, which is read after the template is taken apart. `$${` would be the usual escape, and means something else after another
-/// `$`.
+/// Returns a quoted template that evaluates to the text. `${` and `%{` would start an interpolation, so their first character is written as
+/// a Unicode escape, which is decoded after the template is parsed. The usual escape `$${` has another meaning after a `$`.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     let mut letters = text.chars().peekable();
@@ -101,7 +100,7 @@ pub(super) fn quoted(text: &str) -> String {
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
             '$' | '%' if letters.peek() == Some(&'{') => quoted.push_str(&format!("\\u{:04x}", u32::from(letter))),
-            // Controls, and what moves a reader's eye: a file is read before it is applied.
+            // Control and formatting characters are escaped, because people review the file before they apply it.
             other if other.is_control() || is_format(other) => match u32::from(other) {
                 code @ 0..=0xffff => quoted.push_str(&format!("\\u{code:04x}")),
                 code => quoted.push_str(&format!("\\U{code:08x}")),
@@ -113,7 +112,7 @@ pub(super) fn quoted(text: &str) -> String {
     quoted
 }
 
-/// Returns whether a letter changes the direction of text, or shows nothing.
+/// Returns whether a character changes the direction of text, or is invisible.
 fn is_format(letter: char) -> bool {
     matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}')
 }
@@ -125,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns the text that a quoted template means to a parser of HCL.
+    /// Returns the text that an HCL parser reads from a quoted template.
     fn read(written: &str) -> String {
         match hcl::parse(&format!("a = {written}\n")).unwrap().attributes().next().unwrap().expr() {
             Parsed::String(text) => text.clone(),

@@ -8,14 +8,14 @@ use crate::kind::Site;
 use crate::kind::export::Export;
 use crate::kind::export::terraform::{BlockType, Body, Expression, Item, Kept, Module, Resource, Variable, Version};
 
-/// The provider configurations, by what tells them apart.
+/// The provider configurations, by their distinguishing settings.
 #[derive(Debug, Default)]
 struct Providers {
-    /// The alias of each; nothing for the only one.
+    /// The alias of each; `None` for a single provider.
     aliases: BTreeMap<Key, Option<String>>,
 }
 
-/// With whose credentials a provider works; with provider 5 also in which region.
+/// The credentials of a provider and, with provider 5, its region.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     account: Option<String>,
@@ -35,7 +35,7 @@ impl Key {
     }
 }
 
-/// Returns the files of all targets, which are one root module.
+/// Returns the files of all targets, as one root module.
 pub fn export(targets: &[Target<'_>], version: Version) -> Exported {
     let mut exported = Exported::default();
     let modules: Vec<Module> = targets.iter().map(|target| module_of(target, version)).collect();
@@ -76,7 +76,7 @@ fn module_of(target: &Target<'_>, version: Version) -> Module {
     let present = || target.resources.iter().filter(|(desired, _)| desired.presence().is_present());
     let export =
         Export { addresses: present().map(|(desired, _)| desired.address().clone()).collect(), ..Export::default() };
-    // The name of a target has no underscore here, so that the first one ends it.
+    // A target's name contains no underscore here, so the first underscore ends it.
     let prefix = target.name.as_ref().map(|_| format!("{}_", target.slug())).unwrap_or_default();
     let (region, account) = (target.region.clone(), target.account.clone());
     let mut module = Module { export, version, region, account, prefix, blocks: Vec::new(), variables: Vec::new() };
@@ -86,7 +86,7 @@ fn module_of(target: &Target<'_>, version: Version) -> Module {
     module
 }
 
-/// Whether there are values that no file has.
+/// Whether any values are secret and therefore in no file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Secrets {
     None,
@@ -110,7 +110,7 @@ impl Providers {
             }
         }
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
-        // One account that is reached in several ways has several providers.
+        // An account that is reached with several credentials has several providers.
         for alias in aliases.values_mut().flatten() {
             let count = names.entry(alias.clone()).or_default();
             *count += 1;
@@ -127,7 +127,7 @@ impl Providers {
     }
 }
 
-/// Where the blocks of a target are.
+/// The location of a target's blocks.
 struct Place<'a> {
     target: &'a Target<'a>,
     version: Version,
@@ -173,7 +173,8 @@ impl Place<'_> {
         let mut body = Body::new();
         body.maybe("provider", self.provider(one));
         body.set("to", Expression::Reference(format!("{}.{}", one.type_name, one.name)));
-        // The region of the block that is imported to does not count. Source: "Enhanced Region Support" in the provider's guides.
+        // The region of the resource block applies, not that of the import block. Source: "Enhanced Region Support" in the provider's
+        // guides.
         let id = match (self.version, one.site) {
             (Version::V6, Site::Region) => format!("{id}@{}", self.region(one)),
             _ => id.clone(),
@@ -183,7 +184,7 @@ impl Place<'_> {
     }
 }
 
-/// Returns the requirements and the provider configurations.
+/// Returns the version requirements and the provider configurations.
 fn head(targets: &[Target<'_>], providers: &Providers, version: Version, secrets: Secrets) -> String {
     let mut text = String::new();
     let mut aws = Body::new();
@@ -197,7 +198,7 @@ fn head(targets: &[Target<'_>], providers: &Providers, version: Version, secrets
     ];
     aws.0.push((String::from("aws"), Item::Argument(Expression::Map(source))));
     let mut terraform = Body::new();
-    // Blocks for import came with 1.5, arguments that no state keeps with 1.11; both numbers hold for OpenTofu too.
+    // `import` blocks require 1.5, and write-only arguments require 1.11; both apply to OpenTofu too.
     terraform.set("required_version", if secrets == Secrets::Some { ">= 1.11" } else { ">= 1.5" });
     terraform.block("required_providers", aws);
     block(&mut text, "terraform", &[], &terraform);
@@ -222,7 +223,7 @@ fn head(targets: &[Target<'_>], providers: &Providers, version: Version, secrets
     text
 }
 
-/// Returns the declarations of variables.
+/// Returns the variable declarations.
 fn declared(variables: &[Variable]) -> String {
     let mut text = String::new();
     for Variable { name, description } in variables {

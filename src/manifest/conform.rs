@@ -1,4 +1,4 @@
-//! From desired state back to the manifest that says it, so that desired state from elsewhere can do no more than a manifest.
+//! Converts desired state back to a manifest, so that desired state from a saved plan can do no more than a manifest.
 
 use super::resolve::resolve_given;
 use super::{AwsSection, Manifest, OwnershipTag, parse};
@@ -7,14 +7,14 @@ use crate::document::Folder;
 use crate::kind::{DesiredResource, Presence, Said};
 use crate::resource::names::PolicyRoot;
 
-/// Checks that desired state is what some manifest with this policy root says, or what pruning below the root would delete.
+/// Checks that a manifest with this policy root could express the desired state, or that pruning below the root would delete the resource.
 ///
-/// The manifest is written as text, and read and resolved as any other, which checks all that is checked of one: names, sizes, tags,
-/// layouts, and that a policy is a valid document. The result has to be the same desired state.
+/// The manifest is written as text, then read and resolved with all the usual checks: names, sizes, tags, layouts, and valid policies. The
+/// result must equal the desired state.
 ///
 /// # Errors
 ///
-/// Says what no manifest could say.
+/// Names the part that no manifest could express.
 pub fn conform(desired: &DesiredResource, root: &PolicyRoot) -> Result<(), String> {
     let address = desired.address();
     if desired.presence() == Presence::Absent {
@@ -32,7 +32,7 @@ pub fn conform(desired: &DesiredResource, root: &PolicyRoot) -> Result<(), Strin
         return Err(format!("{address}: {}", fault.message));
     }
     let said = loaded.desired.into_iter().next().map(|said| if adopt { said.adopted() } else { said });
-    // What it refers to has sections of its own, which this manifest does not have.
+    // The resources that it refers to have their own sections, which this manifest lacks.
     if said.map(DesiredResource::independent).is_some_and(|said| said == desired.clone().independent()) {
         return Ok(());
     }
@@ -53,7 +53,7 @@ mod tests {
 
     const POLICY: &str = "version: \"1\"\nrules:\n  - { name: r, effect: deny }\n";
 
-    /// Every kind of section, with and without what each may leave out.
+    /// Every kind of section, with and without its optional settings.
     const MANIFEST: &str = r#"
 [aws]
 tags = { team = "platform" }
@@ -163,7 +163,7 @@ projection = { include = ["what"] }
             refused(0, &PolicyRoot::default(), forge);
             assert!(place < 30);
         }
-        // One that a manifest names no policy for is a default-deny.
+        // A profile without a policy is created as default-deny.
         refused(2, &PolicyRoot::default(), &|one| one.initial.content = Some(POLICY.into()));
     }
 

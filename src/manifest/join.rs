@@ -1,4 +1,4 @@
-//! A manifest in several files: the ones that are named, and those that they include.
+//! A manifest in several files: the named files and those that they include.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Entry, Node, Reader, Value, closest};
 use crate::kind::{KindId, parameter};
 
-/// Returns how many keys name one section of a table: `[tables.NAME]`, `[local.users.NAME]`. No table but these is divided.
+/// Returns the number of keys that identify one section of a table: `[tables.NAME]`, `[local.users.NAME]`. Only these tables can be split
+/// across files.
 fn depth(table: &str) -> usize {
     match table {
         "aws" | "policies" => 0,
@@ -16,7 +17,7 @@ fn depth(table: &str) -> usize {
     }
 }
 
-/// The key of the settings that a target changes.
+/// The key of a target's overrides.
 const OVERRIDE: &str = "override";
 
 /// The key that names other files.
@@ -29,7 +30,7 @@ pub struct Include {
     pub span: Range<usize>,
 }
 
-/// Returns what a manifest includes, as far as it can be read; [`parse`](super::parse) reports its faults.
+/// Returns the includes of a manifest, as far as they can be read. [`parse`](super::parse) reports their faults.
 pub fn includes(source: &Arc<Source>) -> Vec<Include> {
     let root = document::from_toml(source, &mut Faults::default());
     let Value::Map(entries) = root.value else { return Vec::new() };
@@ -54,7 +55,7 @@ pub fn conceal_secrets(source: &Source) {
     document::conceal(source, may_be_secret);
 }
 
-/// Reads a text, or the texts that it is made of as one. A section that is in two of them is a fault.
+/// Reads a text that may consist of several files as one tree. A section that occurs in two files is a fault.
 pub(super) fn read(source: &Arc<Source>, faults: &mut Faults) -> Node {
     for (_, part) in source.parts() {
         conceal_secrets(&part);
@@ -72,7 +73,7 @@ pub(super) fn read(source: &Arc<Source>, faults: &mut Faults) -> Node {
         for table in own {
             match all.iter_mut().find(|known| known.key == table.key) {
                 None => all.push(table),
-                // Each file that is named can include others.
+                // Each named file may include others.
                 Some(_) if table.key == INCLUDE => {}
                 Some(known) => {
                     let (name, depth) = (table.key.clone(), depth(&table.key));
@@ -84,8 +85,8 @@ pub(super) fn read(source: &Arc<Source>, faults: &mut Faults) -> Node {
     root
 }
 
-/// Returns whether the value at a path of keys may be that of a parameter: it is below `parameters`, or what seems to be meant by it, and
-/// is not one of the settings that are known to be no secret.
+/// Returns whether the value at a key path may be the value of a parameter: it is below `parameters`, or a similar key, and is not a
+/// setting that is known not to be secret.
 fn may_be_secret(path: &[String]) -> bool {
     let means = |key: &str, word: &'static str| closest(key, &[word]).is_some();
     let overrides = path.first().is_some_and(|first| means(first, "targets"));
@@ -95,7 +96,7 @@ fn may_be_secret(path: &[String]) -> bool {
     section.is_some_and(|(at, _)| path.get(at + 2).is_none_or(|setting| !parameter::is_shown(setting)))
 }
 
-/// Adds the sections of a table to those of the same table in another file. A section is `depth` keys below the table.
+/// Merges the sections of a table with those of the same table in another file. A section is `depth` keys below the table.
 fn add(reader: &mut Reader<'_>, known: &mut Entry, table: Entry, name: String, depth: usize) {
     match (&mut known.node.value, table.node.value) {
         (Value::Map(sections), Value::Map(own)) if depth > 0 => {
@@ -116,7 +117,7 @@ fn add(reader: &mut Reader<'_>, known: &mut Entry, table: Entry, name: String, d
     }
 }
 
-/// Adds what another file has of a target: one of the files has its settings, and each can have overrides.
+/// Merges a target from another file. One file has its settings, and each file can have overrides.
 fn add_target(reader: &mut Reader<'_>, known: &mut Entry, target: Entry, name: String) {
     let has_settings = |entry: &Entry| match &entry.node.value {
         Value::Map(entries) => entries.is_empty() || entries.iter().any(|entry| entry.key != OVERRIDE),

@@ -1,4 +1,4 @@
-//! Reads a manifest's text; every fault is reported, with its place.
+//! Reads a manifest's text and reports every fault with its location.
 
 mod broker;
 mod local;
@@ -17,13 +17,13 @@ use crate::resource::destination::Destination;
 use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName};
 use crate::resource::{Invalid, check_region, check_tag_key};
 
-/// A manifest that was read, and where its parts stand.
+/// A manifest that was read, and the spans of its parts.
 #[derive(Debug)]
 pub struct Parsed {
     pub manifest: Manifest,
     pub source: Arc<Source>,
     pub(super) places: Arc<Places>,
-    /// What differs by target.
+    /// The parts that differ by target.
     pub(super) variants: Variants,
 }
 
@@ -37,7 +37,7 @@ impl Parsed {
         overridden || self.variants.names_differ(KindId::Table)
     }
 
-    /// Returns the manifest as it is at a target.
+    /// Returns the manifest for a target.
     pub fn at(&self, destination: &Destination, faults: &mut Faults) -> Manifest {
         let at = (destination.name.as_deref(), &Values::at(destination));
         let ownership = self.manifest.aws.ownership_key();
@@ -47,7 +47,7 @@ impl Parsed {
     }
 }
 
-/// Reads a manifest. What could be read is returned whatever the faults.
+/// Reads a manifest. Returns all parts that could be read, whatever the faults.
 pub fn parse(source: &Arc<Source>, faults: &mut Faults) -> Parsed {
     let root = join::read(source, faults);
     let mut reader = Reader::new(source, faults);
@@ -87,7 +87,7 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
         policies.finish(reader);
     }
     vary::check(reader, root, &manifest);
-    // The root is no matter here.
+    // The policy root does not matter here.
     let first = manifest.destinations(&PolicyRoot::default(), &manifest.sample()).into_iter().next();
     let values = first.map(|first| Values::assumed(&first)).unwrap_or_default();
     let (variants, filled) = Variants::find(reader, root, &manifest, &values);
@@ -146,7 +146,7 @@ fn read_ownership(reader: &mut Reader<'_>, node: &Node) -> Option<OwnershipTag> 
     }
 }
 
-/// Checks the name of a section of `[targets]`: it is written on command lines, and is a folder of the AWS emulator.
+/// Checks the name of a section of `[targets]`. It is used on command lines and as a folder of the AWS emulator.
 fn check_target_section(name: &str) -> Result<(), Invalid> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
     if !name.is_empty() && name.chars().all(allowed) {
@@ -155,7 +155,7 @@ fn check_target_section(name: &str) -> Result<(), Invalid> {
     Err(Invalid::new(format!("\"{name}\" cannot be the name of a target"), "use letters, digits, and _ -"))
 }
 
-/// Checks the name of a target: that of its section, or `SECTION/ACCOUNT/REGION`.
+/// Checks the name of a target: its section, or `SECTION/ACCOUNT/REGION`.
 pub fn check_target(name: &str) -> Result<(), Invalid> {
     match name.split('/').collect::<Vec<_>>()[..] {
         [section] => check_target_section(section),

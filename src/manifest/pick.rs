@@ -1,4 +1,4 @@
-//! Which targets of a manifest a command is for: by name, by a pattern, and by shard.
+//! Selects a manifest's targets: by name, by pattern, and by shard.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,22 +9,22 @@ use sha2::{Digest, Sha256};
 use super::targets::section_of;
 use crate::resource::Invalid;
 
-/// A glob of names of targets: `prod`, `prod/*/eu-*`. No `*` matches a `/`, and the name of a section is every target of it.
+/// A glob of target names, such as `prod` or `prod/*/eu-*`. A `*` does not match `/`, and the name of a section matches all its targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetPattern(Pattern);
 
 impl TargetPattern {
-    /// Returns whether it matches the name of a target.
+    /// Returns whether it matches a target's name.
     pub fn matches(&self, name: &str) -> bool {
         let options =
             MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
         self.0.matches_with(name, options) || self.as_str() == section_of(name)
     }
 
-    /// Returns whether it may match the name of a target of a section.
+    /// Returns whether it can match a target of a section.
     pub fn may_match(&self, section: &str) -> bool {
         let first = self.as_str().split('/').next().unwrap_or_default();
-        // What is no pattern by itself, such as a set with a `/` in it, may match anything.
+        // A component that is not a valid pattern by itself, such as a set with a `/`, may match anything.
         Pattern::new(first).map_or(true, |first| first.matches(section))
     }
 
@@ -53,22 +53,22 @@ impl fmt::Display for TargetPattern {
     }
 }
 
-/// One of several parts of a manifest's targets: `3/16`. Which part a target is in follows from its name alone.
+/// One of several parts of a manifest's targets, such as `3/16`. The part depends only on the target's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// From 1.
+    /// Starts at 1.
     index: u64,
     count: u64,
 }
 
 impl Shard {
-    /// The most parts: more than any matrix of jobs has.
+    /// The maximum number of parts, more than any job matrix has.
     const MOST: u64 = 10_000;
 
     /// Returns whether a target is in this part.
     ///
-    /// The first eight bytes of the SHA-256 of the name, as a number in big-endian order, modulo the number of parts. This must never
-    /// change: jobs that run different versions share one set of targets.
+    /// The first eight bytes of the SHA-256 of the name, as a big-endian number, modulo the number of parts. This must never change,
+    /// because jobs of different versions share one set of targets.
     pub fn holds(self, name: &str) -> bool {
         let digest = Sha256::digest(name);
         let number = digest.iter().take(8).fold(0u64, |number, byte| (number << 8) | u64::from(*byte));
@@ -134,7 +134,7 @@ mod tests {
         }
     }
 
-    /// Each of these is a promise to jobs that run other versions.
+    /// Jobs of other versions rely on each of these values.
     #[test]
     fn the_shard_of_a_name_never_changes() {
         let shard_of = |name: &str| (1..=16u64).find(|index| Shard { index: *index, count: 16 }.holds(name));

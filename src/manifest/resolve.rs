@@ -1,4 +1,4 @@
-//! From a manifest to desired state.
+//! Resolves a manifest to desired state.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::resource::destination::Destination;
 use crate::resource::names::{PolicyRoot, RegionName};
 use crate::resource::record_key::Role;
 
-/// What the command line says over the manifest, and what the environment says beside it.
+/// Settings of the command line, which override the manifest, and of the environment.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     pub policy_root: Option<PolicyRoot>,
@@ -25,21 +25,21 @@ pub struct Overrides {
     pub variables: Variables,
 }
 
-/// A manifest in full: what is desired, and what the pass needs beside it.
+/// A resolved manifest: the desired state, and the other inputs of the pass.
 #[derive(Debug)]
 pub struct Loaded {
     pub manifest: Manifest,
     pub policy_root: PolicyRoot,
     pub desired: Vec<DesiredResource>,
-    /// The file and the line, from 1, in which each resource begins.
+    /// The file and the line, from 1, of each resource.
     pub lines: BTreeMap<Address, (Arc<str>, usize)>,
     pub local_users: Vec<LocalUser>,
-    /// What takes a variable that is not set.
+    /// The settings whose environment variable is not set.
     pub unset: Vec<Unset>,
     texts: Texts,
 }
 
-/// What a manifest is resolved from.
+/// The texts that a manifest is resolved from.
 #[derive(Debug)]
 struct Texts {
     source: Arc<Source>,
@@ -48,22 +48,22 @@ struct Texts {
     folder: PathBuf,
     files: Arc<Folder>,
     variables: Variables,
-    /// The region that the command line names.
+    /// The region of the command line.
     region: Option<RegionName>,
 }
 
-/// What is desired at one target, where that differs from what is desired at others.
+/// The desired state of one target, if it differs from that of other targets.
 #[derive(Debug)]
 pub struct Wanted {
     pub sections: Sections,
     pub desired: Vec<DesiredResource>,
-    /// What takes a variable that is not set.
+    /// The settings whose environment variable is not set.
     pub unset: Vec<Unset>,
-    /// What differs by target.
+    /// The resources that differ by target.
     pub varied: BTreeSet<Address>,
 }
 
-/// A user of the AWS emulator who has only the permissions of these policies.
+/// A user of the AWS emulator whose permissions are limited to these policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalUser {
     pub name: String,
@@ -73,20 +73,20 @@ pub struct LocalUser {
 /// A policy of a user of the AWS emulator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocalDocument {
-    /// The one that is derived for a role.
+    /// The policy that is derived for a role.
     Role(Role),
-    /// A document, as JSON.
+    /// A JSON document.
     Text(String),
 }
 
-/// Turns a manifest into desired state. `folder` is where its policy paths start.
+/// Resolves a manifest to desired state. Policy paths are relative to `folder`.
 ///
-/// What cannot be resolved is a fault; the result means something only when there is none.
+/// Every error is a fault. The result is meaningful only without faults.
 pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mut Faults) -> Loaded {
     resolve_in(Folder::new(folder), parsed, folder, overrides, faults)
 }
 
-/// The same where the texts of all files are at hand already, and none is read.
+/// The same with given texts for all files; reads nothing.
 pub(super) fn resolve_given(parsed: Parsed, files: Folder, faults: &mut Faults) -> Loaded {
     resolve_in(files, parsed, Path::new("."), &Overrides::default(), faults)
 }
@@ -146,7 +146,7 @@ impl Texts {
     }
 }
 
-/// Returns where the resources of a manifest are. With targets, they are in several places.
+/// Returns the location of a manifest's resources. With targets, there are several.
 fn home(manifest: &Manifest) -> Home {
     if !manifest.targets.is_empty() {
         return Home::default();
@@ -155,8 +155,8 @@ fn home(manifest: &Manifest) -> Home {
     Home { account: account.as_deref().map(str::to_owned), region: region.as_deref().map(str::to_owned) }
 }
 
-/// Gives resources the permissions that their sections want, which follow from all that is desired. Those of roles belong to an
-/// account: with targets they are for every region, so that the passes of an account's regions want the same.
+/// Adds the permissions that sections request, which are derived from the whole desired state. The permissions of a role apply to its
+/// account. With targets they cover every region, so that all passes of an account agree.
 fn derive(resolver: &mut Resolver<'_>, manifest: &Manifest, sections: &Sections, desired: &mut [DesiredResource]) {
     let region = manifest.aws.region.clone().filter(|_| manifest.targets.is_empty());
     let roles: Vec<String> = sections.profiles.values().filter_map(ProfileSection::role_elsewhere).collect();
@@ -172,13 +172,13 @@ fn derive(resolver: &mut Resolver<'_>, manifest: &Manifest, sections: &Sections,
 }
 
 impl Loaded {
-    /// Returns whether what is desired differs by target.
+    /// Returns whether the desired state differs by target.
     pub fn varies(&self) -> bool {
         !self.texts.variants.is_empty()
     }
 
-    /// Returns what is desired at a target, where that differs from what is desired at others. What cannot be resolved, or cannot be in the
-    /// target's region, is a fault.
+    /// Returns the desired state of a target, if it differs from that of other targets. A setting that cannot be resolved, or is not
+    /// available in the target's region, is a fault.
     pub fn wanted(&self, destination: &Destination, faults: &mut Faults) -> Option<Wanted> {
         if !self.varies() {
             self.check_region(&self.desired, &self.texts.places, &destination.region.name, faults);
@@ -199,7 +199,7 @@ impl Loaded {
         let base = (&self.manifest, places);
         let Variant { sections, places, varied } =
             variants.of(source, base, (target, values), ownership.as_ref(), faults);
-        // What refers to one that differs, or to another than elsewhere, differs too.
+        // A resource also differs if it refers to one that differs, or to different resources by target.
         let (references, others) = (sections.references(), self.manifest.sections.references());
         let same = |address: &Address| {
             let to_varied = references.get(address).into_iter().flatten().any(|one| varied.contains(&one.to));
@@ -216,12 +216,12 @@ impl Loaded {
         if let Some(region) = &region {
             self.check_region(&desired, &places, region, faults);
         }
-        // What is derived follows from all that is desired, and so from what differs.
+        // Derived permissions follow from the whole desired state, so they differ too.
         let varied = varied.into_iter().chain(sections.derived().into_iter().map(|(address, _)| address)).collect();
         Wanted { sections, desired, unset, varied }
     }
 
-    /// Checks that what is desired can be in a region.
+    /// Checks that the desired state is valid in a region.
     fn check_region(&self, desired: &[DesiredResource], places: &Places, region: &RegionName, faults: &mut Faults) {
         for one in desired {
             let Some(Misplaced { setting, problem }) = one.misplaced(region) else { continue };
@@ -235,7 +235,7 @@ impl Loaded {
         }
     }
 
-    /// Checks that what is desired at every target can be in the regions of the targets, as far as they are known.
+    /// Checks that the desired state common to all targets is valid in their regions, as far as they are known.
     fn check_regions(&self, faults: &mut Faults) {
         if self.varies() {
             return;
@@ -253,8 +253,8 @@ impl Loaded {
         }
     }
 
-    /// Resolves the manifest for each of its targets, so that every fault is known before anything is done. Of the targets of one
-    /// section, the first with faults is enough.
+    /// Resolves the manifest for each target, so that every fault is known before any change. For the targets of one section, only the
+    /// first one with faults is reported.
     fn check_variants(&self, faults: &mut Faults) {
         if !self.varies() {
             return;

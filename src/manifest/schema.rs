@@ -1,4 +1,4 @@
-//! The JSON Schema of a manifest. The sections of the kinds come from the kinds.
+//! The JSON Schema of a manifest. Each kind supplies the schema of its sections.
 
 use serde_json::{Map, Value, json};
 
@@ -37,10 +37,10 @@ pub fn schema() -> Value {
     })
 }
 
-/// A text with a placeholder for what differs by target.
+/// A text with a placeholder for a value that differs by target.
 const PLACEHOLDER: &str = "\\{(account|region|target)\\}";
 
-/// Lets the settings of a kind also be texts with placeholders, where a pattern or a length says what they are.
+/// Allows texts with placeholders for settings of a kind that are restricted by a pattern or a length.
 fn with_placeholders(kind: KindId, definition: &mut Value) {
     let settings = definition["properties"].as_object_mut().into_iter().flatten();
     for (_, setting) in settings.filter(|(name, _)| !(kind.about().is_free_text)(name)) {
@@ -52,7 +52,7 @@ fn with_placeholders(kind: KindId, definition: &mut Value) {
             *setting = json!({ "description": description, "anyOf": [own, filled] });
             continue;
         }
-        // One of several forms that a text can have.
+        // One of several forms of a text.
         for list in ["anyOf", "oneOf"] {
             let Some(forms) = setting[list].as_array() else { continue };
             if !forms.iter().any(|form| form["pattern"].is_string()) {
@@ -60,7 +60,7 @@ fn with_placeholders(kind: KindId, definition: &mut Value) {
             }
             let mut forms = forms.clone();
             forms.push(json!({ "type": "string", "pattern": PLACEHOLDER }));
-            // A text can have both forms.
+            // A text can match both forms.
             setting.as_object_mut().map(|setting| setting.remove(list));
             setting["anyOf"] = forms.into();
         }

@@ -1,4 +1,4 @@
-//! `[targets.NAME]`: the accounts and regions that a manifest is for, and the targets that a section stands for.
+//! `[targets.NAME]`: the accounts and regions of a manifest, and the targets of each section.
 
 use std::collections::BTreeMap;
 
@@ -8,27 +8,27 @@ use crate::resource::destination::{Destination, Route};
 use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName, RoleArn};
 use crate::resource::organization::Search;
 
-/// The placeholder for the account of a target in the ARN of its role.
+/// The account placeholder in the ARN of a target's role.
 pub(super) const ACCOUNT: &str = "{account}";
 
-/// `[targets.NAME]`, as written. It is one account and region, or every combination of several.
+/// `[targets.NAME]`, as written. It describes one account and region, or every combination of several.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TargetSection {
     pub region: Option<RegionName>,
-    /// The role and the AWS profile may contain `{account}`, if there are several accounts.
+    /// The role and the AWS profile may contain `{account}` if there are several accounts.
     pub route: Route,
     pub accounts: Option<Vec<AccountId>>,
     pub regions: Option<Vec<RegionName>>,
-    /// Where the accounts are looked for.
+    /// The organization whose accounts are listed.
     pub organization: Option<Search>,
     pub overrides: Vec<Override>,
 }
 
-/// The accounts that were found for the sections that look for them, by the name of the section.
+/// The accounts that were found for the sections with `organization`, by section name.
 pub type Discovered = BTreeMap<String, Vec<AccountId>>;
 
 impl AwsSection {
-    /// Returns the destination that it says by itself.
+    /// Returns the destination of the section's own settings.
     pub fn destination(&self, policy_root: &PolicyRoot) -> Destination<Option<RegionName>> {
         let route = Route { aws_profile: self.profile.clone(), role_arn: None, account_id: self.account_id.clone() };
         Destination { route, ..Destination::new(self.region.clone(), policy_root.clone()) }
@@ -36,20 +36,20 @@ impl AwsSection {
 }
 
 impl TargetSection {
-    /// Returns whether it stands for targets with names of their own: `NAME/ACCOUNT/REGION`.
+    /// Returns whether its targets are named `NAME/ACCOUNT/REGION`.
     pub fn is_matrix(&self) -> bool {
         self.is_several_accounts() || self.regions.is_some()
     }
 
-    /// Returns whether it says which accounts it is for by a list, or by where to look for them.
+    /// Returns whether it specifies its accounts by a list or by an organization.
     pub(super) fn is_several_accounts(&self) -> bool {
         self.accounts.is_some() || self.organization.is_some()
     }
 
-    /// Returns where a target is: what `[aws]` says, with what its own section says over that.
+    /// Returns the destination of a target: the settings of `[aws]`, overridden by those of its section.
     fn over(&self, name: &str, aws: Destination<Option<RegionName>>) -> Destination<Option<RegionName>> {
         let own = self.route.clone();
-        // An ARN of a role names its account.
+        // The ARN of a role contains its account.
         let of_role = own.role_arn.as_deref().and_then(account_of).map(AccountId::new);
         let route = Route {
             aws_profile: own.aws_profile.or(aws.route.aws_profile),
@@ -59,14 +59,14 @@ impl TargetSection {
         Destination { name: Some(name.to_owned()), region: self.region.clone().or(aws.region), route, ..aws }
     }
 
-    /// Returns the account that the section itself names, where it is for one.
+    /// Returns the section's own account, if it has exactly one.
     pub(super) fn own_account(&self) -> Option<AccountId> {
         let of_role = self.route.role_arn.as_deref().and_then(account_of).filter(|account| *account != ACCOUNT);
         let of_role = || of_role.map(AccountId::new);
         self.route.account_id.clone().or_else(of_role)
     }
 
-    /// Returns its targets. `found` are the accounts that it is for, where it says so only by how to look for them.
+    /// Returns its targets. `found` are the accounts of its organization, if it has one.
     fn destinations(
         &self,
         name: &str,
@@ -102,8 +102,7 @@ impl TargetSection {
 }
 
 impl Manifest {
-    /// Returns where the manifest's passes go, as far as it says so: one destination for each of its targets, or the one of `[aws]`
-    /// where it has none.
+    /// Returns the destinations of the manifest, as far as they are known: one for each target, or that of `[aws]` without targets.
     pub fn destinations(
         &self,
         policy_root: &PolicyRoot,
@@ -121,23 +120,23 @@ impl Manifest {
 }
 
 impl Manifest {
-    /// Returns the sections of targets whose accounts are looked for, and where.
+    /// Returns the sections with `organization`, and their searches.
     pub fn searches(&self) -> impl Iterator<Item = (&str, &Search)> {
         self.targets.iter().filter_map(|(name, section)| Some((name.as_str(), section.organization.as_ref()?)))
     }
 
-    /// Returns an account for each section whose accounts are looked for: what is written for any of them can be checked with it.
+    /// Returns a sample account for each section with `organization`, so that its settings can be checked without AWS.
     pub(super) fn sample(&self) -> Discovered {
         self.searches().map(|(name, _)| (name.to_owned(), vec![AccountId::new("000000000000")])).collect()
     }
 }
 
-/// Returns the name of the section that a target is of: that of `prod/123456789012/us-east-1` is `prod`.
+/// Returns the section of a target: for `prod/123456789012/us-east-1` it is `prod`.
 pub(super) fn section_of(target: &str) -> &str {
     target.split('/').next().unwrap_or(target)
 }
 
-/// Returns what the folder of a target's AWS emulator is called. The regions of an account share one, as they do in AWS.
+/// Returns the name of a target's emulator folder. The regions of an account share a folder, as they share an account in AWS.
 pub fn folder_of(target: &str) -> String {
     let mut parts = target.split('/');
     match (parts.next(), parts.next()) {

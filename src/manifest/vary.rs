@@ -1,7 +1,7 @@
-//! What differs by target: `[targets.NAME.override]`, and placeholders in names and paths of files.
+//! Settings that differ by target: `[targets.NAME.override]`, and placeholders in names and file paths.
 //!
-//! Both change the tree that a manifest is read into, before a section is read from it. A section for one target is therefore read
-//! and checked as any other, and its faults are shown where the override or the placeholder is.
+//! Both change the tree of the manifest before a section is read from it. The section of one target is therefore read and checked as usual,
+//! and its faults point to the override or the placeholder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::resource::Invalid;
 use crate::resource::destination::{Destination, Region};
 use crate::resource::names::{OwnerKey, RegionName};
 
-/// `[targets.NAME.override.SECTION.KEY]`: what one resource has at the targets of a section of `[targets]`.
+/// `[targets.NAME.override.SECTION.KEY]`: the settings of one resource at the targets of a section.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Override {
     pub address: Address,
@@ -26,7 +26,7 @@ pub struct Override {
 }
 
 impl fmt::Debug for Override {
-    /// Writes no settings: they may be secrets.
+    /// Omits the settings, which may be secrets.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("Override").field(&self.address).finish()
     }
@@ -48,7 +48,7 @@ impl Override {
     }
 }
 
-/// Reads `override`. Whether the manifest has the resources that it names is checked by [`check`].
+/// Reads `override`. [`check`] verifies that the manifest has the named resources.
 pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Vec<Override> {
     let mut overrides = Vec::new();
     let Some(sections) = reader.map(node, "override") else { return overrides };
@@ -78,7 +78,7 @@ fn meant(written: &str, known: &[&str]) -> String {
     }
 }
 
-/// Checks that the manifest has what is overridden.
+/// Checks that the manifest has the overridden resources.
 pub(super) fn check(reader: &mut Reader<'_>, root: &Node, manifest: &Manifest) {
     for one in manifest.targets.values().flat_map(|target| &target.overrides) {
         let section = one.address.kind.section();
@@ -90,7 +90,7 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, manifest: &Manifest) {
     }
 }
 
-/// Returns the resources of a kind that a manifest lists.
+/// Returns a manifest's resources of a kind.
 fn resources(root: &Node, kind: KindId) -> impl Iterator<Item = &Entry> {
     let section = entries(root).iter().find(|entry| entry.key == kind.section());
     section.map(|section| entries(&section.node)).unwrap_or_default().iter()
@@ -100,7 +100,7 @@ fn entries(node: &Node) -> &[Entry] {
     if let Value::Map(entries) = &node.value { entries } else { &[] }
 }
 
-/// What the placeholders of a target stand for.
+/// The values of a target's placeholders.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Values {
     /// The name of its section: `prod`.
@@ -110,13 +110,13 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Returns what they stand for at a destination. A region that only the environment tells is any.
+    /// Returns the values at a destination. A region that only the environment supplies can be any.
     pub(super) fn assumed(destination: &Destination<Option<RegionName>>) -> Self {
         let region = destination.region.as_deref().unwrap_or("us-east-1");
         Self::of(destination, region)
     }
 
-    /// Returns what they stand for at a destination.
+    /// Returns the values at a destination.
     pub(super) fn at(destination: &Destination<Region>) -> Self {
         Self::of(destination, &destination.region.name)
     }
@@ -171,7 +171,7 @@ impl Values {
         Ok(filled)
     }
 
-    /// Returns whether a free text has a placeholder. Without targets nothing differs, and it is what is written.
+    /// Returns whether a text can contain a placeholder. Without targets, the text is used as written.
     fn may_be_in(&self, text: &str) -> bool {
         self.target.is_some() && KNOWN.iter().any(|name| text.contains(&format!("{{{name}}}")))
     }
@@ -180,29 +180,29 @@ impl Values {
 /// The placeholders.
 const KNOWN: [&str; 3] = ["account", "region", "target"];
 
-/// What braces in a text are.
+/// The meaning of braces in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Braces {
-    /// A placeholder, or a mistake.
+    /// A placeholder, or an error.
     Placeholder,
-    /// Anything but for the placeholders that there are. `{{account}}` is `{account}` itself.
+    /// A known placeholder, or literal text. `{{account}}` is the literal `{account}`.
     Any,
 }
 
 impl Braces {
-    /// Returns what they are in an entry of a map. The name of a section that a reference has is the manifest's own.
+    /// Returns the meaning for a setting of an entry. The name of a referenced section is the manifest's own text.
     fn of(self, kind: KindId, entries: &[Entry], setting: &str) -> Self {
         let refers = entries.len() == 1 && KindId::ALL.iter().any(|kind| kind.about().id == setting);
         if refers || (kind.about().is_free_text)(setting) { Self::Any } else { self }
     }
 }
 
-/// Returns the placeholder that a text goes on with after its brace, and what follows it.
+/// Returns the placeholder after a brace, and the text that follows it.
 fn known(after: &str) -> Option<(&str, &str)> {
     after.split_once('}').filter(|(name, _)| KNOWN.contains(name))
 }
 
-/// Returns what is wrong with a placeholder; `after` follows its brace.
+/// Returns the error for an unknown placeholder; `after` is the text after its brace.
 fn unknown(text: &str, after: &str) -> Invalid {
     let Some((name, _)) = after.split_once('}') else {
         let problem = format!("\"{text}\" has a placeholder without a closing brace");
@@ -213,7 +213,7 @@ fn unknown(text: &str, after: &str) -> Invalid {
     Invalid::new(problem, format!("{help}The placeholders are {{account}}, {{region}} and {{target}}"))
 }
 
-/// Returns whether a part of a resource's tree has a placeholder.
+/// Returns whether a part of a resource's tree contains a placeholder.
 fn has_placeholder(kind: KindId, node: &Node, braces: Braces, values: &Values) -> bool {
     match &node.value {
         Value::String(text) if braces == Braces::Any => values.may_be_in(text),
@@ -227,7 +227,7 @@ fn has_placeholder(kind: KindId, node: &Node, braces: Braces, values: &Values) -
     }
 }
 
-/// Returns a resource's tree with its placeholders replaced. What cannot be replaced is a fault, and the only one of its text.
+/// Returns a resource's tree with its placeholders replaced. A placeholder that cannot be replaced is the only fault reported for its text.
 fn filled(reader: &mut Reader<'_>, kind: KindId, entry: &Entry, values: &Values) -> Entry {
     let mut entry = entry.clone();
     fill(reader, kind, &mut entry.node, Braces::Placeholder, values);
@@ -240,7 +240,7 @@ fn fill(reader: &mut Reader<'_>, kind: KindId, node: &mut Node, braces: Braces, 
             Ok(replaced) => *text = replaced,
             Err(invalid) => {
                 reader.sole_fault(node.span.clone(), invalid, "no value");
-                // Two that cannot be replaced are not the same name.
+                // Two names with invalid placeholders must not be equal.
                 *text = format!("placeholder-{}", node.span.start);
             }
         },
@@ -255,7 +255,7 @@ fn fill(reader: &mut Reader<'_>, kind: KindId, node: &mut Node, braces: Braces, 
     }
 }
 
-/// Returns a tree with another one laid over it, key by key.
+/// Returns a tree with another tree merged over it, key by key.
 fn laid_over(under: &Node, over: &Node) -> Node {
     let (Value::Map(below), Value::Map(above)) = (&under.value, &over.value) else { return over.clone() };
     let mut entries = below.clone();
@@ -268,31 +268,30 @@ fn laid_over(under: &Node, over: &Node) -> Node {
     Node { span: over.span.clone(), value: Value::Map(entries) }
 }
 
-/// The resources of a manifest that differ by target, as they are written for all of them.
+/// The resources of a manifest that differ by target, as written for all targets.
 #[derive(Default)]
 pub(super) struct Variants(BTreeMap<Address, Entry>);
 
 impl fmt::Debug for Variants {
-    /// Writes no settings: they may be secrets.
+    /// Omits the settings, which may be secrets.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_set().entries(self.0.keys()).finish()
     }
 }
 
-/// What one target has of its own.
+/// The settings of one target.
 #[derive(Debug)]
 pub(super) struct Variant {
-    /// All sections of the manifest, as they are for the target.
+    /// All sections of the manifest, with the target's settings.
     pub(super) sections: Sections,
-    /// Where the parts of those that differ are.
+    /// The spans of the resources that differ.
     pub(super) places: Places,
-    /// Those that differ.
+    /// The resources that differ.
     pub(super) varied: BTreeSet<Address>,
 }
 
 impl Variants {
-    /// Finds them, and returns the tree that the sections for no particular target are read from: its placeholders are those of the
-    /// first target.
+    /// Finds the variants, and returns the tree for no particular target, whose placeholders have the values of the first target.
     pub(super) fn find(reader: &mut Reader<'_>, root: &Node, manifest: &Manifest, values: &Values) -> (Self, Node) {
         let overridden: BTreeSet<&Address> =
             manifest.targets.values().flat_map(|target| &target.overrides).map(|one| &one.address).collect();
@@ -324,12 +323,12 @@ impl Variants {
         of.flat_map(|(_, entry)| entries(&entry.node)).any(|setting| setting.key == "name" && has_braces(&setting.node))
     }
 
-    /// Returns whether every target is like the others.
+    /// Returns whether all targets are equal.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns the sections of one target. `base` are those that are read for no particular one.
+    /// Returns the sections of one target. `base` are the sections for no particular target.
     pub(super) fn of(
         &self,
         source: &Arc<Source>,
@@ -347,7 +346,7 @@ impl Variants {
         for (address, entry) in &self.0 {
             let name = address.kind.section();
             let laid = overrides.get(address).map(|over| laid_over(&entry.node, &over.node));
-            // The resource itself is where it is for every target.
+            // The span of the resource is the same for every target.
             let laid = laid.map(|node| Node { span: entry.node.span.clone(), ..node });
             let laid = Entry { node: laid.unwrap_or_else(|| entry.node.clone()), ..entry.clone() };
             let filled = filled(&mut reader, address.kind, &laid, values);
@@ -387,7 +386,7 @@ mod tests {
         assert!(help.starts_with("did you mean {account}?"), "{help}");
         assert!(fill("{account").unwrap_err().contains("without a closing brace"));
         assert!(fill("{}").is_err() && fill("{{account}}").is_err());
-        // A value is not filled again.
+        // A replaced value is not expanded again.
         let odd = Values { target: Some(String::from("{region}")), ..values() };
         assert_eq!(odd.fill("{target}", Braces::Placeholder).unwrap(), "{region}");
         let unknown = Values { account: None, ..values() };

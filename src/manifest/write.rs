@@ -1,4 +1,4 @@
-//! Writes a manifest as the text a person would: sections in a fixed order, keys and projections inline.
+//! Writes a manifest in a common style: sections in a fixed order, keys and projections inline.
 
 use super::{BrokerSection, LocalPolicy, Manifest, OwnershipTag};
 use crate::document::write::{bare, inline, line, list, quoted, tags};
@@ -77,7 +77,7 @@ impl Manifest {
     }
 }
 
-/// Returns where accounts are looked for, as it is written.
+/// Returns an organization search as TOML.
 fn search(search: &Search) -> String {
     let Search { unit, depth, exclude } = search;
     let recursive = if *depth == Depth::Below { ", recursive = true" } else { "" };
@@ -130,7 +130,7 @@ mod tests {
 
     fn manifests() -> impl Strategy<Value = Manifest> {
         let region = "[a-z]{2}-[a-z]{4,9}-[0-9]";
-        // Longer than any tag's key above: a manifest must not give the key of the ownership tag itself.
+        // This key is longer than that of any tag above: a manifest must not set the ownership tag itself.
         let ownership =
             prop_oneof![Just(OwnershipTag::Off), "[b-z]{13,20}".prop_map(|key| OwnershipTag::Key(OwnerKey::new(key)))];
         let aws = (of(region), of("\\PC{0,12}"), of("[0-9]{12}"), of(tag_sets()), of(ownership)).prop_map(
@@ -147,7 +147,7 @@ mod tests {
             |(region, profile, role_arn, account_id)| {
                 let aws_profile = profile.filter(|_| role_arn.is_none()).map(AwsProfile::new);
                 let role_arn = role_arn.map(RoleArn::new);
-                // An ARN of a role names its account.
+                // The ARN of a role contains its account.
                 let account_id = account_id.filter(|_| role_arn.is_none()).map(AccountId::new);
                 let region = region.map(RegionName::new);
                 TargetSection { region, route: Route { aws_profile, role_arn, account_id }, ..TargetSection::default() }
@@ -178,7 +178,7 @@ mod tests {
         parts.prop_map(|((aws, targets), policy_root, sections, (broker, local_users))| {
             let (mut targets, local_users): (IndexMap<String, TargetSection>, _) =
                 (targets.into_iter().collect(), local_users.into_iter().collect());
-            // No two are of one account and region.
+            // Each target has its own account and region.
             let mut seen = Vec::new();
             targets.retain(|_, target| {
                 let place =
@@ -191,7 +191,7 @@ mod tests {
         })
     }
 
-    /// The schema that editors are given.
+    /// The schema that is published for editors.
     static SCHEMA: std::sync::LazyLock<jsonschema::Validator> =
         std::sync::LazyLock::new(|| jsonschema::validator_for(&crate::manifest::schema()).unwrap());
 

@@ -17,13 +17,13 @@ pub(super) fn read_users(
     let mut users: IndexMap<String, LocalUserSection> = IndexMap::new();
     for entry in fields.all() {
         check_key(reader, entry, check_user);
-        // AWS does not tell user names apart by case.
+        // AWS user names are case-insensitive.
         if let Some(twin) = users.keys().find(|name| name.eq_ignore_ascii_case(&entry.key)) {
             let message = format!("`local.users.{}` is the same user as `local.users.{twin}`", entry.key);
             let help = "user names are case-insensitive in AWS: remove one";
             reader.fault(entry.key_span.clone(), message, "duplicate user", help);
         }
-        // A user whose policies cannot be read stays in the list: one who is not in it has all permissions.
+        // A user with unreadable policies stays in the list, because an unlisted user has all permissions.
         let policies = read_user(reader, places, entry).unwrap_or_default();
         users.insert(entry.key.clone(), LocalUserSection { policies });
     }

@@ -12,7 +12,7 @@ use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName, Role
 use crate::resource::organization::{Depth, Search, check_unit};
 use crate::resource::{Invalid, check_region};
 
-/// The most accounts or regions of a section: far more than any organization has, and no manifest by mistake.
+/// The maximum number of accounts or regions of a section. No organization has as many.
 const MOST: usize = 100_000;
 
 pub(super) fn read_target(reader: &mut Reader<'_>, aws: &AwsSection, entry: &Entry) -> Option<TargetSection> {
@@ -30,7 +30,7 @@ pub(super) fn read_target(reader: &mut Reader<'_>, aws: &AwsSection, entry: &Ent
         aws_profile: profile
             .and_then(|entry| {
                 reader.checked(&entry.node, "profile", |name| match several {
-                    // Where there is one account, it is no placeholder.
+                    // With a single account, a role contains no placeholder.
                     true => check_placeholders(name),
                     false => Ok(()),
                 })
@@ -73,7 +73,7 @@ pub(super) fn read_target(reader: &mut Reader<'_>, aws: &AwsSection, entry: &Ent
     Some(target)
 }
 
-/// Checks that each account of a section can be reached, and by a role or a profile of its own.
+/// Checks that each account of a section has its own role or AWS profile.
 fn check_accounts(
     reader: &mut Reader<'_>,
     aws: &AwsSection,
@@ -85,7 +85,7 @@ fn check_accounts(
     let by = role.zip(target.route.role_arn.as_deref()).or(profile.zip(target.route.aws_profile.as_deref()));
     let filled = by.is_some_and(|(_, text)| text.contains(ACCOUNT));
     if !target.is_several_accounts() {
-        // A section with regions takes the account of [aws] too, and fills it in.
+        // A section with regions inherits the account of `[aws]`, which replaces the placeholder.
         let is_filled = |by: &Entry| {
             let of_aws = aws.account_id.is_some() && by.key != "role_arn";
             target.regions.is_some() && (target.own_account().is_some() || of_aws)
@@ -154,8 +154,7 @@ fn read_search(reader: &mut Reader<'_>, node: &Node) -> Option<Search> {
     })
 }
 
-/// Refuses two sections with the same account and region, as far as the manifest says which they are: their passes would work against
-/// each other.
+/// Refuses two sections with the same account and region, as far as they are known: their passes would undo each other.
 pub(super) fn check_twins(reader: &mut Reader<'_>, manifest: &Manifest, sections: &[Entry]) {
     let mut seen: HashMap<(AccountId, RegionName), String> = HashMap::new();
     let mut told: HashSet<(String, String)> = HashSet::new();
@@ -205,7 +204,7 @@ fn read_list<T>(
     Some(read)
 }
 
-/// Checks the ARN of a role, in which the account may be `{account}`.
+/// Checks the ARN of a role whose account may be `{account}`.
 pub(super) fn check_role_pattern(arn: &str) -> Result<(), Invalid> {
     check_placeholders(arn)?;
     let before = format!(":iam::{ACCOUNT}:role/");
@@ -219,7 +218,7 @@ pub(super) fn check_role_pattern(arn: &str) -> Result<(), Invalid> {
     })
 }
 
-/// Checks that a text has no placeholder but `{account}`.
+/// Checks that a text contains no placeholder except `{account}`.
 fn check_placeholders(text: &str) -> Result<(), Invalid> {
     let rest = text.replace(ACCOUNT, "");
     if rest.contains(['{', '}']) {
