@@ -1,4 +1,4 @@
-//! What a pass computes, apart from what it waits for: `cargo bench`.
+//! Measures the computation of a pass without its waits: `cargo bench`.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot begin has nothing better to do than to stop")]
 
 use std::path::Path;

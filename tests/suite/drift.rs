@@ -1,7 +1,6 @@
-//! Each setting of every kind, changed by hand: a plan shows it and nothing else, and apply repairs or refuses it.
+//! Every setting of every kind, changed outside of Sentinel: a plan shows exactly this change, and apply repairs or refuses it.
 //!
-//! The settings are those that the kinds list as managed, and the keys that a manifest can have. A test fails when one of them is
-//! not changed by hand here.
+//! The settings are those that the kinds list as managed, and the keys of a manifest. A test fails if one of them is not changed here.
 
 mod access;
 mod keys;
@@ -20,27 +19,27 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// How a difference ends.
+/// The expected result for a difference.
 enum End {
     /// Apply repairs it.
     Repaired,
-    /// Apply repairs it with this consent, and refuses it without.
+    /// Apply repairs it with this consent, and refuses it otherwise.
     With(&'static str),
-    /// Apply begins the repair, and the next run ends it.
+    /// Apply starts the repair, and the next run completes it.
     Later,
-    /// No repair is possible. This undoes it by hand.
+    /// No repair is possible. The function reverts the change.
     Refused(Box<dyn Fn(&World)>),
-    /// It is no difference.
+    /// It is not a difference.
     InSync,
 }
 
-/// A setting that someone changes.
+/// A setting that is changed outside of Sentinel.
 struct Drift {
     what: &'static str,
-    /// The members of AWS's API and the keys of the manifest that are changed, such as `TableDescription.KeySchema` and `table.sort_key`.
+    /// The members of AWS's API and the keys of the manifest that change, such as `TableDescription.KeySchema` and `table.sort_key`.
     covers: &'static [&'static str],
     by_hand: Box<dyn Fn(&World)>,
-    /// The paths of a plan, each after the address of its resource.
+    /// The expected paths in a plan, each after the address of its resource.
     paths: &'static [&'static str],
     end: End,
 }
@@ -64,10 +63,10 @@ impl Drift {
     }
 }
 
-/// A manifest, and what someone changes of what it says.
+/// A manifest, and the changes made to its resources.
 struct Case {
     files: Vec<(&'static str, String)>,
-    /// What is made by hand before the manifest is applied.
+    /// The setup before the manifest is applied.
     before: fn(&World),
     drifts: Vec<Drift>,
 }
@@ -84,7 +83,7 @@ impl Case {
         world
     }
 
-    /// Changes one setting after the other, and reports all that is not as it has to be.
+    /// Makes one change after the other, and reports all unexpected results.
     #[track_caller]
     fn check(&self) {
         let world = self.world();
@@ -112,7 +111,7 @@ fn differences(world: &World) -> Vec<String> {
     paths
 }
 
-/// Runs the binary, and says what differs where it does not end as expected.
+/// Runs the binary, and returns an error if its exit code is unexpected.
 fn run(world: &World, args: &[&str], code: i32) -> Result<(), String> {
     let run = world.run(args);
     if run.code == code {
@@ -125,7 +124,7 @@ impl Drift {
     fn check(&self, world: &World) -> Result<(), String> {
         let checked = self.observed(world);
         if checked.is_err() {
-            // The next one begins with all in sync.
+            // The next change starts with everything in sync.
             let all =
                 ["apply", "--yes", "--allow-destructive", "index,stream,protection,replica,subscription,capacity"];
             drop(world.run(&all));
@@ -174,7 +173,7 @@ pub fn dynamodb(world: &World, operation: &str, body: &Value) -> Value {
     dynamodb_in(world, "us-east-1", operation, body)
 }
 
-/// Makes a call, and waits until the table is at rest.
+/// Makes a call, and waits until the table is ACTIVE.
 pub fn dynamodb_in(world: &World, region: &str, operation: &str, body: &Value) -> Value {
     let answer = world.aws_in(region, &format!("DynamoDB_20120810.{operation}"), body);
     let changes = !["Describe", "List", "Get"].iter().any(|head| operation.starts_with(head));
@@ -185,7 +184,7 @@ pub fn dynamodb_in(world: &World, region: &str, operation: &str, body: &Value) -
         at_rest(world, region, name);
     }
     if ["TagResource", "UntagResource"].contains(&operation) {
-        // The tags of the table are locked for a moment.
+        // The tags of the table are locked briefly.
         std::thread::sleep(Duration::from_millis(70));
     }
     answer
@@ -211,7 +210,7 @@ pub fn at_rest(world: &World, region: &str, name: &str) {
     panic!("{name} is not at rest in {region}");
 }
 
-/// Deletes a table, and creates it again with these differences to what it was created with.
+/// Deletes a table, and recreates it with these differences.
 fn created_again(world: &World, request: &Value) {
     let name = request["TableName"].as_str().unwrap();
     dynamodb(world, "DeleteTable", &json!({ "TableName": name }));
@@ -238,7 +237,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// What a member of a request is called in the description that it becomes.
+/// The names of request members in the resulting description.
 const REQUESTS: &[(&str, &str)] = &[
     ("BillingMode", "TableDescription.BillingModeSummary"),
     ("SSESpecification", "TableDescription.SSEDescription"),
@@ -249,7 +248,7 @@ const REQUESTS: &[(&str, &str)] = &[
     ("ResourcePolicy", "GetResourcePolicyOutput.Policy"),
 ];
 
-/// Keys of a manifest that say how a resource comes to be or to go, and nothing that it has.
+/// Keys of a manifest that control creation and deletion and are not settings.
 const NOT_SETTINGS: &[&str] = &[
     // Consent to a deletion.
     "table.removed",
@@ -258,9 +257,9 @@ const NOT_SETTINGS: &[&str] = &[
     "profile.removed",
     "parameter.removed",
     "role.removed",
-    // Which role a profile is for is no part of its parameter.
+    // The role of a profile is not part of its parameter.
     "profile.role",
-    // Where the value comes from.
+    // The source of the value.
     "parameter.file",
     "parameter.env",
 ];
@@ -318,7 +317,7 @@ fn every_managed_setting_of_every_kind_is_changed_by_hand() {
     assert!(unknown.is_empty(), "no such settings: {unknown:?}");
 }
 
-/// What an import leaves out because a new resource has it too.
+/// Settings that an import omits because they equal the defaults.
 const AS_NEW: &[(&str, &str)] = &[
     ("table_class", "\"STANDARD\""),
     ("tier", "\"standard\""),
@@ -327,7 +326,7 @@ const AS_NEW: &[(&str, &str)] = &[
     ("filter_policy_scope", "\"MessageAttributes\""),
 ];
 
-/// Returns each value of a section by its path, as TOML.
+/// Returns the values of a section as TOML, by path.
 fn leaves(path: &str, value: &toml::Value, found: &mut Vec<(String, toml::Value)>) {
     match value {
         toml::Value::Table(table) => {
@@ -339,7 +338,7 @@ fn leaves(path: &str, value: &toml::Value, found: &mut Vec<(String, toml::Value)
     }
 }
 
-/// Returns the sections of a manifest, each by its kind and its name in AWS.
+/// Returns the sections of a manifest by kind and AWS name.
 fn sections(manifest: &str) -> Vec<(String, Vec<(String, toml::Value)>)> {
     let manifest: toml::Table = manifest.parse().unwrap();
     let mut found = Vec::new();
@@ -351,7 +350,7 @@ fn sections(manifest: &str) -> Vec<(String, Vec<(String, toml::Value)>)> {
             let mut values = Vec::new();
             leaves("", value, &mut values);
             values.retain(|(path, _)| path != "name" && path != "alias");
-            // The names of subscriptions are the manifest's own.
+            // The names of subscriptions exist only in the manifest.
             for (path, _) in &mut values {
                 if let Some((_, rest)) = path.strip_prefix("subscriptions.").and_then(|rest| rest.split_once('.')) {
                     *path = format!("subscriptions.*.{rest}");
@@ -364,7 +363,7 @@ fn sections(manifest: &str) -> Vec<(String, Vec<(String, toml::Value)>)> {
 }
 
 impl Case {
-    /// Imports all that the manifest has, and returns what the import neither has nor names.
+    /// Imports all resources of the manifest, and returns the settings that are neither in the import nor in its warnings.
     fn unsaid(&self) -> Vec<String> {
         let world = self.world();
         let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--all-tables", "--json"]).expect(0);
@@ -382,15 +381,15 @@ impl Case {
                 let key = path.rsplit('.').next().unwrap();
                 let is_new = AS_NEW.contains(&(key, value.to_string().as_str()));
                 let same = found.iter().any(|(own, found)| match path.as_str() {
-                    // Nothing in AWS tells that a value was only what a parameter began with, or a period that nobody chose.
+                    // AWS does not show that a value was only an initial value, or that a period was not chosen.
                     "initial" => own == "value" && *found == value,
                     "rotation" => own == "rotation_days",
-                    // AWS has the documents that follow from these.
+                    // AWS has the documents that are derived from these.
                     "permissions" => own.starts_with("policies."),
                     path if path.starts_with("trusted_by.") => own == "trust",
                     _ => *own == path && (*found == value || is_elsewhere(&path)),
                 });
-                // A capacity is named with its key, and a secret by what it is.
+                // A capacity is listed with its key, and a secret by its type.
                 let named = warnings.contains(&format!("{key} = {value}"))
                     || path == "role.role"
                     || path == "permissions_boundary" && value == toml::Value::Boolean(false)
@@ -410,7 +409,7 @@ impl Case {
     }
 }
 
-/// Returns whether a value is that of a file, or a reference, which an import writes in its own way.
+/// Returns whether a value is a file or a reference, which an import writes differently.
 fn is_elsewhere(path: &str) -> bool {
     ["policy", "stream_policy", "delivery_policy", "encryption", "key", "trust"]
         .contains(&path.rsplit('.').next().unwrap())

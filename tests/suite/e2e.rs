@@ -80,7 +80,7 @@ rules:
     effect: deny
 "#;
 
-/// Returns a world that holds the manifest and its policy.
+/// Returns a world with the manifest and its policy.
 pub fn project() -> crate::world::World {
     let world = crate::world::World::new();
     world.write("sentinel.toml", MANIFEST).write("policies/dev.yaml", POLICY);

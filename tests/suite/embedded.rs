@@ -1,4 +1,4 @@
-//! The AWS emulator: its rules, its store, and `--local` as a user meets it.
+//! The AWS emulator: its rules, its store, and `--local` for users.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::advance;
 use crate::snapshot;
 use crate::world::{World, finish};
 
-/// Makes a call; a refusal is its code and text.
+/// Makes a call; an error is returned as its code and text.
 fn call(aws: &LocalAws, target: &str, body: Value) -> Result<Value, String> {
     call_in(aws, "eu-west-1", target, body)
 }
@@ -140,7 +140,7 @@ async fn an_index_is_on_its_way_out_for_a_while() {
     refused(dynamodb(&aws, "UpdateTable", delete("a-index")), "ResourceInUseException");
     refused(dynamodb(&aws, "UpdateTable", add_index(&["a-index"])), "LimitExceededException");
     advance(60 * SECOND).await;
-    // A call that is refused is the first to find that it no longer exists.
+    // A refused call is the first to notice that it no longer exists.
     refused(dynamodb(&aws, "UpdateTable", delete("a-index")), "ResourceNotFoundException");
     assert!(describe(&aws, "t-1")["GlobalSecondaryIndexes"].is_null());
     dynamodb(&aws, "UpdateTable", add_index(&["a-index"])).unwrap();
@@ -381,7 +381,7 @@ fn local_needs_no_account_and_remembers_between_runs() {
     assert!(both.stderr.contains("cannot be used with"), "{}", both.stderr);
 }
 
-/// The users of one person who tries what takes several: each is named by `--aws-profile`.
+/// The users for one person who tries operations that need several: `--aws-profile` selects each.
 #[test]
 fn a_policy_that_names_its_role_can_be_tried() {
     let world = World::new();
@@ -403,7 +403,7 @@ fn a_policy_that_names_its_role_can_be_tried() {
     let other = ["exec", "--profile", "dev", "--credentials-profile", "admin", "--", "true"];
     let refused = run("alice", &other).expect(1);
     assert!(refused.stderr.contains("and not arn:aws:iam::123456789012:role/admin"), "{}", refused.stderr);
-    // Somebody else pastes this: it does not carry the AWS profile of the one who is told.
+    // Somebody else pastes this command, so it does not contain the AWS profile of the user who sees it.
     run("bob", &["lock", "alice", "--profile", "dev"]).expect(0);
     let locked = run("alice", &exec).expect(1);
     let pasted = "sentinel unlock alice --profile dev --region us-east-1 --local\n";

@@ -1,5 +1,4 @@
-//! An AWS that never comes to an end: bodies and pages without end, garbage, and answers that trickle. A run against it ends
-//! with an error, soon and without taking much memory.
+//! An AWS without an end: endless bodies and pages, garbage, and slow responses. A run against it fails quickly and with little memory.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,13 +12,13 @@ use serde_json::{Value, json};
 use crate::e2e::project;
 use crate::world::World;
 
-/// The most memory a run may take, and the most time: twice what one listing may take, on a machine that does more than this.
+/// The maximum memory and duration of a run: twice the limit of one listing, for a busy machine.
 const KIB: u64 = 200 << 10;
 const TIME: Duration = Duration::from_secs(90);
 
 type Script = Arc<dyn Fn(&str, &str, &mut TcpStream) -> std::io::Result<()> + Send + Sync>;
 
-/// Starts a server whose every answer is the script's: it is told the operation and the body. Returns its address.
+/// Starts a server whose responses come from the script, which gets the operation and the body. Returns its address.
 fn aws(script: impl Fn(&str, &str, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -75,7 +74,7 @@ fn caller(stream: &mut TcpStream) -> std::io::Result<()> {
     )
 }
 
-/// Waits for a run, and returns its exit code, what it said, the time it took and the most memory it had, in KiB.
+/// Waits for a run, and returns its exit code, its output, its duration and its peak memory in KiB.
 fn watch(mut child: Child) -> (i32, String, Duration, u64) {
     let mut stderr = child.stderr.take().unwrap();
     let mut stdout = child.stdout.take().unwrap();
@@ -110,7 +109,7 @@ const COMMANDS: [&[&str]; 6] = [
     &["import", "-o", "imported"],
 ];
 
-/// Runs each command against an AWS, all at the same time, and holds it to the bounds.
+/// Runs each command against an AWS, all at the same time, and checks the limits.
 fn bounded(url: &str, commands: &[&[&str]]) -> Vec<String> {
     let world = project();
     let started: Vec<(String, Child)> = commands
@@ -118,7 +117,7 @@ fn bounded(url: &str, commands: &[&[&str]]) -> Vec<String> {
         .map(|args| {
             let mut command = world.command(args);
             command.args(["--endpoint-url", url]).env("AWS_REGION", "us-east-1");
-            // `exec` takes what comes after `--` for the command's.
+            // `exec` passes everything after `--` to the command.
             let child = if args.contains(&"--") {
                 let mut command = world.command_as("alice", args);
                 command.env("AWS_ENDPOINT_URL", url).spawn().unwrap()
@@ -141,7 +140,7 @@ fn bounded(url: &str, commands: &[&[&str]]) -> Vec<String> {
     all
 }
 
-/// A body that says that it is large, and one that does not say how large it is.
+/// A body with a large length, and one without a length.
 #[test]
 fn an_endless_body_ends_the_run() {
     for head in ["HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] {
@@ -156,7 +155,7 @@ fn an_endless_body_ends_the_run() {
     }
 }
 
-/// The same with an error, and with JSON that never closes its string.
+/// The same with an error, and with JSON whose string never ends.
 #[test]
 fn an_endless_error_ends_the_run() {
     let url = aws(|_, _, stream| {
@@ -192,7 +191,7 @@ fn an_answer_that_trickles_ends_the_run() {
     bounded(&url, &COMMANDS);
 }
 
-/// Returns a page of a listing that always has one more.
+/// Returns a page of a listing that always has another page.
 fn page(operation: &str, token: &str) -> Value {
     let parameter = |number: usize| {
         json!({ "Name": format!("/sentinel/policies/p{token}-{number}"), "Type": "String", "Version": 1,
@@ -216,7 +215,7 @@ fn page(operation: &str, token: &str) -> Value {
     }
 }
 
-/// Pages without end, each with a token of its own, always the same one, and two by turns.
+/// Endless pages: each with a new token, always with the same one, and with two alternating ones.
 #[test]
 fn endless_pages_end_the_run() {
     for tokens in [usize::MAX, 1, 2] {
@@ -232,7 +231,7 @@ fn endless_pages_end_the_run() {
     }
 }
 
-/// Pages that each take a while, so that their number alone is no bound.
+/// Slow pages, so that a limit on their number is not enough.
 #[test]
 fn slow_pages_end_the_run() {
     let count = AtomicUsize::new(0);
@@ -247,7 +246,7 @@ fn slow_pages_end_the_run() {
     assert!(said.iter().all(|said| said.contains("no end")), "{said:?}");
 }
 
-/// Items that are small as JSON and large in memory, on pages without end.
+/// Items that are small as JSON and large in memory, on endless pages.
 #[test]
 fn endless_items_end_the_run() {
     let count = AtomicUsize::new(0);
@@ -264,7 +263,7 @@ fn endless_items_end_the_run() {
     bounded(&url, &[&["list", "--all"]]);
 }
 
-/// The server stands for AWS well enough that an honest one passes.
+/// The server resembles AWS closely enough that a finite listing succeeds.
 #[test]
 fn a_run_against_an_honest_aws_is_within_the_bounds() {
     let world = World::new();

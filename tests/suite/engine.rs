@@ -1,4 +1,4 @@
-//! The engine in this process, on the AWS emulator, with a clock that the test drives.
+//! The engine in this process, on the AWS emulator, with a clock that the test controls.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -115,7 +115,7 @@ async fn a_wait_ends_at_its_limit_and_the_next_run_goes_on() {
     assert_eq!(report.verification, Verification::AsDesired);
 }
 
-/// An AWS that takes three writes of a parameter a second and answers all others with ThrottlingException.
+/// An AWS that accepts three parameter writes a second and answers all others with ThrottlingException.
 #[derive(Debug)]
 struct Throttled {
     local: LocalAws,
@@ -169,7 +169,7 @@ async fn three_writes_a_second_make_an_apply_slower_and_never_make_it_fail() {
     assert!((25..110).contains(&seconds), "{seconds} seconds passed on the paused clock");
 }
 
-/// An AWS whose first two reads of a table after an update are still of before it.
+/// An AWS whose first two reads of a table after an update return the earlier state.
 #[derive(Debug)]
 struct Lagging {
     local: LocalAws,
@@ -206,7 +206,7 @@ impl HttpConnector for Connector {
     }
 }
 
-/// A read just after a change can be of before it: that is not taken for the end of the wait.
+/// A read just after a change may return the earlier state, which must not end the wait.
 #[tokio::test(start_paused = true)]
 async fn an_index_that_is_not_yet_seen_is_waited_for_all_the_same() {
     let rules = Rules { index_backfill: HOUR / 4, ..Rules::default() };
@@ -223,7 +223,7 @@ async fn an_index_that_is_not_yet_seen_is_waited_for_all_the_same() {
     assert_eq!(started.elapsed().as_secs() / 60, 15);
 }
 
-/// AWS takes 22 seconds to change the encryption of a table, which is ACTIVE all along, and at first shows the key from before.
+/// AWS takes 22 seconds to change the encryption of a table, which is ACTIVE all the time and at first shows the earlier key.
 #[tokio::test(start_paused = true)]
 async fn a_change_of_encryption_is_waited_for_until_it_is_over() {
     let rules = Rules { encryption_change: Duration::from_secs(22), ..Rules::default() };
@@ -237,7 +237,7 @@ async fn a_change_of_encryption_is_waited_for_until_it_is_over() {
     assert_eq!(report.verification, Verification::AsDesired);
     assert!((22..40).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
 
-    // What someone else is changing is waited for, and not changed a second time.
+    // A change by someone else is waited for, and not made again.
     let off = json!({ "TableName": "sentinel-sessions", "SSESpecification": { "Enabled": false } });
     let update = |body| call_in(&aws, "us-east-1", "DynamoDB_20120810.UpdateTable", body).unwrap();
     update(off);
@@ -249,7 +249,7 @@ async fn a_change_of_encryption_is_waited_for_until_it_is_over() {
     assert_eq!(report.verification, Verification::AsDesired);
 }
 
-/// Every example is applied, twice: the second plan is empty.
+/// Every example is applied twice, and the second plan has no changes.
 #[tokio::test(start_paused = true)]
 async fn every_example_is_applied_and_then_as_desired() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -257,13 +257,13 @@ async fn every_example_is_applied_and_then_as_desired() {
     let mut folders: Vec<_> =
         std::fs::read_dir(root.join("examples")).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
-    // Workflows are no manifests.
+    // Workflows are not manifests.
     folders.retain(|folder| folder.is_dir() && !folder.ends_with("github-actions"));
     manifests.extend(folders.into_iter().map(|folder| folder.join("sentinel.toml")));
     assert!(manifests.len() >= 5, "{manifests:?}");
     for path in manifests {
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        // All passes here are in one region, and a table's changes go to a stream of its own region only.
+        // All passes here are in one region, and a table's stream must be in its own region.
         let text = text.replace("arn:aws:kinesis:eu-west-1", "arn:aws:kinesis:us-east-1");
         let text = text.replace("\nregion = \"eu-west-1\"\n", "\nregion = \"us-east-1\"\n");
         let loaded = load(&text, path.parent().unwrap());
@@ -275,10 +275,10 @@ async fn every_example_is_applied_and_then_as_desired() {
     }
 }
 
-/// Random tables, as a manifest: keys, indexes and settings in every combination that AWS takes.
+/// Random tables as manifests: keys, indexes and settings in every combination that AWS accepts.
 fn manifests() -> impl proptest::strategy::Strategy<Value = String> {
     use proptest::prelude::*;
-    // An attribute has one type wherever it is a key.
+    // An attribute has the same type wherever it is a key.
     let attribute = |place: usize| {
         let (name, kind) = [("a", "S"), ("b", "N"), ("c", "B"), ("d", "S"), ("e", "N")][place % 5];
         format!("{{ name = \"{name}\", type = \"{kind}\" }}")
@@ -342,8 +342,7 @@ proptest::proptest! {
     }
 }
 
-/// An AWS that loses the answer to the write of a parameter, before which someone else may write, and refuses or loses
-/// all that is tried after it.
+/// An AWS that loses the response to a parameter write, before which someone else may write, and refuses or loses all later attempts.
 #[derive(Debug, Clone)]
 struct Losing {
     local: LocalAws,
@@ -357,7 +356,7 @@ impl HttpConnector for Losing {
         if request.headers().get("x-amz-target") != Some("AmazonSSM.PutParameter") {
             return self.local.call(request);
         }
-        // It takes effect once; then the connection is gone, and stays so.
+        // The write takes effect once; then the connection fails permanently.
         if !std::mem::replace(&mut *self.written.lock().unwrap(), true) {
             if self.someone_else {
                 put(&self.local, "theirs");
@@ -382,8 +381,8 @@ fn put(local: &LocalAws, rule: &str) {
     assert_eq!(local.answer(&request).status, 200);
 }
 
-/// Whether a write took effect is looked at when its answer never comes, or comes to a later try only; what someone else
-/// wrote meanwhile is told.
+/// If the response of a write never comes, or only for a later attempt, the write is verified, and a write of someone else in between is
+/// reported.
 #[tokio::test(start_paused = true)]
 async fn a_write_whose_answer_never_comes_is_looked_at() {
     for (someone_else, denies_after) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -406,7 +405,7 @@ async fn a_write_whose_answer_never_comes_is_looked_at() {
     }
 }
 
-/// An AWS that is some way off.
+/// An AWS with a network delay.
 #[derive(Debug, Clone)]
 struct Remote(LocalAws);
 
@@ -420,7 +419,7 @@ impl HttpConnector for Remote {
     }
 }
 
-/// Parameter Store has no compare-and-set, so that this is no certainty for each of them.
+/// Parameter Store has no compare-and-set, so this is not guaranteed for each of them.
 #[tokio::test(start_paused = true)]
 async fn two_applies_at_the_same_moment_write_most_policies_once() {
     const COUNT: usize = 12;
@@ -451,7 +450,7 @@ async fn two_applies_at_the_same_moment_write_most_policies_once() {
     assert!(versions.iter().filter(|version| **version == 3).count() < COUNT * 2 / 3, "{versions:?}");
 }
 
-/// A creation whose answer never comes is looked for: it may well be there.
+/// A creation whose response never comes is verified, since it may have succeeded.
 #[tokio::test(start_paused = true)]
 async fn a_creation_whose_answer_never_comes_is_looked_for() {
     for denies_after in [false, true] {
@@ -464,7 +463,7 @@ async fn a_creation_whose_answer_never_comes_is_looked_for() {
     }
 }
 
-/// An AWS whose answers begin and never end, but for who is calling.
+/// An AWS whose responses start and never end, except for the caller's identity.
 #[derive(Debug)]
 struct Stalling(LocalAws);
 
@@ -480,7 +479,7 @@ impl HttpConnector for Stalling {
     }
 }
 
-/// What is not answered to the end ends by the timeouts, although the SDK's own watch over streams is off.
+/// An incomplete response ends by the timeouts, although the SDK's stalled stream protection is off.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_stalls_midway_is_no_answer_in_time() {
     let connector = SharedHttpConnector::new(Stalling(LocalAws::memory(Rules::default())));

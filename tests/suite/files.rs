@@ -1,5 +1,5 @@
-//! Files in a checkout that somebody else put together: links at every level of a store, pipes and files without end where
-//! a text is expected, and manifests of other users.
+//! Files in a checkout from somebody else: links at every level of a store, pipes and endless files in place of texts, and manifests of
+//! other users.
 
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -14,7 +14,7 @@ use crate::world::{Run, World, finish};
 
 const TARGETS: &str = "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\n[targets.prod]\n";
 
-/// The parts of a store, as they are below its folder; a folder ends in `/`.
+/// The parts of a store, relative to its folder; a folder ends in `/`.
 const PARTS: [&str; 11] = [
     "",
     ".gitignore",
@@ -57,7 +57,7 @@ fn run(world: &World, args: &[&str]) -> Run {
     run
 }
 
-/// Starts `local serve`, which must refuse; one that serves is ended.
+/// Starts `local serve`, which must refuse; a running server is stopped.
 fn serve(world: &World, args: &[&str]) -> Run {
     let mut command = Command::new("timeout");
     command.arg("20").arg(env!("CARGO_BIN_EXE_sentinel")).args(["local", "serve", "--port", "0"]).args(args);
@@ -69,8 +69,7 @@ fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// Every part of a store at `store` becomes a link, a hard link and a pipe in turn: each is refused, and nothing outside
-/// changes.
+/// Replaces every part of a store at `store` by a link, a hard link and a pipe in turn: each is refused, and nothing outside changes.
 fn refuses_links(world: &World, store: &str, plan: &[&str], serving: &[&str]) {
     let outside = tempfile::tempdir().unwrap();
     let (kept, place) = (world.folder.path().join("kept"), world.folder.path().join(store));
@@ -115,7 +114,7 @@ fn refuses_links(world: &World, store: &str, plan: &[&str], serving: &[&str]) {
             std::fs::rename(&kept, &place).unwrap();
         }
     }
-    // As it was, it works.
+    // The unchanged store works.
     run(world, plan).expect(0);
 }
 
@@ -146,7 +145,7 @@ fn the_stores_of_targets_and_accounts_are_part_of_the_store() {
         }
         symlink(&kept, &at).unwrap();
         let before = state(outside.path());
-        // A plan opens the store of its target alone.
+        // A plan opens only the store of its target.
         let runs = if part.starts_with("targets") {
             vec![
                 run(&world, &["plan", "--local"]),
@@ -154,13 +153,13 @@ fn the_stores_of_targets_and_accounts_are_part_of_the_store() {
                 serve(&world, &["--local=.sentinel/targets/prod"]),
             ]
         } else {
-            // A plan of targets does not look at what is no target's.
+            // A plan of targets does not check other folders.
             run(&world, &["plan", "--local"]).expect(0);
             vec![serve(&world, &[])]
         };
         for run in runs {
             assert_eq!(run.code, 1, "{part}: {}{}", run.stdout, run.stderr);
-            // A plan of several targets says of each what came of it.
+            // A plan of several targets reports the result of each.
             let said = format!("{}{}", run.stdout, run.stderr);
             assert!(said.contains(&format!(".sentinel/{part} is a link")), "{said}");
         }
@@ -301,7 +300,7 @@ fn no_output_is_written_through_a_link() {
             vec!["init", "approvals", "--write-manifest", name],
         ];
         for args in commands {
-            // A folder that is a link is the user's own where a file in it is named, and the file is new.
+            // A folder that is a link is allowed if the user names a new file in it.
             if name == "folder/new" && !args[2].starts_with("--out") {
                 continue;
             }
@@ -319,7 +318,7 @@ fn no_output_is_written_through_a_link() {
     assert_eq!(before, state(outside.path()));
 }
 
-/// Whether tests can give files away.
+/// Whether the tests can change the owner of files.
 fn is_root() -> bool {
     let root = own_uid() == 0;
     if !root {
@@ -369,12 +368,12 @@ fn a_manifest_of_another_user_is_not_found() {
         read(folder, &[("SENTINEL_SAFE_DIRECTORY", "*")]);
         read(folder, &[("SENTINEL_SAFE_DIRECTORY", world.folder.path().to_str().unwrap())]);
     }
-    // Who owns the folder may put any file into it.
+    // The owner of the folder may put any file into it.
     owned(&manifest, 0);
     owned(world.folder.path(), 12345);
     refused(&below, &[]);
     owned(world.folder.path(), 0);
-    // A link is its maker's choice.
+    // A link is its creator's choice.
     let real = world.folder.path().join("real.toml");
     std::fs::rename(&manifest, &real).unwrap();
     symlink(&real, &manifest).unwrap();

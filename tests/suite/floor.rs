@@ -1,4 +1,4 @@
-//! How close a pass comes to what AWS's quotas and round trips allow, in virtual time: nothing here depends on the machine.
+//! How close a pass comes to the lower bound of AWS's quotas and round trips, in virtual time: nothing depends on the machine.
 //!
 //! `FLOOR_ALL=1` adds the largest sizes, and prints the table of `docs/performance.md`.
 
@@ -24,12 +24,12 @@ use tokio::time::Instant;
 
 use crate::engine::{load, reader, target};
 
-/// There and back.
+/// The duration of a round trip.
 const TRIP: Duration = Duration::from_millis(50);
-/// How long AWS takes to create a table with indexes, as operators have measured (14 to 22 s).
+/// How long AWS takes to create a table with indexes, as measured by operators (14 to 22 s).
 const CREATION: Duration = Duration::from_secs(18);
 
-/// What AWS allows: calls a second, and at once after a pause.
+/// AWS's quota: calls per second, and the burst after a pause.
 fn quota(operation: &str) -> (&str, f64, f64) {
     match operation {
         "GetParameters" | "GetParametersByPath" | "DescribeParameters" => ("parameter reads", 40.0, 40.0),
@@ -42,12 +42,12 @@ fn quota(operation: &str) -> (&str, f64, f64) {
     }
 }
 
-/// An account that takes no more than its quotas allow.
+/// An account that enforces its quotas.
 #[derive(Debug, Clone)]
 struct Account {
     local: LocalAws,
     buckets: Arc<Mutex<HashMap<String, (f64, Instant)>>>,
-    /// Requests, and of them those that were refused.
+    /// The number of requests, and of throttled ones.
     counts: Arc<Mutex<(usize, usize)>>,
 }
 
@@ -112,13 +112,13 @@ impl Progress for Silent {
     fn done(&self, _: &ResourcePlan, _: &reconcile::Outcome) {}
 }
 
-/// So many calls of an operation, as soon as its quota allows.
+/// The time for this many calls of an operation within its quota.
 fn paced(operation: &str, calls: u32) -> f64 {
     let (_, rate, burst) = quota(operation);
     ((f64::from(calls) - burst) / rate).max(0.0)
 }
 
-/// The least that reading takes: all of it is in flight together.
+/// The lower bound of a read, whose calls are all in flight together.
 fn least_read(policies: u32, tables: u32) -> f64 {
     let quotas = [
         paced("GetParameters", policies.div_ceil(10)),
@@ -128,8 +128,7 @@ fn least_read(policies: u32, tables: u32) -> f64 {
     TRIP.as_secs_f64() + quotas.into_iter().fold(0.0, f64::max)
 }
 
-/// The least that a first apply takes: to look; the policies, and after them the tables, each created, waited for, and given TTL; to
-/// look whether it is as desired.
+/// The lower bound of a first apply: a read; the policies, then the tables, each created, waited for, and given TTL; and the verification.
 fn least_creation(policies: u32, tables: u32) -> f64 {
     let trip = TRIP.as_secs_f64();
     let of_policies = if policies > 0 { trip + paced("PutParameter", policies) } else { 0.0 };
@@ -163,7 +162,8 @@ async fn apply(account: &Account, loaded: &Loaded) {
     assert_eq!(report.verification, wanted);
 }
 
-/// Measures one kind of run on accounts side by side, each with the wish, and holds it against the least. Returns it as a row.
+/// Measures one kind of run on concurrent accounts, each with the manifest, and compares it with the lower bound. Returns a row of the
+/// table.
 async fn hold(
     accounts: &[Account],
     name: &str,
@@ -172,7 +172,7 @@ async fn hold(
     least: f64,
     requests: Option<u32>,
 ) -> String {
-    // Every bucket is full again.
+    // Every burst is available again.
     tokio::time::sleep(Duration::from_secs(3600)).await;
     for account in accounts {
         account.take_counts();
@@ -212,7 +212,7 @@ async fn a_pass_takes_little_more_than_aws_makes_it_take() {
             1 => format!("{policies}, {tables} | {what}"),
             targets => format!("{targets} × {policies}, {tables} | {what}"),
         };
-        // With the caller's identity, and two lists of what carries the ownership tag.
+        // Includes the caller's identity, and two lists of resources with the ownership tag.
         let reads = policies.div_ceil(10) + 2 * tables + 3;
         let least = least_creation(policies, tables);
         println!("{}", hold(&accounts, &name("first apply"), &loaded, true, least, None).await);

@@ -1,4 +1,4 @@
-//! Text that someone else wrote, in what people read: it can neither break out, nor ping anyone, nor be obeyed.
+//! Untrusted texts in output for people: they cannot break out of their place, notify anyone, or be executed.
 
 use comrak::nodes::NodeValue;
 use comrak::{Arena, Options, parse_document};
@@ -6,14 +6,14 @@ use serde_json::json;
 
 use crate::world::{Answer, World, finish};
 
-/// What must never come out as anything but code.
+/// A text that must only appear as code.
 const EVIL: &str = "@octocat #1 https://evil.example <img src=x onerror=alert(1)> </code></details><script>alert(1)</script> ![x](y) ``` \u{202e}\u{1b}[31m";
 
-/// Returns a world whose every text is hostile: the live policy, the desired one, its cases, and what AWS says.
+/// Returns a world in which every text is hostile: the live policy, the desired one, its test cases, and AWS's messages.
 fn world() -> World {
     let world = World::new();
     let yaml = |text: &str| serde_json::to_string(text).unwrap();
-    // A policy that is to be read has hidden characters only as escapes, and only in a reason.
+    // A valid policy has hidden characters only as escapes, and only in a reason.
     let seen = EVIL.replace(['\u{202e}', '\u{1b}'], "");
     let policy = |comment: &str, user: &str| {
         let (name, user) = (yaml(&format!("rule {seen}")), yaml(user));
@@ -38,7 +38,7 @@ fn world() -> World {
     world
 }
 
-/// Holds Markdown to what it may consist of: whatever is hostile stands in code.
+/// Checks that Markdown contains hostile text only as code.
 #[track_caller]
 pub fn hold_markdown(markdown: &str) {
     let mut options = Options::default();
@@ -114,7 +114,7 @@ fn nothing_hostile_is_obeyed_by_a_workflow() {
     let (head, rest) = log.split_once('\n').unwrap();
     let token = head.strip_prefix("::stop-commands::").unwrap();
     assert_eq!(token.len(), 32);
-    // Nobody knew the token, so that nothing in the text ends the quiet.
+    // The token is unpredictable, so no text can end the protected block.
     let (quoted, commands) = rest.split_once(&format!("::{token}::\n")).unwrap();
     assert!(quoted.contains("::error::"), "{quoted}");
     for line in commands.lines() {
@@ -123,7 +123,7 @@ fn nothing_hostile_is_obeyed_by_a_workflow() {
     assert!(commands.contains("::warning file=dev.test.yaml,line=3,title=case fails%3A profiles.dev::"), "{commands}");
 }
 
-/// GitHub takes 65,536 characters. What matters least is what is left out, and it says so.
+/// GitHub allows 65,536 characters. The least important parts are omitted, and the comment says so.
 #[test]
 fn a_comment_fits_whatever_the_plan() {
     let world = World::new();
@@ -148,7 +148,7 @@ fn a_comment_fits_whatever_the_plan() {
     hold_markdown(&markdown);
     assert!(markdown.contains("**Shortened:**"), "{}", &markdown[markdown.len() - 2000..]);
     assert!(markdown.contains("| … and 91 more |"), "{markdown}");
-    // The refusal is the gravest: its difference is the first that is shown.
+    // The refusal is the most severe result, so its difference is shown first.
     let details = markdown.find("<details>").unwrap();
     assert!(
         markdown[details..].starts_with("<details><summary>~ <code>Approvals table"),
@@ -160,7 +160,7 @@ fn a_comment_fits_whatever_the_plan() {
     assert!(page.contains("/sentinel/policies/p149"));
 }
 
-/// A document goes to a terminal first, more often than not.
+/// A document is often shown on a terminal first.
 #[test]
 fn nothing_hostile_is_obeyed_by_a_terminal_whatever_the_format() {
     let world = world();

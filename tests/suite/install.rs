@@ -1,4 +1,4 @@
-//! Packing a release, the Homebrew formula, and the install script, which downloads from a server of the test.
+//! Packaging a release, the Homebrew formula, and the install script, which downloads from a local server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -39,7 +39,7 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Packs a release into a folder, with its checksums, and returns the archive.
+/// Packages a release into a folder, with its checksums, and returns the archive.
 fn release(folder: &Path) -> PathBuf {
     let packed = package(&program(folder, VERSION), folder);
     assert!(packed.status.success(), "{}", text(&packed));
@@ -79,7 +79,7 @@ fn install(address: &str, into: &Path) -> Output {
     command.env_remove("SENTINEL_VERSION").output().unwrap()
 }
 
-/// Packing needs GNU tar, which macOS does not have by default.
+/// Packaging needs GNU tar, which macOS lacks by default.
 fn can_pack() -> bool {
     let gnu = |name| Command::new(name).arg("--version").output().is_ok_and(|output| text(&output).contains("GNU tar"));
     gnu("tar") || gnu("gtar")

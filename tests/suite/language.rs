@@ -1,4 +1,4 @@
-//! Plain English: the documents, the help texts and the messages contain no expression of which there is a standard form.
+//! Plain English: documents, help texts and messages use the standard term where there is one.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use proc_macro2::{TokenStream, TokenTree};
 
 use crate::docs::root;
 
-/// Expressions to avoid, and what to write instead.
+/// Expressions to avoid, and their replacements.
 const AVOID: &[(&str, &str)] = &[
     ("as desired", "in sync"),
     ("begin anew", "start over"),
@@ -47,7 +47,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Returns the expressions to avoid that a text contains, however its lines are wrapped.
+/// Returns the avoidable expressions in a text, regardless of line breaks.
 fn avoidable(text: &str) -> Vec<String> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
     let whole = |at: usize, expression: &str| {

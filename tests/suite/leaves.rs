@@ -1,4 +1,4 @@
-//! Every text in a saved plan, whatever it is for, is shown and never obeyed: by a terminal, Markdown, HTML or a workflow's runner.
+//! Every text in a saved plan is shown without effect on a terminal, Markdown, HTML or a workflow runner.
 
 use std::collections::BTreeSet;
 
@@ -13,16 +13,16 @@ use serde_json::{Value, json};
 use crate::hostile::hold_markdown;
 use crate::world::{Answer, World};
 
-/// All that something obeys.
+/// Texts with an effect on some output.
 const EVIL: &str = "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}2J\u{61c}\u{e0041}\u{202e}\r\n# heading\n::error::command\n::set-output name=x::y\n##[group]g\n\
 [link](https://evil.example) @octocat <img src=x onerror=alert(1)> </code></details> ``` | \n";
 
-/// Returns a text with what is obeyed in it, in each place where that could matter.
+/// Returns a text with hostile parts, in each position that can matter.
 fn hostile(text: &str) -> [String; 4] {
     [format!("{text}{EVIL}"), EVIL.to_owned(), format!("::error::{text}"), format!(" ##[error]{text}")]
 }
 
-/// Plans that have, together, every field that a plan can have.
+/// Plans that together have every field of a plan.
 fn plans() -> Vec<Value> {
     let read = |world: &World| -> Value {
         serde_json::from_str(&std::fs::read_to_string(world.folder.path().join("p.json")).unwrap()).unwrap()
@@ -39,11 +39,11 @@ fn plans() -> Vec<Value> {
     let world = World::quick();
     world.write("sentinel.toml", manifest).write("dev.yaml", &policy("alice"));
     world.write("dev.test.yaml", "profile: dev\ncases:\n  - { user: nobody, expect: deny }\n");
-    // What is created.
+    // Creations.
     world.run(&["plan", "--out", "p.json"]).expect(0);
     let created = read(&world);
     world.run(&["apply", "--yes"]).expect(0);
-    // What has drifted, is deleted, is refused, and belongs to nobody.
+    // Drift, deletions, refusals, and unlisted resources.
     let narrower = manifest.replace("[profiles.old]\n", "").replace("team = \"a\"", "team = \"b\"");
     let other = narrower.replace("actor-index", "other-index").replace("protection = true", "protection = false");
     world.write("sentinel.toml", &other).write("dev.yaml", &policy("bob"));
@@ -56,7 +56,7 @@ fn plans() -> Vec<Value> {
         .run(&[&["plan", "--prune", "--adopt", "--exclude", "x*", "--only", "*", "--out", "p.json"][..], &all].concat())
         .expect(0);
     let allowed = read(&world);
-    // What cannot be read.
+    // Failed reads.
     world.fault(|call| {
         let denied = ["DescribeTable", "ListTagsForResource", "DescribeTimeToLive"].contains(&call.operation.as_str());
         denied.then(|| Answer::error(400, "AccessDeniedException", "no"))
@@ -71,14 +71,14 @@ fn plans() -> Vec<Value> {
     vec![created, withheld, allowed, unread, read(&world)]
 }
 
-/// Where a text is: a value, or the key of one.
+/// The location of a text: a value, or the key of one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Leaf {
     Value(String),
     Key(String, String),
 }
 
-/// Returns the same for all places of a kind.
+/// Returns the common form of all locations of a kind.
 fn kind(leaf: &Leaf) -> String {
     format!("{leaf:?}").replace(|letter: char| letter.is_ascii_digit(), "")
 }
@@ -100,7 +100,7 @@ fn leaves(value: &Value, pointer: &str, found: &mut Vec<Leaf>) {
     }
 }
 
-/// Returns the documents with one leaf made hostile.
+/// Returns the documents with one hostile text.
 fn forged(document: &Value, leaf: &Leaf) -> Vec<Value> {
     let with = |text: &str, put: &dyn Fn(&mut Value, String)| -> Vec<Value> {
         let one = |evil| {
@@ -115,7 +115,7 @@ fn forged(document: &Value, leaf: &Leaf) -> Vec<Value> {
             let text = document.pointer(pointer).unwrap().as_str().unwrap();
             with(text, &|document, evil| *document.pointer_mut(pointer).unwrap() = json!(evil))
         }
-        // An address is told by what is before its dot, so that what follows is forged there.
+        // An address is identified by the part before its dot, so the part after it is forged.
         Leaf::Key(pointer, key) => with(key, &|document, evil| {
             let fields = document.pointer_mut(pointer).unwrap().as_object_mut().unwrap();
             let value = fields.remove(key).unwrap();
@@ -130,18 +130,18 @@ fn forged(document: &Value, leaf: &Leaf) -> Vec<Value> {
     }
 }
 
-/// Returns whether a terminal obeys a character, or does not show it.
+/// Returns whether a character has an effect on a terminal, or is not shown by it.
 fn hidden(letter: char) -> bool {
     letter.is_control() || ['\u{61c}', '\u{e0041}', '\u{202e}'].contains(&letter)
 }
 
-/// Checks an output that is not the annotations of a workflow.
+/// Checks an output other than workflow annotations.
 #[track_caller]
 fn hold_plain(output: &str, what: &str) {
     for line in output.split('\n') {
         assert!(!line.contains(hidden), "{what}: {line:?}");
         assert!(!line.trim_start().starts_with("::") && !line.contains("##["), "{what}: {line:?}");
-        // A line of ours never begins with what was put in.
+        // A line of the output never starts with a forged text.
         assert!(!line.starts_with("# heading"), "{what}: {line:?}");
     }
 }
@@ -177,7 +177,7 @@ fn hold_all(shown: &Shown<'_>, what: &str) {
     }
 }
 
-/// Holds what is shown of a plan, of one that is refused, and of one that is carried out.
+/// Checks the output for a plan: shown, refused, and applied.
 fn hold(document: Value, what: &str) {
     match serde_json::from_value::<PlanFile>(document) {
         Ok(file) => {
@@ -219,7 +219,7 @@ fn hold(document: Value, what: &str) {
     }
 }
 
-/// Holds the error of a plan that is refused.
+/// Checks the error for a refused plan.
 #[track_caller]
 fn refused(why: &Unusable, what: &str) {
     let error = Error::unusable_plan("p.json", why);
@@ -240,7 +240,7 @@ fn no_text_of_a_plan_is_obeyed_in_any_format() {
         leaves(&document, "", &mut found);
         let mut free = Vec::new();
         for leaf in &found {
-            // By itself, once for each place of a kind: another text can keep it from being shown.
+            // Separately for one location of each kind, because another text can suppress its output.
             if seen.insert(kind(leaf)) {
                 for forged in forged(&document, leaf) {
                     hold(forged, &format!("{leaf:?}"));
@@ -268,7 +268,7 @@ fn no_text_of_a_plan_is_obeyed_in_any_format() {
     assert!(walked > 400 && seen.len() > 100, "{walked}, {}", seen.len());
 }
 
-/// The same through the program, once for each place of a kind: digest and all.
+/// The same through the binary, once for each kind of location, with a valid digest.
 #[test]
 fn no_text_of_a_plan_is_obeyed_by_what_the_program_prints() {
     let world = World::quick();

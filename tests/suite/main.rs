@@ -1,8 +1,8 @@
-//! The tests that need more than one module: the binary end to end, the engine on the AWS emulator with a driven clock,
-//! the documents, and the shape of the sources.
+//! The integration tests: the binary end to end, the engine on the AWS emulator with a controlled clock, the documents, and the structure
+//! of the sources.
 //!
-//! The end-to-end tests run against an AWS emulator behind a server of their own. With `SENTINEL_TEST_AWS` set to the
-//! address of a moto server they run against that instead: see `scripts/conformance`.
+//! The end-to-end tests run against an AWS emulator behind a local server. With `SENTINEL_TEST_AWS` set to the address of a moto server
+//! they run against that instead: see `scripts/conformance`.
 
 #![allow(
     clippy::unwrap_used,

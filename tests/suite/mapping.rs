@@ -1,4 +1,4 @@
-//! AWS's own answers, replayed: what the engine makes of them.
+//! Replays recorded responses of AWS, and checks how the engine interprets them.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use aws_smithy_types::body::SdkBody;
 use sentinel::reconcile::{Action, ResourcePlan};
 use serde_json::json;
 
-/// An AWS that gives each operation one answer.
+/// An AWS with one response for each operation.
 #[derive(Debug)]
 struct Replay(Vec<(&'static str, u16, String)>);
 
@@ -42,7 +42,7 @@ async fn planned(manifest: &str, answers: Vec<(&'static str, u16, String)>) -> R
     crate::engine::plan(aws(answers), &loaded).await.resources.remove(0)
 }
 
-/// `DescribeTable` as AWS gives it: in an order of its own, and with much that is never compared.
+/// `DescribeTable` as AWS returns it: in its own order, and with many members that are never compared.
 fn table() -> serde_json::Value {
     let index = |name: &str, partition: &str| {
         json!({
@@ -106,7 +106,7 @@ async fn a_table_as_aws_describes_it_is_as_desired() {
     assert_eq!(plan.facts.status.as_deref(), Some("ACTIVE"));
 }
 
-/// Backups that are on say nothing of point-in-time recovery.
+/// The backup status does not depend on point-in-time recovery.
 #[tokio::test]
 async fn continuous_backups_are_not_point_in_time_recovery() {
     let backups = json!({ "ContinuousBackupsDescription": { "ContinuousBackupsStatus": "ENABLED",
@@ -134,7 +134,7 @@ async fn an_index_that_backfills_takes_time() {
     assert_eq!(steps, ["waiting until ACTIVE"]);
 }
 
-/// While a table is being created, the call for its TTL fails in one of several ways, and all of them mean "not yet".
+/// While a table is being created, reading its TTL fails in one of several ways, all of which mean "not yet".
 #[tokio::test]
 async fn a_table_that_is_being_created_is_not_ready_rather_than_wrong() {
     let mut table = table();

@@ -1,4 +1,4 @@
-//! What the AWS emulator keeps of a request, and what it refuses: nothing that is accepted is dropped.
+//! The members of requests that the AWS emulator stores, and those that it refuses: no accepted member is dropped.
 
 use sentinel::local::{Answer, LocalAws, Request, Rules};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn send(aws: &LocalAws, service: &str, target: &str, body: &str) -> Answer {
     aws.answer(&Request::new(target.to_owned(), &scope, body.as_bytes().to_vec()))
 }
 
-/// Makes a call; a refusal is its code and text.
+/// Makes a call; an error is returned as its code and text.
 fn call(aws: &LocalAws, service: &str, target: &str, body: &Value) -> Result<Value, String> {
     let answer = send(aws, service, target, &body.to_string());
     let body: Value = serde_json::from_slice(&answer.body).unwrap();

@@ -1,5 +1,4 @@
-//! Every command of the command line with every option that it shares with others: none is accepted and ignored, and each failure
-//! is a JSON document where JSON is wanted.
+//! Every command with every shared option: no option is accepted and ignored, and each failure is a JSON document with `--json`.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -15,12 +14,12 @@ use crate::world::{Run, World, finish};
 
 type Words = &'static [&'static str];
 
-/// A command of the command line, and arguments with which it runs.
+/// A command, and arguments with which it runs.
 pub struct Leaf {
     pub name: String,
     definition: clap::Command,
     pub args: Words,
-    /// Arguments with which it fails in an empty folder, where any do.
+    /// Arguments with which it fails in an empty folder, if there are any.
     failing: Option<Words>,
 }
 
@@ -57,7 +56,7 @@ fn arguments(name: &str) -> (Words, Option<Words>) {
         "policy show" | "policy history" | "policy diff" | "access who" => both(&["dev"]),
         "policy rollback" => both(&["dev", "--to", "1", "--yes"]),
         "access can" => both(&["alice", "dev"]),
-        // It never fails: a shell that starts has to go on.
+        // It never fails, because a starting shell must continue.
         "shell init" => (&["--format", "bash"], None),
         "explain" => (&[], Some(&["E999"])),
         // They read and write nothing that could fail.
@@ -92,24 +91,24 @@ impl Leaf {
         self.definition.get_arguments().any(|arg| arg.get_long() == Some(long))
     }
 
-    /// Returns a command line with more options, which come before what the command starts with `--`.
+    /// Returns a command line with additional options, which come before the command's `--`.
     pub fn line(&self, options: &[&str], args: &[&str]) -> Vec<String> {
         self.name.split(' ').chain(options.iter().copied()).chain(args.iter().copied()).map(str::to_owned).collect()
     }
 }
 
-/// What surrounds a run.
+/// The environment of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Around {
     /// No manifest, no region and no credentials.
     Nothing,
-    /// A manifest; no region and no credentials.
+    /// A manifest, but no region and no credentials.
     NoRegion,
-    /// A manifest and a region; no credentials.
+    /// A manifest and a region, but no credentials.
     NoCredentials,
-    /// A manifest, a region, and an AWS that nothing has been done to.
+    /// A manifest, a region, and an empty AWS.
     Aws,
-    /// The same, and the policy of the profile is applied: it takes an approval. There are no tables.
+    /// The same with the profile's policy applied, which requires an approval. There are no tables.
     Applied,
 }
 
@@ -118,7 +117,7 @@ const POLICY: &str =
     "version: \"1\"\nrules:\n  - name: all\n    effect: require_approval\n    conditions:\n      profiles: [dev]\n";
 const CONFIG: &str = "[profile elsewhere]\nregion = eu-west-3\n";
 
-/// Runs a command line in a folder of its own. Returns how it ended, and which files are there then.
+/// Runs a command line in its own folder. Returns the result, and the files that exist afterwards.
 fn run(around: Around, line: &[String]) -> (Run, BTreeSet<String>) {
     let world = matches!(around, Around::Aws | Around::Applied).then(World::quick);
     let own = TempDir::new().unwrap();
@@ -133,7 +132,7 @@ fn run(around: Around, line: &[String]) -> (Run, BTreeSet<String>) {
     if let Some(world) = world.as_ref().filter(|_| around == Around::Applied) {
         world.run(&["apply", "--yes", "--only", "profiles.dev"]).expect(0);
     }
-    // The port of `local serve` is taken: otherwise it does not end.
+    // The port of `local serve` is in use; otherwise it would not end.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let serves = line.starts_with(&[String::from("local"), String::from("serve")]);
@@ -166,23 +165,23 @@ fn list(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Returns a text without the words that have a digit: IDs, times, ports, temporary folders.
+/// Returns a text without words that contain a digit: IDs, times, ports, temporary folders.
 fn steady(text: &str) -> String {
     let words = text.split(|letter: char| !letter.is_alphanumeric());
     words.filter(|word| !word.contains(|letter: char| letter.is_ascii_digit())).collect::<Vec<_>>().join(" ")
 }
 
-/// Returns what can be seen of a run, as far as it is the same for the same command line.
+/// Returns the observable results of a run that are the same for the same command line.
 fn seen(around: Around, line: &[String]) -> (i32, String, String, BTreeSet<String>) {
     let (ended, files) = run(around, line);
     let mut errors: Vec<String> = ended.stderr.lines().map(steady).collect();
-    // What is done side by side is told in any order.
+    // Concurrent operations are reported in any order.
     errors.sort();
     let files = files.iter().map(|file| steady(file)).collect();
     (ended.code, steady(&ended.stdout), errors.join("\n"), files)
 }
 
-/// Does work for each, several at once.
+/// Runs a function for each item, several at once.
 fn each<T: Send>(all: Vec<T>, work: impl Fn(T) + Sync) {
     let rest = std::sync::Mutex::new(all);
     std::thread::scope(|scope| {
@@ -197,7 +196,7 @@ fn each<T: Send>(all: Vec<T>, work: impl Fn(T) + Sync) {
     });
 }
 
-/// The options that commands share, but for those of every command: where each shows, and a value with which it does.
+/// The shared options, except global ones: the environment in which each has an effect, and a value.
 const SHARED: [(&str, Around, &str); 12] = [
     ("region", Around::NoRegion, "--region=eu-west-3"),
     ("aws-profile", Around::NoRegion, "--aws-profile=elsewhere"),
@@ -213,18 +212,18 @@ const SHARED: [(&str, Around, &str); 12] = [
     ("session-table", Around::Applied, "--session-table=elsewhere"),
 ];
 
-/// Where a shared option shows in no such run, and the test that shows what it does.
+/// The shared options without an effect in such a run, with the test that shows their effect.
 const ELSEWHERE: [(&str, &str, &str); 6] = [
-    // Without [broker] it serves nobody, and says so first.
+    // Without [broker] it fails before it serves anyone.
     ("broker", "endpoint-url", "the_broker_reads_policies_where_its_options_say"),
     ("broker", "policy-root", "the_broker_reads_policies_where_its_options_say"),
-    // Nothing is written where there is no earlier version.
+    // Nothing is written without an earlier version.
     ("policy rollback", "quiet", "policy_rollback_shows_its_progress_unless_quiet"),
-    // Only the names of policies change, and none breaks a rule.
+    // Only the names of policies change, and all are valid.
     ("validate", "policy-root", "the_policy_root_of_the_command_line_is_validated"),
     // It is an option of --server.
     ("exec", "session-table", "a_session_is_recorded_where_the_policy_says"),
-    // It names a table to create there.
+    // It names a table to create.
     ("init bootstrap", "session-table", "bootstrap_names_its_tables"),
 ];
 
@@ -259,7 +258,7 @@ fn no_command_ignores_an_option_that_it_shares_with_others() {
     assert!(ignored.is_empty(), "accepted and ignored:\n{}", ignored.join("\n"));
 }
 
-/// Options of one command alone are shown by the tests of that command.
+/// Options of a single command are covered by its tests.
 #[test]
 fn every_option_is_used_by_a_test() {
     let mut sources = String::new();
@@ -342,7 +341,7 @@ fn a_command_line_without_a_command_fails_as_json_too() {
     }
 }
 
-/// Those of every command say how a command line is rejected too, which every command can do.
+/// Global options also affect rejected command lines, which every command has.
 #[test]
 fn no_command_ignores_an_option_of_every_command() {
     each(leaves(), |leaf| {

@@ -1,4 +1,4 @@
-//! Random manifests over random live states, with random consent: what the plan says is what happens.
+//! Random manifests, live states and consents: the changes equal the plan.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -30,7 +30,7 @@ use serde_json::json;
 
 use crate::engine::{load, reader, target};
 
-/// Notes every step that begins, and interrupts when so many have.
+/// Records every step that starts, and interrupts after a number of them.
 #[derive(Default)]
 struct Record {
     steps: RefCell<Vec<(String, Step)>>,
@@ -52,11 +52,11 @@ impl Progress for Record {
 #[derive(Debug, Clone)]
 struct Table {
     key: (usize, Option<usize>),
-    /// How it is paid for, with what depends on that.
+    /// Its billing mode with the dependent settings.
     paid: &'static str,
     settings: String,
     indexes: Vec<Index>,
-    /// The local indexes, where they are managed: name, sort key and projection.
+    /// The local indexes, if managed: name, sort key and projection.
     local: Option<Vec<(u8, usize, &'static str)>>,
     /// Whether the attributes of indexes have other types than usual.
     flipped: bool,
@@ -69,13 +69,13 @@ struct Index {
     partition: usize,
     sort: Option<usize>,
     projection: &'static str,
-    /// Which of the capacities or limits it has that are possible on its table.
+    /// Which of the capacities or limits it has that its table supports.
     units: usize,
 }
 
 const ON_DEMAND: &str = "billing_mode = \"PAY_PER_REQUEST\"\n";
 
-/// How a table is paid for, with the capacity, limits and autoscaling that go with it.
+/// Billing modes, with their capacity, limits and autoscaling.
 const PAID: &[&str] = &[
     "",
     "",
@@ -89,7 +89,7 @@ const PAID: &[&str] = &[
     "billing_mode = \"PROVISIONED\"\nautoscaling = { read = false, write = { min = 4, max = 9 } }\n",
 ];
 
-/// What an index of such a table may have of its own.
+/// The capacity or limits that an index of such a table can have.
 fn units(paid: &str, choice: usize) -> &'static str {
     let all = match paid.contains("PROVISIONED") {
         true => [
@@ -105,7 +105,7 @@ fn units(paid: &str, choice: usize) -> &'static str {
     all[choice % all.len()]
 }
 
-/// Returns an attribute; the first two are the ones tables have as keys.
+/// Returns an attribute; the first two are the keys of tables.
 fn attribute(place: usize, flipped: bool) -> String {
     let (name, kind, other) =
         [("a", "S", "S"), ("b", "N", "N"), ("c", "B", "S"), ("d", "S", "N"), ("e", "N", "S")][place % 5];
@@ -137,8 +137,8 @@ impl Table {
         text
     }
 
-    /// AWS takes replicas of tables on demand only, keys for all of them or none, no table without a stream, and local indexes of
-    /// tables with a sort key.
+    /// AWS accepts replicas only of on-demand tables with a stream, customer managed keys for all of them or none, and local indexes only
+    /// on tables with a sort key.
     fn possible(mut self) -> Self {
         if self.key.1.is_none() {
             self.local = None;
@@ -194,7 +194,7 @@ fn tables(live: bool) -> impl Strategy<Value = Table> {
             "projection = { include = [\"x\", \"y\"] }\n",
         ])
     };
-    // Few names, so that the same index is often on both sides, with the same keys or others.
+    // Few names, so that the same index is often on both sides, with equal or different keys.
     let index = (0..4u8, 2..5usize, prop::option::of(Just(1usize)), projection(), 0..4usize)
         .prop_map(|(name, partition, sort, projection, units)| Index { name, partition, sort, projection, units });
     let indexes = prop::collection::vec(index, 0..4).prop_map(|mut indexes| {
@@ -202,10 +202,10 @@ fn tables(live: bool) -> impl Strategy<Value = Table> {
         indexes.retain(|index| names.insert(index.name));
         indexes
     });
-    // Most tables agree on their local indexes: nothing else can be repaired in the others.
+    // Most tables have equal local indexes, because nothing else can be repaired in the others.
     let local = (Just(0u8), 2..4usize, prop_oneof![4 => Just(""), 1 => projection()]).prop_map(|one| vec![one]);
     let local = prop_oneof![5 => Just(None), 1 => Just(Some(Vec::new())), 2 => local.prop_map(Some)];
-    // Most tables have the key that is wanted: nothing else can be repaired in the others.
+    // Most tables have the desired key, because nothing else can be repaired in the others.
     let key = prop_oneof![9 => Just((0, Some(1))), 1 => Just((0, None)), 1 => Just((1, None))];
     let paid = proptest::sample::select(PAID);
     let flipped = prop::bool::weighted(if live { 0.3 } else { 0.0 });
@@ -214,7 +214,7 @@ fn tables(live: bool) -> impl Strategy<Value = Table> {
     })
 }
 
-/// Any SSM parameters.
+/// Generates SSM parameters.
 fn parameters() -> impl Strategy<Value = Vec<String>> {
     let parameter = (
         proptest::sample::select(vec![
@@ -238,7 +238,7 @@ fn parameters() -> impl Strategy<Value = Vec<String>> {
     })
 }
 
-/// Keys: `k0`, to which tables and topics refer, or none. A manifest that refers to it without having it is mended by `resolved`.
+/// Generates the key `k0`, to which tables and topics refer, or none. `resolved` fixes a manifest that refers to it without having it.
 fn keys() -> impl Strategy<Value = Vec<String>> {
     let key = (
         proptest::sample::select(vec!["", "description = \"one\"\n", "description = \"two\"\n"]),
@@ -263,7 +263,7 @@ fn resolved(text: String) -> String {
         .replace("key = { key = \"k0\" }", "key = \"alias/aws/sns\"")
 }
 
-/// Any topics, with subscriptions that need no confirmation.
+/// Generates topics with subscriptions that need no confirmation.
 fn topics() -> impl Strategy<Value = Vec<String>> {
     let subscription = |name: &str, setting: &str| {
         let (head, endpoint) = ("protocol = \"sqs\"\nendpoint = \"arn:aws:sqs:us-east-1:123456789012", name);
@@ -296,7 +296,7 @@ fn topics() -> impl Strategy<Value = Vec<String>> {
     })
 }
 
-/// Any roles.
+/// Generates roles.
 fn roles() -> impl Strategy<Value = Vec<String>> {
     let trust = vec![
         "trust = \"trust.json\"\n",
@@ -325,7 +325,7 @@ fn roles() -> impl Strategy<Value = Vec<String>> {
     })
 }
 
-/// The sections of one side but for its tables.
+/// Generates the sections of one side other than tables.
 fn others() -> impl Strategy<Value = String> {
     (profiles(), parameters(), keys(), topics(), roles()).prop_map(|(profiles, parameters, keys, topics, roles)| {
         [profiles, parameters, keys, topics, roles].concat().concat()
@@ -351,7 +351,7 @@ pub fn write_files(folder: &Path) {
     write("topic.json", &document(topic));
 }
 
-/// A policy: which text, in which tier, with which tags; or none.
+/// Generates policies with a text, a tier and tags, or none.
 fn profiles() -> impl Strategy<Value = Vec<String>> {
     let profile = (
         proptest::sample::select(vec!["", "policy = \"one.yaml\"\n", "policy = \"two.yaml\"\n"]),
@@ -370,7 +370,7 @@ fn profiles() -> impl Strategy<Value = Vec<String>> {
 pub struct Case {
     pub live: String,
     pub desired: String,
-    /// Whether the first policy is a secret that someone else put there.
+    /// Whether the first policy is a secret from someone else.
     pub secret: bool,
     pub scope: Scope,
 }
@@ -407,7 +407,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
                 ownership: Some(OwnerKey::default()),
                 ..Scope::of(Intent::Converge)
             };
-            // What someone else made carries no mark, unless sentinel made it.
+            // Resources of others carry no ownership tag, unless Sentinel created them.
             let live = format!(
                 "[aws]\nownership_tag = {}\n{}",
                 if adopt { "false" } else { "\"managed-by\"" },
@@ -437,7 +437,7 @@ async fn pass(
     (pass, record.steps.into_inner(), outcomes)
 }
 
-/// An AWS that throttles, and that fails after it did what it was asked.
+/// An AWS that throttles, and that fails after a request took effect.
 #[derive(Debug)]
 struct Stormy {
     local: LocalAws,
@@ -454,7 +454,7 @@ impl HttpConnector for Stormy {
         };
         let dice = self.random.lock().unwrap().u8(..100);
         match dice {
-            // STS speaks another protocol.
+            // STS uses another protocol.
             _ if target.is_empty() => self.local.call(request),
             0..15 => failed(400, "ThrottlingException"),
             15..35 if !reads => {
@@ -470,7 +470,7 @@ fn is_deferred(resource: &ResourcePlan) -> bool {
     resource.steps.iter().any(|step| matches!(step, Step::Table(TableStep::Defer { .. })))
 }
 
-/// Checks a case; with a seed in the weather that follows from it, with a cut after a run that ended at that step.
+/// Checks a case; with a seed for failures, and with an interruption of an earlier run at a step.
 async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
     let folder = tempfile::tempdir().unwrap();
     write_files(folder.path());
@@ -493,14 +493,14 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
         tokio::time::sleep(Duration::from_secs(25 * 3600)).await;
         pass(&client, &case.desired, folder.path(), case.scope.clone(), cut).await;
     }
-    // What AWS lets happen once a day may happen again.
+    // AWS's daily limits have been reset.
     tokio::time::sleep(Duration::from_secs(25 * 3600)).await;
 
     let (first, ran, outcomes) = pass(&client, &case.desired, folder.path(), case.scope.clone(), None).await;
     let (second, ..) = pass(&client, &case.desired, folder.path(), case.scope.clone(), None).await;
     let context = || format!("{case:#?}\n{:#?}\n{outcomes:#?}", first.plan);
 
-    // And a plan in a file is that plan.
+    // A saved plan reads back as the same plan.
     let origin = Origin::of(&sentinel::diagnostic::Source::new("sentinel.toml", ""), Vec::new());
     let material = |one: &DesiredResource| {
         let named = one.of::<PolicyParameter>().filter(|policy| policy.managed.content.is_some());
@@ -544,11 +544,11 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
         let before = first.plan.resources.iter().find(|one| one.address == resource.address);
         let before = before.unwrap_or_else(|| panic!("{} is new\n{}", resource.address, context()));
         match &before.action {
-            // Exactly what was refused is still there, and nothing of it was touched.
+            // Exactly the refused differences remain, and nothing of them was changed.
             Action::Refused if before.steps.is_empty() => {
                 assert_eq!((&resource.changes, &resource.seen), (&before.changes, &before.seen), "{}", context());
             }
-            // But for what adds protection, which is as desired now.
+            // Except for added protection, which is in sync now.
             Action::Refused => {
                 assert!(before.steps.iter().all(|step| step.protects() || step.writes().is_none()), "{}", context());
                 let done = before.steps.iter().filter_map(|step| match step {
@@ -585,14 +585,14 @@ proptest! {
         runtime.block_on(check(&case, None, None));
     }
 
-    /// Nor does it matter how AWS answers on the way.
+    /// Failures of AWS do not change the result.
     #[test]
     fn what_the_plan_says_happens_in_any_weather(case in cases(), seed: u64) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(check(&case, Some(seed), None));
     }
 
-    /// Nor whether a run before was interrupted: it no longer exists on with.
+    /// An earlier interrupted run does not change the result.
     #[test]
     fn what_the_plan_says_happens_after_an_interruption_too(case in cases(), cut in 1..20usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();

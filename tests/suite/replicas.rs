@@ -1,4 +1,5 @@
-//! The AWS emulator on replicas of tables. What AWS answers is as the lab notes of ack-api-quirks measured it, whose findings are named.
+//! The AWS emulator with replicas of tables. AWS's responses are from measurements in the lab notes of ack-api-quirks, whose findings are
+//! named.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 struct Group(LocalAws);
 
 impl Group {
-    /// Returns an AWS with one table on demand.
+    /// Returns an AWS with one on-demand table.
     async fn new() -> Self {
         let group = Self(LocalAws::memory(Rules::default()));
         group.create(HOME, json!({ "BillingMode": "PAY_PER_REQUEST" })).unwrap();
@@ -24,7 +25,7 @@ impl Group {
         group
     }
 
-    /// Returns one whose table has a replica.
+    /// Returns an AWS with a table that has a replica.
     async fn with_replica() -> Self {
         let group = Self::new().await;
         group.replicas(HOME, &[json!({ "Create": { "RegionName": EU } })]).unwrap();
@@ -228,7 +229,7 @@ async fn an_update_of_a_replica_is_what_it_has_in_place_of_the_tables() {
     update(json!({ "OnDemandThroughputOverride": { "MaxReadRequestUnits": 50 } })).unwrap();
     advance(MINUTE).await;
     assert_eq!(group.describe(EU).unwrap()["OnDemandThroughput"]["MaxReadRequestUnits"], 50);
-    // A change of the table's class is one of all replicas.
+    // A change of the table's class applies to all replicas.
     group.update(HOME, json!({ "TableClass": "STANDARD" })).unwrap();
     assert_eq!(class(EU), "STANDARD");
 }
@@ -266,7 +267,7 @@ async fn a_replica_goes_in_steps_and_its_table_goes_after_it() {
     advance(MINUTE).await;
     refused(group.describe(EU), "ResourceNotFoundException");
     assert_eq!(group.call(EU, "ListTables", json!({})).unwrap()["TableNames"], json!([]));
-    // The stream stays.
+    // The stream remains.
     assert_eq!(group.describe(HOME).unwrap()["StreamSpecification"]["StreamEnabled"], true);
     group.create(EU, json!({ "BillingMode": "PAY_PER_REQUEST" })).unwrap();
     advance(MINUTE).await;

@@ -1,4 +1,4 @@
-//! The schemas are true: that of a plan to every plan the tests see, that of a manifest to the parser.
+//! The JSON schemas are correct: every plan of the tests is valid under its schema, and the schema of a manifest matches the parser.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,8 +15,8 @@ fn schema(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Returns a schema that takes no field that it does not describe. What is published takes them: fields are only ever
-/// added, and a reader must not stumble over a new one.
+/// Returns a schema that accepts no undescribed field. The published schema accepts them, because fields are only ever added and readers
+/// must ignore new ones.
 fn strict(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
@@ -25,7 +25,7 @@ fn strict(schema: &mut Value) {
             if map.contains_key("properties") && !map.contains_key("additionalProperties") && !combines {
                 map.insert("unevaluatedProperties".into(), json!(false));
             } else if map.contains_key("properties") && combines {
-                // Its own fields count together with those of what it is combined with.
+                // Its own fields count together with those of the combined schemas.
                 map.insert("unevaluatedProperties".into(), json!(false));
             }
         }
@@ -34,7 +34,7 @@ fn strict(schema: &mut Value) {
     }
 }
 
-/// Takes the strictness off what is a part of something else, which adds fields of its own.
+/// Relaxes the schema of a part that others extend.
 fn parts_are_open(schema: &mut Value) {
     for name in ["plan", "error"] {
         schema["$defs"][name].as_object_mut().unwrap().remove("unevaluatedProperties");
@@ -54,7 +54,7 @@ static PLAN: LazyLock<Validator> = LazyLock::new(|| {
 static MANIFEST: LazyLock<Validator> =
     LazyLock::new(|| jsonschema::validator_for(&schema("sentinel.schema.json")).unwrap());
 
-/// Holds a document that `plan` or `show` printed against the schema, with no field that it does not describe.
+/// Checks a document of `plan` or `show` against the schema, without undescribed fields.
 #[track_caller]
 pub fn hold_plan(document: &Value) {
     let errors: Vec<String> =
@@ -85,11 +85,11 @@ fn as_json(text: &str) -> Value {
     serde_json::to_value(toml::from_str::<toml::Table>(text).unwrap()).unwrap()
 }
 
-/// The parser names the keys it knows to whoever writes one that it does not.
+/// The parser lists the known keys in its error for an unknown one.
 #[test]
 fn the_manifests_schema_has_the_keys_that_the_parser_knows() {
     let schema = schema("sentinel.schema.json");
-    // A section of each kind, by the definition that the schema refers to for any name.
+    // A section of each kind, by the definition that the schema uses for any name.
     let kinds: Vec<(String, String)> = KindId::ALL
         .iter()
         .map(|kind| {
@@ -237,7 +237,7 @@ fn what_the_schema_refuses_the_parser_refuses_and_the_other_way() {
     }
 }
 
-/// What the examples print is as the schema says.
+/// The output for the examples is valid under the schema.
 #[test]
 fn the_plan_of_every_example_is_valid_under_its_schema() {
     let world = crate::world::World::new();

@@ -1,4 +1,4 @@
-//! Secrets stay where they are: nothing that a run writes holds the keys it uses or hands out.
+//! Secrets do not leak: no output of a run contains the keys that it uses or releases.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ fn nothing_that_a_run_writes_holds_a_key() {
             .env("AWS_ENDPOINT_URL", world.url())
             .env("AWS_SECRET_ACCESS_KEY", SECRET)
             .env("AWS_SESSION_TOKEN", TOKEN);
-        // The most that can be asked for.
+        // The most verbose log level.
         command.env("SENTINEL_LOG", if level == "-vv" { "trace" } else { "debug" }).env("RUST_BACKTRACE", "1");
         let run = finish(command.spawn().unwrap());
         said.push_str(&run.stdout);
@@ -59,7 +59,7 @@ fn nothing_that_a_run_writes_holds_a_key() {
         run(&["request", "--profile", "dev", "--justification", "a good reason"], level);
         run(&["plan", "--only", "nothing"], level);
     }
-    // Also when AWS refuses, and repeats what it was sent.
+    // This includes errors of AWS that repeat the request.
     world.fault(|call| {
         let echoed = || crate::world::Answer::error(400, "ValidationException", "no");
         (call.operation == "GetParameters").then(echoed)
@@ -78,7 +78,7 @@ fn nothing_that_a_run_writes_holds_a_key() {
     assert!(["plan.json", "decisions.jsonl"].iter().all(|name| written.iter().any(|path| path.ends_with(name))));
 }
 
-/// A saved plan holds policies, and whoever can change it decides what is applied.
+/// A saved plan contains policies, and changing it changes what is applied.
 #[cfg(unix)]
 #[test]
 fn a_saved_plan_is_its_owners_alone() {
@@ -89,12 +89,12 @@ fn a_saved_plan_is_its_owners_alone() {
     for _ in 0..2 {
         world.run(&["plan", "--out", "plan.json"]).expect(0);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        // One that was opened to others is closed again by the next.
+        // A file with permissions for others becomes private again.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     }
 }
 
-/// A page in a browser on this machine can send requests here; its name for this address is not one of ours.
+/// A web page on this machine can send requests, with its own name for this address.
 #[test]
 fn the_embedded_aws_answers_no_pages() {
     let world = World::new();
@@ -109,7 +109,7 @@ fn the_embedded_aws_answers_no_pages() {
     }
 }
 
-/// The secrets of a manifest: of a policy, of a file, of a variable, and two that the manifest has itself.
+/// The secrets of a manifest: of a policy, of a file, of a variable, and two in the manifest itself.
 const CANARIES: [&str; 5] =
     ["canary-of-a-policy", "canary-of-a-file", "canary-of-a-variable", "canary-of-a-manifest", "canary-at-first"];
 
@@ -144,10 +144,10 @@ type = "SecureString"
 [tables.sessions]
 "#;
 
-/// Returns the secret that a text has, plain or in base64 at any offset.
+/// Returns the secret that a text contains, plain or in base64 at any offset.
 fn found_in(text: &str) -> Option<&'static str> {
     let encoded = |canary: &str, offset: usize| {
-        // What is beside it decides on the letters at its ends.
+        // Neighboring bytes determine the characters at its ends.
         let padded = format!("{}{canary}", "x".repeat(offset));
         let whole = base64(padded.as_bytes());
         whole[4..whole.len() - 4].to_owned()
@@ -179,14 +179,14 @@ fn a_secret_is_found_in_base64_too() {
     }
 }
 
-/// Every command, with the most that can be asked for, where all is new, and where every secret differs.
+/// Every command with the most verbose output, once with everything new, and once with every secret changed.
 #[test]
 fn no_command_writes_a_secret_of_the_manifest() {
     let world = World::quick();
     world.write("sentinel.toml", MANIFEST);
     let policy = "# canary-of-a-policy\nversion: \"1\"\nrules:\n  - { name: all, effect: allow }\n";
     world.write("dev.yaml", policy).write("token.txt", "canary-of-a-file");
-    // The port of `local serve` is taken: otherwise it does not end.
+    // The port of `local serve` is in use; otherwise it would not end.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = format!("--port={}", taken.local_addr().unwrap().port());
     let run = |line: &[String]| {
@@ -213,7 +213,7 @@ fn no_command_writes_a_secret_of_the_manifest() {
     let mut runs = 0;
     for round in ["new", "live", "changed"] {
         for leaf in crate::options::leaves() {
-            // What is applied is not new for the commands after it.
+            // Applied resources are not new for later commands.
             if round == "new" && (leaf.name == "apply" || leaf.name.starts_with("init ")) {
                 continue;
             }
@@ -260,7 +260,7 @@ fn no_command_writes_a_secret_of_the_manifest() {
     let own = ["sentinel.toml", "dev.yaml", "token.txt"].map(|name| world.folder.path().join(name));
     for path in written.iter().filter(|path| !own.contains(path)) {
         let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
-        // Nothing in AWS tells that the value of a parameter that everyone can read came from a variable.
+        // AWS does not show that the value of a plain parameter came from a variable.
         let plain =
             |line: &&str| !(path.ends_with("sentinel.toml") && line.starts_with("value = \"canary-of-a-variable"));
         let text: String = text.split_inclusive('\n').filter(plain).collect();
@@ -271,7 +271,7 @@ fn no_command_writes_a_secret_of_the_manifest() {
     }
 }
 
-/// A panic may print whatever it has at hand.
+/// A panic may print any value in scope.
 #[test]
 fn what_a_panic_could_print_has_no_secret() {
     use sentinel::diagnostic::{Faults, Source};
@@ -298,10 +298,10 @@ fn what_a_panic_could_print_has_no_secret() {
     assert_eq!(found_in(&printed), None, "{printed}");
 }
 
-/// Only in a process of its own: the hook is that of the whole process.
+/// Only in its own process, because the hook is global to the process.
 const IN_A_CHILD: &str = "SENTINEL_TEST_PANIC";
 
-/// What the hook writes is looked at by the next test, which starts this one.
+/// The next test starts this one and checks the output of the hook.
 #[test]
 fn panics_as_they_are_reported() {
     use sentinel::command::{caught, report_panics};
@@ -310,7 +310,7 @@ fn panics_as_they_are_reported() {
     }
     report_panics();
     let held = String::from("canary-of-a-variable");
-    // There is no such variable.
+    // This variable does not exist.
     let none = std::env::var("SENTINEL_TEST_NONE").ok();
     let failed = none.clone().map(drop).ok_or(held.clone());
     let panics: [Box<dyn FnOnce()>; 5] = [

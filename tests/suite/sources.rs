@@ -1,4 +1,4 @@
-//! The shape of the sources: imports point down only, files stay small, and nothing private is mentioned.
+//! The structure of the sources: imports point down only, files stay small, and nothing private is mentioned.
 
 mod paths;
 
@@ -25,7 +25,7 @@ fn sources() -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Returns where a file is in its crate: `["kind", "table"]` for `src/kind/table/mod.rs`, nothing for its root.
+/// Returns the module path of a file: `["kind", "table"]` for `src/kind/table/mod.rs`, empty for the crate root.
 fn place(path: &Path) -> Vec<String> {
     let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
     let mut parts: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -39,13 +39,13 @@ fn place(path: &Path) -> Vec<String> {
     parts
 }
 
-/// Returns the module a file belongs to: the first part of its path below `src`.
+/// Returns the module of a file: the first part of its path below `src`.
 fn module(path: &Path) -> String {
     let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
     below.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
-/// Each module, and the modules of this crate it may use: only modules above it in this list.
+/// Each module, and the modules of this crate that it may use: only modules above it in this list.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("change", &[]),
     ("code", &[]),
@@ -53,7 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("serving", &[]),
     ("resource", &["change", "code"]),
-    // Whom a trust policy lets in; pure.
+    // The principals of a trust policy; pure.
     ("trust", &["resource"]),
     ("document", &["diagnostic", "files", "resource"]),
     ("policy", &["diagnostic", "document", "resource"]),
@@ -62,13 +62,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("manifest", &["diagnostic", "document", "files", "iam", "kind", "policy", "resource"]),
     ("provider", &["code", "kind", "resource"]),
     ("reconcile", &["provider", "kind", "resource", "change", "code"]),
-    // A user of what is provisioned: nothing of the engine, and the engine nothing of it.
+    // The users of the provisioned resources: independent of the engine, in both directions.
     ("access", &["diagnostic", "files", "kind", "policy", "provider", "resource", "serving"]),
-    // A server for many users of what is provisioned.
+    // A server for many users of the provisioned resources.
     ("broker", &["access", "files", "policy", "provider", "resource", "serving"]),
     ("review", &["change", "diagnostic", "kind", "policy", "reconcile", "resource"]),
     ("planfile", &["diagnostic", "kind", "manifest", "reconcile", "resource", "review"]),
-    // From desired state to the files of other engines; it reads and writes none.
+    // From desired state to the files of other engines; it performs no I/O.
     ("export", &["kind", "resource"]),
     ("local", &["files", "serving"]),
     ("explain", &["code", "policy"]),
@@ -125,13 +125,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("main", &["command"]),
 ];
 
-/// What only the tests of a module may use besides.
+/// Additional modules that only the tests of a module may use.
 const TESTS_MAY_USE: &[(&str, &[&str])] = &[
-    // The faults that reading a manifest finds are rendered.
+    // The faults of reading a manifest are rendered.
     ("report", &["manifest"]),
 ];
 
-/// Returns what a file uses of this crate and may not, or why that cannot be told.
+/// Returns the forbidden uses of this crate in a file, or the reason why they cannot be determined.
 fn trespasses(own: &str, place: &[&str], text: &str) -> Vec<String> {
     let of =
         |list: &[(&str, &'static [&'static str])]| list.iter().find(|(name, _)| *name == own).map(|(_, used)| *used);
@@ -152,7 +152,7 @@ fn beyond(allowed: &[&str], own: &str, place: &[&str], found: Result<BTreeSet<Ve
     let mut used: Vec<String> =
         found.into_iter().filter(|path| path[0] == "crate").map(|path| path[1].clone()).collect();
     used.dedup();
-    // In the root, whose modules are in scope, other crates look like them.
+    // In the crate root, whose modules are in scope, other crates look like modules.
     used.retain(|name| !place.is_empty() || MAY_USE.iter().any(|(known, _)| known == name));
     used.retain(|name| name != own && !allowed.contains(&name.as_str()));
     used
@@ -227,7 +227,7 @@ fn a_boundary_is_enforced_however_a_module_is_named() {
     }
 }
 
-/// What would let a file reach a module without naming it.
+/// Constructs with which a file could reach a module without naming it.
 #[test]
 fn no_file_gets_around_the_boundaries() {
     let ways = [
@@ -274,7 +274,7 @@ fn what_a_module_may_use_is_not_refused() {
 
 #[test]
 fn each_library_has_its_place() {
-    // The name of a library, and the modules that may speak of it.
+    // The name of a library, and the modules that may use it.
     let places: &[(&str, &[&str])] = &[
         ("aws_sdk_", &["kind", "resource"]),
         ("aws_config", &["provider"]),
@@ -294,7 +294,7 @@ fn each_library_has_its_place() {
         ("axum", &["broker"]),
         ("tower::", &["broker"]),
         ("hyper", &["access", "broker", "local", "serving"]),
-        // Failed TLS connections are told by its error type.
+        // Failed TLS connections are identified by its error type.
         ("rustls", &["broker", "provider", "resource"]),
         ("rustix", &["command", "files", "local"]),
         // The salt of a secret policy.
@@ -310,7 +310,7 @@ fn each_library_has_its_place() {
     }
 }
 
-/// Returns what a file opens or reads by itself, or why that cannot be told.
+/// Returns the calls of a file that open or read files, or the reason why they cannot be determined.
 fn openings(place: &[&str], text: &str) -> Vec<String> {
     let found = match paths_outside_tests(text, place) {
         Ok(found) => found,
@@ -338,27 +338,27 @@ fn openings(place: &[&str], text: &str) -> Vec<String> {
     found.iter().filter(opens).map(|path| path.join("::")).collect()
 }
 
-/// Files are opened in one place, which bounds what is read and follows no link where it writes.
+/// Files are opened in one module, which limits the size of reads and does not follow links when it writes.
 #[test]
 fn files_are_opened_in_one_place() {
     for (path, text) in sources() {
         let place = place(&path);
         let place: Vec<&str> = place.iter().map(String::as_str).collect();
-        // What the tests' helpers do is their own.
+        // The helpers of tests are exempt.
         if place[..] == ["files"] || place[..] == ["reconcile", "tests"] {
             continue;
         }
         let mut found = openings(&place, &text);
         match place[..] {
-            // The one line that a user types is read by `files`, from a stream that it is given.
+            // The line that a user types is read by `files`, from a given stream.
             ["command", "context"] => found.retain(|call| call != "std::io::stdin"),
             // The manifest may be on standard input, which is read by `files` too.
             ["command", "gather"] => found.retain(|call| call != "std::io::stdin"),
-            // Whether it is a terminal is asked, and nothing read.
+            // This only checks whether it is a terminal.
             ["report"] => found.retain(|call| call != "std::io::stdin"),
             // A pipe from the process that started this one.
             ["command", "access", "held"] => found.retain(|call| call != "std::io::stdin"),
-            // The folder of a store: each part is opened within the one above it.
+            // The folder of a store: each part is opened relative to its parent.
             ["local", "folder"] => found.retain(|call| !call.starts_with("rustix::fs::open")),
             _ => {}
         }
@@ -400,7 +400,7 @@ fn files_stay_small() {
     }
 }
 
-/// Calls `check` with each signature of a file that is neither in its tests nor what a trait says.
+/// Calls `check` with each signature of a file outside its tests and trait implementations.
 fn signatures(text: &str, check: impl FnMut(&syn::Signature)) {
     struct Signatures<F>(F);
 
@@ -416,7 +416,7 @@ fn signatures(text: &str, check: impl FnMut(&syn::Signature)) {
         }
 
         fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
-            // A trait says what its methods take.
+            // A trait determines the signatures of its methods.
             if item.trait_.is_none() {
                 syn::visit::visit_item_impl(self, item);
             }
@@ -430,7 +430,7 @@ fn signatures(text: &str, check: impl FnMut(&syn::Signature)) {
     Signatures(check).visit_file(&syn::parse_file(text).unwrap());
 }
 
-/// Returns the functions of a file, outside its tests, that take a `bool`: `f(true)` does not say what is true.
+/// Returns the functions of a file, outside its tests, that take a `bool`, because `f(true)` does not show its meaning.
 fn flags(text: &str) -> Vec<String> {
     struct Bool(bool);
     impl<'ast> Visit<'ast> for Bool {
@@ -438,7 +438,7 @@ fn flags(text: &str) -> Vec<String> {
             self.0 |= path.is_ident("bool");
             syn::visit::visit_path(self, path);
         }
-        // What a closure that is passed takes and answers is something else.
+        // The parameters of a closure type do not count.
         fn visit_parenthesized_generic_arguments(&mut self, _: &'ast syn::ParenthesizedGenericArguments) {}
         fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {}
     }
@@ -454,12 +454,12 @@ fn flags(text: &str) -> Vec<String> {
     found
 }
 
-/// A call says what it wants by the name of a variant or of a function.
+/// A call shows its meaning by the name of a variant or a function.
 #[test]
 fn no_function_takes_a_bool() {
     for (path, text) in sources() {
         let found = flags(&text);
-        // The built-in AWS emulator answers in AWS's terms, many of which are flags.
+        // The built-in AWS emulator uses AWS's terms, many of which are flags.
         assert!(module(&path) == "local" || found.is_empty(), "{} has functions with flags: {found:?}", path.display());
     }
 }
@@ -486,7 +486,7 @@ fn a_bool_is_found_wherever_a_parameter_has_it() {
     }
 }
 
-/// The last words of a parameter that names a thing.
+/// The last words of a parameter's name that identifies something.
 const NAMING: &[&str] = &[
     "account",
     "alias",
@@ -511,8 +511,7 @@ const NAMING: &[&str] = &[
     "who",
 ];
 
-/// Returns the functions of a file, outside its tests, that take two texts which both name a thing: a call that swaps
-/// them compiles.
+/// Returns the functions of a file, outside its tests, that take two texts with identifying names: a call that swaps them compiles.
 fn swappable(text: &str) -> Vec<String> {
     /// Returns whether a type is a text: `&str`, `String`, `Option<&str>`, `&[String]`, `impl Into<String>`.
     fn is_text(ty: &syn::Type) -> bool {
@@ -530,7 +529,7 @@ fn swappable(text: &str) -> Vec<String> {
         text.0
     }
 
-    /// Returns how many names are in a parameter, which may be a tuple.
+    /// Returns the number of names in a parameter, which may be a tuple.
     fn count(pattern: &syn::Pat, ty: &syn::Type) -> usize {
         match (pattern, ty) {
             (syn::Pat::Ident(ident), ty) => {
@@ -557,7 +556,7 @@ fn swappable(text: &str) -> Vec<String> {
     found
 }
 
-/// Of two names that a call passes, the types tell one from the other.
+/// The types of two names must differ, so that a call cannot swap them.
 #[test]
 fn no_function_takes_two_names_as_text() {
     for (path, text) in sources() {

@@ -1,4 +1,4 @@
-//! What the AWS emulator has of the settings of a table that take calls of their own.
+//! The AWS emulator's settings of a table with their own calls.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn create(aws: &LocalAws) {
     dynamodb(aws, "CreateTable", body).unwrap();
 }
 
-/// Returns one with an ACTIVE table.
+/// Returns an emulator with an ACTIVE table.
 async fn active() -> LocalAws {
     let aws = LocalAws::memory(Rules::default());
     create(&aws);
@@ -101,7 +101,7 @@ async fn insights_are_on_for_the_table_or_an_index_after_a_moment() {
     assert_eq!(status(Some("by-user")), (json!("ENABLING"), json!("THROTTLED_KEYS")));
     advance(Duration::from_secs(1)).await;
     assert_eq!(status(None), (json!("ENABLED"), json!("ACCESSED_AND_THROTTLED_KEYS")));
-    // The same again changes nothing, and another mode is set in place.
+    // An equal setting has no effect, and another mode is set in place.
     assert_eq!(update(on()).unwrap()["ContributorInsightsStatus"], "ENABLED");
     assert_eq!(update(throttled()).unwrap()["ContributorInsightsStatus"], "ENABLED");
     let all = json!({ "ContributorInsightsAction": "ENABLE", "IndexName": "by-user" });
@@ -153,7 +153,7 @@ async fn one_kinesis_stream_at_a_time_gets_the_changes_of_a_table() {
     assert_eq!(destinations()[0]["DestinationStatus"], "DISABLING");
     advance(Duration::from_secs(1)).await;
     assert_eq!(destinations()[0]["DestinationStatus"], "DISABLED");
-    // That there is no such stream shows later.
+    // A missing stream is reported later.
     let nowhere = "arn:aws:kinesis:us-east-1:123456789012:stream/changes";
     call("Enable", nowhere, precision("Enable", "MICROSECOND")).unwrap();
     advance(Duration::from_secs(1)).await;
@@ -196,7 +196,7 @@ async fn a_resource_policy_is_changed_by_its_revision_and_read_later() {
     advance(Duration::from_secs(2)).await;
     refused(put("dynamodb:Query", Some("NO_POLICY")), "PolicyNotFoundException");
     let second = revision(put("dynamodb:Query", Some(&first)));
-    // A read right after it shows what was there before.
+    // A read right after the change shows the earlier state.
     assert_eq!(get().unwrap()["RevisionId"], json!(first));
     advance(Duration::from_secs(3)).await;
     assert_eq!(get().unwrap()["RevisionId"], json!(second));

@@ -1,4 +1,4 @@
-//! What helps hands: lints, explanations, schemas, graphs, completions, manual pages, and words that are meant.
+//! Tools: lints, explanations, schemas, graphs, completions, manual pages, and suggestions for typos.
 
 use std::process::{Command, Stdio};
 
@@ -39,13 +39,13 @@ fn lints_are_printed_with_their_line_and_counted() {
     let document = run(&["policy", "lint", "--json"]).expect(1).json();
     assert_eq!(document["findings"][0]["code"], json!("L002"));
     assert_eq!(document["findings"][0]["line"], json!(3));
-    // A policy of no profile of the manifest is looked at by itself.
+    // A policy without a profile in the manifest is checked alone.
     world.write(
         "other.yaml",
         "version: \"1\"\nrules:\n  - { name: x, effect: deny, conditions: { profiles: [elsewhere] } }\n",
     );
     assert_eq!(run(&["policy", "lint", "other.yaml"]).expect(0).stdout, "1 policy: nothing found.\n");
-    // One of the manifest is held against it.
+    // A policy of the manifest is checked against it.
     world.write(
         "policies/prod.yaml",
         "version: \"1\"\nrules:\n  - { name: x, effect: deny, conditions: { profiles: [prdo] } }\n",
@@ -54,7 +54,7 @@ fn lints_are_printed_with_their_line_and_counted() {
     assert!(found.stdout.contains("did you mean prod?"), "{}", found.stdout);
     world.write("broken.yaml", "version: \"1\"\n");
     run(&["policy", "lint", "broken.yaml"]).expect(1);
-    // A window that is never open is no valid policy; the fault has the lint's code.
+    // A window that is never open makes a policy invalid; the fault has the lint's code.
     let window = "time: { hours: { start: \"09:00\", end: \"09:00\" } }";
     let rule = format!("version: \"1\"\nrules:\n  - {{ name: x, effect: deny, conditions: {{ {window} }} }}\n");
     world.write("window.yaml", &rule);
@@ -62,7 +62,7 @@ fn lints_are_printed_with_their_line_and_counted() {
     assert!(fault.contains("error[L005]: `hours` end when they start"), "{fault}");
 }
 
-/// What a policy, its cases or a manifest hides is a fault for each command, and the line in the message is the right one.
+/// Hidden text in a policy, its test cases or a manifest is a fault for each command, and the message shows the right line.
 #[test]
 fn hidden_text_and_yaml_that_is_not_plain_are_refused_everywhere() {
     let world = project();
@@ -129,7 +129,7 @@ fn validating_looks_at_the_cases_too() {
     assert!(fault.contains("policies/dev.test.yaml:3") && fault.contains("did you mean \"allow\"?"), "{fault}");
 }
 
-/// Every error has a code that is explained.
+/// Every error has a code that `explain` knows.
 #[test]
 fn an_error_names_its_code() {
     let world = World::new();
@@ -163,7 +163,7 @@ fn a_graph_has_what_the_manifest_names_and_what_leads_where() {
         svg.starts_with("<svg xmlns=") && svg.contains("user-index") && svg.matches("class=\"edge\" d=").count() == 2,
         "{svg}"
     );
-    // Graphviz, where there is one, takes it.
+    // Graphviz accepts it, if it is installed.
     let drawn = Command::new("dot").arg("-Tsvg").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     if let Ok(mut child) = drawn {
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), dot.as_bytes()).unwrap();
@@ -171,7 +171,7 @@ fn a_graph_has_what_the_manifest_names_and_what_leads_where() {
     }
 }
 
-/// In each shell that is here: what the completion script makes of a line.
+/// The completion script in each installed shell.
 #[test]
 fn shells_complete_what_the_manifest_names() {
     let world = project();
@@ -187,7 +187,7 @@ fn shells_complete_what_the_manifest_names() {
         ("sentinel pol", &["policy"]),
     ];
     for (line, expected) in lines {
-        // What the scripts of all three shells call: the words, and which of them is asked about.
+        // The scripts of all three shells pass the words, and the index of the word to complete.
         let words: Vec<&str> = line.split(' ').collect();
         let mut command = world.command(&[&["--"][..], &words].concat());
         command.env("SENTINEL_COMPLETE", "fish");
@@ -258,7 +258,7 @@ fn what_is_mistyped_is_guessed() {
     }
 }
 
-/// What is shown to others has no findings, in a plan and alone: also where several profiles share a file.
+/// The examples have no lint findings, in a plan and alone, including a file that several profiles share.
 #[test]
 fn the_examples_have_no_findings() {
     let world = World::new();

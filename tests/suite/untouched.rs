@@ -1,5 +1,5 @@
-//! No repair alters what is not in the manifest: resources with every setting that AWS has, made by hand, and manifests that manage one
-//! thing each. All that AWS answers of a resource is the same before and after, but for that one thing.
+//! No repair changes a setting that is not in the manifest: resources with every setting of AWS, and manifests that manage one setting
+//! each. AWS's responses before and after differ only in that setting.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ fn update(world: &World, region: &str, more: &Value) {
     dynamodb_in(world, region, "UpdateTable", &with(json!({ "TableName": "orders" }), more));
 }
 
-/// Creates the table, and turns on all that takes a call of its own.
+/// Creates the table, and turns on all settings with their own calls.
 fn made(world: &World, own: &Value) {
     let key = key(world, HOME, "alias/first");
     self::key(world, HOME, "alias/second");
@@ -87,7 +87,7 @@ fn made(world: &World, own: &Value) {
     std::thread::sleep(Duration::from_millis(200));
 }
 
-/// A table on demand with replicas, which has all that such a table can have.
+/// An on-demand table with replicas and all supported settings.
 fn global() -> World {
     let world = World::quick();
     let index = |name: &str, by: &str| {
@@ -120,7 +120,7 @@ fn global() -> World {
     world
 }
 
-/// A provisioned table, which autoscaling moves.
+/// A provisioned table with autoscaling.
 fn scaled() -> World {
     let world = World::quick();
     let units = |read: u32, write: u32| json!({ "ReadCapacityUnits": read, "WriteCapacityUnits": write });
@@ -155,7 +155,7 @@ fn scaled() -> World {
     world
 }
 
-/// Returns all that AWS answers of the table, by the operation and what it is of.
+/// Returns AWS's responses about the table, by operation and resource.
 fn answers(world: &World) -> Value {
     let named = || json!({ "TableName": "orders" });
     let mut all = json!({});
@@ -164,7 +164,7 @@ fn answers(world: &World) -> Value {
     for region in regions {
         let get = |operation: &str, body: &Value| dynamodb_in(world, region, operation, body);
         let mut table = get("DescribeTable", &named())["Table"].take();
-        // Indexes are compared by their names.
+        // Indexes are compared by name.
         for list in ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"] {
             let indexes = table[list].as_array().cloned().unwrap_or_default();
             let by_name = indexes.into_iter().map(|one| (one["IndexName"].as_str().unwrap().to_owned(), one));
@@ -197,7 +197,7 @@ fn answers(world: &World) -> Value {
     all
 }
 
-/// Returns the answers without those parts.
+/// Returns the responses without these parts.
 fn without(mut answers: Value, parts: &[&str]) -> Value {
     for part in parts {
         let (parent, name) = part.rsplit_once('/').unwrap();
@@ -208,17 +208,17 @@ fn without(mut answers: Value, parts: &[&str]) -> Value {
     answers
 }
 
-/// One thing that a manifest manages.
+/// A setting that a manifest manages.
 struct Repair {
-    /// Lines of the section of the table.
+    /// Lines of the table's section.
     table: &'static str,
     by_user: &'static str,
     by_day: &'static str,
-    /// More sections.
+    /// Additional sections.
     more: &'static str,
-    /// What an apply has to be allowed.
+    /// The consent that an apply needs.
     consent: Option<&'static str>,
-    /// The parts of the answers that change.
+    /// The parts of the responses that change.
     changes: &'static [&'static str],
 }
 
@@ -229,7 +229,7 @@ const fn table(table: &'static str, changes: &'static [&'static str]) -> Repair 
 }
 
 impl Repair {
-    /// A custom table lists its indexes: one that is not listed is deleted.
+    /// A custom table lists its indexes: an unlisted index is deleted.
     fn manifest(&self) -> String {
         let Self { table, by_user, by_day, more, .. } = self;
         format!(
@@ -307,7 +307,7 @@ fn a_repair_of_one_setting_leaves_all_others_of_a_global_table_alone() {
             },
             // Each region names the key of the other.
             table("encryption = \"alias/second\"", &["/us-east-1/table/SSEDescription", "/eu-west-1/table/Replicas"]),
-            // These are those of all replicas.
+            // These belong to all replicas.
             table(
                 "max_read = 800",
                 &[
@@ -356,7 +356,7 @@ fn a_repair_of_one_setting_leaves_all_others_of_a_provisioned_table_alone() {
             Repair {
                 table: "billing_mode = \"PROVISIONED\"",
                 by_day: "read_capacity = 9\nwrite_capacity = 3",
-                // AWS raises the warm throughput with the capacity.
+                // AWS raises the warm throughput together with the capacity.
                 changes: &[
                     "/us-east-1/table/GlobalSecondaryIndexes/by-day/ProvisionedThroughput",
                     "/us-east-1/table/GlobalSecondaryIndexes/by-day/WarmThroughput",
@@ -389,7 +389,7 @@ fn a_repair_of_one_setting_leaves_all_others_of_a_provisioned_table_alone() {
     );
 }
 
-/// Applies each manifest in turn. The parts that it changes are named by their lines, such as `key.Description`.
+/// Applies each manifest in turn. The changed parts are named by their lines, such as `key.Description`.
 #[track_caller]
 fn check_lines(world: &World, read: impl Fn(&World) -> String, repairs: &[(&str, &[&str])]) {
     let mut wrong = Vec::new();
@@ -413,7 +413,7 @@ fn check_lines(world: &World, read: impl Fn(&World) -> String, repairs: &[(&str,
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// Returns the members of an answer, a line each.
+/// Returns the members of a response, one per line.
 fn lines(of: &str, answer: &Value) -> String {
     match answer.as_object() {
         Some(members) => members.iter().map(|(name, value)| format!("{of}.{name} {value}\n")).collect(),
@@ -502,7 +502,7 @@ fn a_repair_of_one_setting_leaves_all_others_of_a_key_and_a_topic_alone() {
             world.sns("ListSubscriptionsByTopic", &[("TopicArn", TOPIC)]),
             world.sns("ListTagsForResource", &[("ResourceArn", TOPIC)]),
         ] {
-            // Each attribute on a line, by its name.
+            // Each attribute on its own line, by name.
             for entry in answer.replace("<entry>", "\n").replace("<member>", "\n").lines() {
                 all.push_str(&format!("{}\n", entry.replace("<key>", "topic.").replace("</key>", " ")));
             }

@@ -1,8 +1,8 @@
-//! AWS's weather, around the AWS emulator: whatever happens on the way, running again ends where the manifest says, and
-//! nothing that anyone else did is lost without a word.
+//! Simulates failures of AWS around the emulator: repeated runs always reach the manifest's state, and no change by others is lost without
+//! a report.
 //!
-//! Everything follows from a seed, and time is virtual, so that days take milliseconds. `WEATHER_SEEDS=N` tries so many,
-//! `WEATHER_START=S` from that one on; `scripts/weather` does both and prints what was met.
+//! Everything follows from a seed, and time is virtual, so days take milliseconds. `WEATHER_SEEDS=N` sets the number of seeds,
+//! `WEATHER_START=S` the first one; `scripts/weather` sets both and prints the events.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -32,7 +32,7 @@ use tokio::time::Instant;
 use crate::engine::{load, reader, target};
 use crate::property::{Case, cases, write_files};
 
-/// What was met, and what it came to.
+/// The events of a scenario, and its result.
 #[derive(Debug, Default, Clone)]
 struct Tally {
     met: BTreeMap<&'static str, usize>,
@@ -59,8 +59,8 @@ impl Tally {
     }
 }
 
-/// An operation's quota: calls a second, and how many at once after a pause. As AWS documents them, or as operators have
-/// measured; a little below what sentinel allows itself at times, for other users of the account.
+/// An operation's quota: calls per second, and the burst after a pause. The values are documented by AWS or measured by operators, and
+/// sometimes slightly below Sentinel's own rates, to simulate other users of the account.
 fn quota(operation: &str) -> (f64, f64) {
     match operation {
         "PutParameter" | "AddTagsToResource" | "RemoveTagsFromResource" => (3.0, 12.0),
@@ -77,25 +77,25 @@ fn reads(operation: &str) -> bool {
     ["Get", "Describe", "List"].iter().any(|head| operation.starts_with(head))
 }
 
-/// What becomes of a request.
+/// The result of a request.
 #[derive(Debug, Clone)]
 enum Fate {
     Answered,
     Throttled,
     Fault,
-    /// The connection ends before it takes effect.
+    /// The connection ends before the request takes effect.
     Reset,
     Hangs,
-    /// It takes effect, and the answer is lost: to a fault, or with the connection.
+    /// The request takes effect, and the response is replaced by a failure or lost with the connection.
     Lost {
         reset: bool,
     },
     Expired,
-    /// What was true a moment ago.
+    /// An outdated response.
     Stale(Answer),
 }
 
-/// A parameter that somebody else wrote, and the run during which they did.
+/// A parameter that somebody else wrote, and the run at that time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ForeignWrite {
     run: usize,
@@ -103,7 +103,7 @@ struct ForeignWrite {
     content: String,
 }
 
-/// What the runs reported of others' writes, and what a run could not report because it was killed.
+/// The writes of others that runs reported, and those that a run could not report because it was killed.
 #[derive(Debug, Default)]
 struct Reported {
     /// Live contents that a plan showed.
@@ -115,15 +115,15 @@ struct Reported {
 }
 
 impl Reported {
-    /// Notes that a run was killed. Its plan shows the writes made before it, and a later plan shows the writes that are
-    /// still live, so that only those made and replaced during the run are excused.
+    /// Records that a run was killed. Its plan shows the writes made before it, and a later plan shows the writes that are still live, so
+    /// only those made and replaced during the run are excused.
     fn killed(&mut self, run: usize, writes: &[ForeignWrite], is_live: impl Fn(&ForeignWrite) -> bool) {
         self.cut_off.extend(writes.iter().filter(|write| write.run == run && !is_live(write)).cloned());
     }
 
-    /// Returns whether the user was told of a write, or no run was left to tell of it.
+    /// Returns whether a write was reported to the user, or no run remained to report it.
     fn accounts_for(&self, write: &ForeignWrite) -> bool {
-        // Each foreign write has a content of its own.
+        // Each foreign write has unique content.
         self.shown.contains(&write.content)
             || self.conflicts.contains(&(write.run, write.name.clone()))
             || self.cut_off.contains(write)
@@ -134,17 +134,17 @@ impl Reported {
 #[derive(Debug, Clone)]
 struct Moving {
     name: String,
-    /// Whether something else sets its capacity, too.
+    /// Whether something else sets its capacity too.
     external: bool,
 }
 
-/// How far AWS, or something else, has moved the units of a table.
+/// The units of a table as changed by AWS or something else.
 #[derive(Debug, Default, Clone)]
 struct Moved {
-    /// The table, which may be deleted and created again.
+    /// The table's ID, since the table may be recreated.
     id: Value,
     warm: i64,
-    /// The capacity that was set last.
+    /// The capacity that was last set.
     capacity: Option<(i64, i64)>,
 }
 
@@ -155,25 +155,25 @@ struct Sky {
     /// Until when most calls fail.
     storm_until: Instant,
     expires: Option<Instant>,
-    /// Answers to reads, and when.
+    /// Responses to reads with their times.
     known: HashMap<(String, Vec<u8>), Answer>,
     last_write: Option<Instant>,
-    /// Parameters that somebody else may write, and how often they still do.
+    /// Parameters that somebody else may write, and the number of remaining writes.
     prey: Vec<String>,
     foreign_left: usize,
     foreign: Vec<ForeignWrite>,
-    /// Tables whose units something else may move.
+    /// Tables whose units something else may change.
     moving: Vec<Moving>,
-    /// What became of that, by the name of the table.
+    /// The resulting units, by table name.
     moved: BTreeMap<String, Moved>,
-    /// The number of the run under way.
+    /// The number of the current run.
     run: usize,
-    /// Whether there is any weather.
+    /// Whether failures are turned off.
     calm: bool,
     tally: Tally,
 }
 
-/// An AWS with weather.
+/// An AWS with simulated failures.
 #[derive(Debug, Clone)]
 struct Weather {
     local: LocalAws,
@@ -212,7 +212,7 @@ impl Weather {
         http_client_fn(move |_, _| connector.clone())
     }
 
-    /// Somebody else writes a parameter.
+    /// Writes a parameter as somebody else.
     fn meddle(&self) {
         let mut sky = self.sky();
         if sky.calm || sky.foreign_left == 0 || sky.prey.is_empty() || sky.random.u8(..100) >= 8 {
@@ -226,7 +226,7 @@ impl Weather {
         let live = self.local.answer(&request("GetParameter", &json!({ "Name": name })));
         let exists = live.status == 200;
         let live: Value = serde_json::from_slice(&live.body).unwrap_or_default();
-        // What they write over themselves is not ours to tell.
+        // A write that they replace themselves need not be reported.
         sky.foreign.retain(|write| live["Parameter"]["Value"] != *write.content);
         if exists && self.local.answer(&request("PutParameter", &body)).status == 200 {
             sky.foreign_left -= 1;
@@ -236,7 +236,7 @@ impl Weather {
         }
     }
 
-    /// AWS raises the warm throughput of a table, or something else sets its capacity.
+    /// Raises the warm throughput of a table like AWS, or sets its capacity like another tool.
     fn move_units(&self) {
         let mut sky = self.sky();
         if sky.calm || sky.moving.is_empty() || sky.random.u16(..1000) >= 15 {
@@ -263,7 +263,7 @@ impl Weather {
         }
     }
 
-    /// Returns whether a parameter has the content that somebody else wrote.
+    /// Returns whether a parameter has the content of a foreign write.
     fn is_live(local: &LocalAws, write: &ForeignWrite) -> bool {
         let live = local.answer(&request("GetParameter", &json!({ "Name": write.name })));
         let live: Value = serde_json::from_slice(&live.body).unwrap_or_default();
@@ -317,14 +317,14 @@ fn dynamodb(local: &LocalAws, operation: &str, body: &Value) -> Answer {
     local.answer(&Request::new(format!("DynamoDB_20120810.{operation}"), "", body.to_string().into_bytes()))
 }
 
-/// Returns the description of a table, or nothing.
+/// Returns the description of a table, or null.
 fn described(local: &LocalAws, name: &str) -> Value {
     let answer = dynamodb(local, "DescribeTable", &json!({ "TableName": name }));
     let mut answer: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     answer["Table"].take()
 }
 
-/// Returns the resources of Application Auto Scaling that have a scalable target.
+/// Returns the Application Auto Scaling resources with a scalable target.
 fn scaled(local: &LocalAws) -> Vec<String> {
     let body = json!({ "ServiceNamespace": "dynamodb" }).to_string().into_bytes();
     let target = String::from("AnyScaleFrontendService.DescribeScalableTargets");
@@ -346,7 +346,7 @@ fn refusal(query: bool, status: u16, code: &str, message: &str) -> Answer {
 }
 
 impl Sky {
-    /// Decides what becomes of a request, and how long it takes there and back.
+    /// Decides the result of a request, and the duration of its round trip.
     fn fate(&mut self, request: &Request, operation: &str) -> (Fate, Duration, Duration) {
         self.tally.requests += 1;
         if self.calm {
@@ -403,7 +403,7 @@ impl Sky {
         }
     }
 
-    /// Remembers what a request came to.
+    /// Records the result of a request.
     fn note(&mut self, request: &Request, operation: &str, answer: &Answer) {
         if reads(operation) {
             self.known.insert((request.target.clone(), request.body.clone()), answer.clone());
@@ -446,20 +446,20 @@ impl Progress for Cut {
     fn done(&self, _: &ResourcePlan, _: &Outcome) {}
 }
 
-/// What a run told whoever ran it.
+/// The report of a run.
 #[derive(Debug, Default)]
 struct Told {
-    /// The plan, when there was one.
+    /// The plan, if there was one.
     plan: Option<Plan>,
-    /// Whether it was applied to its end.
+    /// Whether the apply completed.
     ended: bool,
-    /// The names of the resources that had changed since the plan.
+    /// The names of the resources that changed after the plan.
     conflicts: Vec<String>,
-    /// How the others ended.
+    /// The outcomes of the others.
     others: Vec<String>,
 }
 
-/// Plans and applies, until the run ends or is ended. What it told until then is in `told`.
+/// Plans and applies, until the run ends or is ended. `told` has its report so far.
 async fn run(
     client: SharedHttpClient,
     text: &str,
@@ -488,7 +488,7 @@ async fn run(
     }
 }
 
-/// Everything that is there and no part of the manifest, as AWS describes it.
+/// Everything that exists and is not part of the manifest, as AWS describes it.
 fn bystanders(local: &LocalAws) -> Vec<Value> {
     let ask = |service: &str, operation: &str, body: Value| {
         let request = Request::new(format!("{service}.{operation}"), "", body.to_string().into_bytes());
@@ -503,7 +503,7 @@ fn bystanders(local: &LocalAws) -> Vec<Value> {
     ]
 }
 
-/// Returns a world with the case's live state, and others' things beside it.
+/// Returns a world with the case's live state, and resources of others.
 async fn world(case: &Case, folder: &Path, rules: Rules) -> LocalAws {
     let local = LocalAws::memory(rules);
     for name in ["/elsewhere/theirs", "/sentinel/policies/deep/theirs"] {
@@ -524,15 +524,15 @@ async fn world(case: &Case, folder: &Path, rules: Rules) -> LocalAws {
     local
 }
 
-/// The address of a resource, and how a plan ends for it: the action, and the paths of its differences.
+/// The address of a resource, and its result in a plan: the action, and the paths of its differences.
 type End = (String, Action, Vec<String>);
 
-/// The most runs that a scenario may take: most of them are interrupted.
+/// The maximum number of runs of a scenario; most of them are interrupted.
 const RUNS: usize = 60;
-/// The first of them, in which things happen to the run itself.
+/// The number of runs at the start that are interrupted themselves.
 const ROUGH: usize = 12;
 
-/// Lives through a scenario; says what went wrong, or what was met.
+/// Runs a scenario; returns its failure, or its events.
 async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     let folder = tempfile::tempdir().unwrap();
     write_files(folder.path());
@@ -549,7 +549,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     };
     let day = Duration::from_secs(25 * 3600);
 
-    // How it would go on a good day: where it ends, and with how many writes.
+    // The result without failures: the final state, and the number of writes.
     let calm = Weather::new(world(case, folder.path(), rules).await, seed, Vec::new(), Vec::new());
     calm.sky().calm = true;
     let mut good = None;
@@ -574,7 +574,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
         .iter()
         .filter_map(|one| one.of::<sentinel::kind::policy_parameter::PolicyParameter>())
         .filter(|one| one.managed.content.is_some());
-    // What is refused is left as it is, whoever writes to it.
+    // Refused resources are not changed, whoever writes to them.
     let refused = |name: &String| good.resources.iter().any(|one| one.name == *name && one.action == Action::Refused);
     let prey = named.map(|one| one.name.clone()).filter(|name| !refused(name)).collect();
     let tables = || loaded.desired.iter().filter_map(|one| one.of::<Table>());
@@ -596,7 +596,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
             sky.run = number;
             sky.expires = None;
             let dice = if rough { sky.random.u8(..100) } else { 99 };
-            // Most of a run is over soon, and some of it takes long.
+            // Most runs are short, and some take long.
             let most = if sky.random.bool() { 3_000 } else { 300_000 };
             let after = Duration::from_millis(sky.random.u64(1..most));
             match dice {
@@ -617,7 +617,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
         };
         let told = RefCell::default();
         let work = run(weather.client(), &case.desired, folder.path(), case.scope.clone(), cut, &told);
-        // A run that is killed stops where it stands.
+        // A killed run stops immediately.
         let ended = tokio::time::timeout(killed.unwrap_or(day * 7), work).await;
         let told = told.into_inner();
         let planned = told.plan.as_ref().map(|plan| {
@@ -644,7 +644,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
                 reported.shown.insert(live.to_string());
             }
         }
-        // What somebody wrote since it looked, it could not see.
+        // The run could not see writes after its read.
         let alone = weather.sky().foreign_left == left;
         if told.ended && !plan.has_steps() && plan.gaps().next().is_none() && alone {
             done = true;
@@ -655,7 +655,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
         return Err(format!("it was not done after {RUNS} runs\n{diary}"));
     }
 
-    // What it came to, looked at in calm.
+    // Compares the final state without failures.
     tokio::time::sleep(day).await;
     weather.sky().calm = true;
     let told = RefCell::default();
@@ -695,7 +695,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
             let _ = writeln!(wrong, "what something else set of {name} was changed: {moved:?}\n{table:#}");
         }
     }
-    // Where autoscaling is managed, nothing is scaled that is gone.
+    // With managed autoscaling, no deleted resource is scaled.
     for resource in scaled(&local) {
         let mut parts = resource.split('/').skip(1);
         let (name, index) = (parts.next().unwrap_or_default(), parts.nth(1));
@@ -712,7 +712,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
             let _ = writeln!(wrong, "{resource} is gone, and its scalable target is not");
         }
     }
-    // A lost answer can lead to a second write, and sentinel repeats each write that someone else replaced. Autoscaling takes two
+    // A lost response can lead to a second write, and sentinel repeats each write that someone else replaced. Autoscaling takes two
     // writes, and so does the creation of a key and its alias: a run that ends between them has made one, and the next run makes both.
     let pairs = |count: usize| sky.tally.runs * count;
     let halves = pairs(if case.desired.contains("autoscaling") { tables().count() } else { 0 })
@@ -730,7 +730,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     if wrong.is_empty() { Ok(tally) } else { Err(wrong + &diary) }
 }
 
-/// Returns what a scenario comes to, in a time of its own.
+/// Returns the result of a scenario, in its own virtual time.
 fn outcome(case: &Case, seed: u64) -> Result<Tally, String> {
     let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
@@ -742,7 +742,7 @@ fn outcome(case: &Case, seed: u64) -> Result<Tally, String> {
     })
 }
 
-/// Tries a seed; a case that fails is made smaller as long as it fails.
+/// Runs a seed; a failing case is reduced while it still fails.
 fn tried(seed: u64) -> Result<Tally, String> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -810,7 +810,7 @@ fn whatever_the_weather_running_again_ends_where_the_manifest_says() {
         println!("{times:>9}  {what}");
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    // There was weather.
+    // All kinds of failures occurred.
     for what in ["throttled", "5xx", "connection reset", "lost answer", "killed", "interrupted", "expired token"] {
         assert!(sum.of(what) > 0 || seeds < 40, "no {what}");
     }

@@ -1,4 +1,4 @@
-//! A world for one test: a folder, an AWS, and what it was asked.
+//! The world of a test: a folder, an AWS, and the recorded calls.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -15,20 +15,20 @@ use sentinel::local::{Handler, LocalAws, Request, Rules, Server, Users};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A request that arrived.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// Such as `PutParameter`; `GetCallerIdentity` for STS.
     pub operation: String,
     pub body: Value,
-    /// The service it was signed for, such as `ssm`.
+    /// The service that it was signed for, such as `ssm`.
     pub service: String,
-    /// The region it was signed for.
+    /// The region that it was signed for.
     pub region: String,
 }
 
 impl Call {
-    /// Returns a refusal in the form that the service has.
+    /// Returns an error in the format of the service.
     pub fn refusal(&self, code: &str, message: &str) -> Answer {
         if !["sns", "iam"].contains(&self.service.as_str()) {
             return Answer::error(400, code, message);
@@ -49,9 +49,9 @@ type Fault = Box<dyn FnMut(&Call) -> Option<Answer> + Send>;
 struct Shared {
     calls: Vec<Call>,
     faults: Vec<Fault>,
-    /// Operations whose next call takes effect and is answered with a fault of AWS's own.
+    /// Operations whose next call takes effect and gets an internal error as its response.
     losses: Vec<&'static str>,
-    /// The users who have only the permissions of their policies.
+    /// The users whose permissions are limited to their policies.
     users: Users,
 }
 
@@ -63,7 +63,7 @@ pub struct World {
     _turn: Option<MutexGuard<'static, ()>>,
 }
 
-/// How a run of the binary ended.
+/// The result of a run of the binary.
 #[derive(Debug)]
 pub struct Run {
     pub code: i32,
@@ -89,7 +89,7 @@ impl Run {
     }
 }
 
-/// The address of the moto server that the tests are to use, if they are.
+/// Returns the address of the moto server for the tests, if there is one.
 pub fn moto() -> Option<String> {
     std::env::var("SENTINEL_TEST_AWS").ok()
 }
@@ -98,7 +98,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 impl World {
     pub fn new() -> Self {
-        // Fast enough not to be waited for, slow enough that a table is seen CREATING.
+        // Short enough to wait for, and long enough that a table is seen CREATING.
         let ms = Duration::from_millis;
         Self::with(Rules {
             table_creation: ms(150),
@@ -110,7 +110,7 @@ impl World {
         })
     }
 
-    /// Returns one in which nothing AWS makes people wait for takes long.
+    /// Returns a world in which AWS's long operations are short.
     pub fn quick() -> Self {
         let ms = Duration::from_millis;
         Self::with(Rules {
@@ -141,7 +141,7 @@ impl World {
         }
         let handler = handler(Arc::clone(&shared), rules);
         let (sender, receiver) = std::sync::mpsc::channel();
-        // The other tests, and those of the roles, send what no one would. A single thread has no test's name.
+        // The other tests, and those of the roles, send unusual requests. A single thread does not have a test's name.
         let test = std::thread::current().name().unwrap_or_default().to_owned();
         let logged = test == "main" || (test.starts_with("e2e::") && !test.starts_with("e2e::roles"));
         let log = std::env::var_os("SENTINEL_TEST_LOG").filter(|_| logged);
@@ -168,7 +168,7 @@ impl World {
         self
     }
 
-    /// Runs the binary against this AWS, in `us-east-1` unless the arguments say otherwise.
+    /// Runs the binary against this AWS, in `us-east-1` unless the arguments have a region.
     pub fn run(&self, args: &[&str]) -> Run {
         let mut command = self.command(args);
         if takes(args, "endpoint-url") {
@@ -185,7 +185,7 @@ impl World {
         finish(self.command_as(user, args).spawn().unwrap())
     }
 
-    /// Returns the binary as a user runs it, against this AWS by way of the environment.
+    /// Returns the binary as a user runs it, with this AWS in the environment.
     pub fn command_as(&self, user: &str, args: &[&str]) -> Command {
         let mut command = self.command(args);
         command.env("AWS_ACCESS_KEY_ID", format!("AKIALOCAL:{user}"));
@@ -193,7 +193,7 @@ impl World {
         command
     }
 
-    /// Returns the binary with these arguments, in the folder, with nothing of the machine's own AWS settings.
+    /// Returns the binary with these arguments, in the folder, without the machine's own AWS settings.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel"));
         command.current_dir(self.folder.path()).args(args).env_clear();
@@ -212,12 +212,12 @@ impl World {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns what was asked since the last time this was called.
+    /// Returns the calls since the last time.
     pub fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.shared().calls)
     }
 
-    /// Returns what was written since the last time, as operation names.
+    /// Returns the writing operations since the last time.
     pub fn writes(&self) -> Vec<String> {
         self.calls().into_iter().filter(Call::writes).map(|call| call.operation).collect()
     }
@@ -234,7 +234,7 @@ impl World {
         self.shared().faults.push(Box::new(fault));
     }
 
-    /// Loses the answer of the operation's next call, which takes effect.
+    /// Loses the response of the operation's next call, which takes effect.
     pub fn lose(&self, operation: &'static str) {
         self.shared().losses.push(operation);
     }
@@ -243,23 +243,23 @@ impl World {
         self.shared().faults.clear();
     }
 
-    /// Gives a user the permissions of these policy documents, and no others.
+    /// Limits a user's permissions to these policy documents.
     pub fn restrict(&self, user: &str, documents: &[&str]) {
         self.shared().users.add(user, documents).unwrap();
     }
 
-    /// Makes one call as a user, and returns its status and answer.
+    /// Makes one call as a user, and returns its status and response.
     pub fn aws_as(&self, user: &str, target: &str, body: &Value) -> (u16, Value) {
         aws_as(&self.url, user, target, body)
     }
 
-    /// Makes one call behind the binary's back.
+    /// Makes one direct call.
     #[track_caller]
     pub fn aws(&self, target: &str, body: &Value) -> Value {
         self.aws_in("us-east-1", target, body)
     }
 
-    /// Makes one call in a region behind the binary's back.
+    /// Makes one direct call in a region.
     #[track_caller]
     pub fn aws_in(&self, region: &str, target: &str, body: &Value) -> Value {
         let service = match target.split('.').next() {
@@ -288,13 +288,13 @@ impl World {
         }
     }
 
-    /// Makes one call of SNS behind the binary's back, and returns the XML of its answer.
+    /// Makes one direct call of SNS, and returns the XML of its response.
     #[track_caller]
     pub fn sns(&self, action: &str, fields: &[(&str, &str)]) -> String {
         self.query("sns", "2010-03-31", action, fields)
     }
 
-    /// Makes one call of IAM behind the binary's back, and returns the XML of its answer.
+    /// Makes one direct call of IAM, and returns the XML of its response.
     #[track_caller]
     pub fn iam(&self, action: &str, fields: &[(&str, &str)]) -> String {
         self.query("iam", "2010-05-08", action, fields)
@@ -327,7 +327,7 @@ impl World {
     }
 }
 
-/// Returns what IAM would be asked for these calls: each action, on the ARN it is for.
+/// Returns the permissions that these calls require: each action, with its ARN.
 pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
     let mut asked = BTreeSet::new();
     for call in calls {
@@ -349,7 +349,7 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
             continue;
         }
         if call.operation == "DescribeKey" {
-            // A policy allows it on any key: which one an alias leads to is only known once it is asked.
+            // A policy allows it for any key, because the key of an alias is only known after a call.
             let keys = String::from("arn:aws:kms:us-east-1:123456789012:key/*");
             asked.insert((String::from("kms:DescribeKey"), keys));
             continue;
@@ -360,7 +360,7 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
         names.extend(["Name", "ResourceId", "TableName", "Path"].iter().filter_map(|field| text(field)));
         let mut resources: Vec<String> = names
             .iter()
-            // A version is asked for with the permission for the parameter.
+            // A version requires the permission for its parameter.
             .map(|name| name.split(':').next().unwrap())
             .map(|name| match ssm {
                 true => format!("arn:aws:ssm:us-east-1:123456789012:parameter{name}"),
@@ -372,7 +372,7 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
             resources.push(String::from("*"));
         }
         let mut actions = vec![call.operation.clone()];
-        // Tags given with a creation take the permission of their own.
+        // Tags in a creation require the tagging permission.
         let tagged = body["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
         match call.operation.as_str() {
             "GetCallerIdentity" | "AssumeRole" | "GetSessionToken" => continue,
@@ -380,7 +380,7 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
                 let index = body["IndexName"].as_str().unwrap();
                 resources = resources.iter().map(|table| format!("{table}/index/{index}")).collect();
             }
-            // Each part takes the permission of the call it stands for.
+            // Each part requires the permission of its operation.
             "TransactWriteItems" | "TransactGetItems" => {
                 for part in body["TransactItems"].as_array().unwrap() {
                     for (kind, write) in part.as_object().unwrap() {
@@ -402,7 +402,7 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
     asked
 }
 
-/// Returns what IAM would be asked for a call of SNS. A subscription has the ARN of its topic and a part of its own.
+/// Returns the permission that a call of SNS requires. The ARN of a subscription is that of its topic with an additional part.
 fn sns_permission(call: &Call) -> (String, String) {
     let text = |field: &str| call.body[field].as_str().map(str::to_owned);
     let named = text("Name").map(|name| format!("arn:aws:sns:us-east-1:123456789012:{name}"));
@@ -411,7 +411,7 @@ fn sns_permission(call: &Call) -> (String, String) {
     (format!("sns:{}", call.operation), resource.unwrap_or_else(|| String::from("*")))
 }
 
-/// Returns what IAM would be asked for a call of its own. Tags and a boundary given with a creation take the permission of their own.
+/// Returns the permissions that a call of IAM requires. Tags and a boundary in a creation require their own permissions.
 fn iam_permissions(call: &Call) -> Vec<(String, String)> {
     let text = |field: &str| call.body[field].as_str().map(str::to_owned);
     let path = text("Path").unwrap_or_else(|| String::from("/"));
@@ -425,7 +425,7 @@ fn iam_permissions(call: &Call) -> Vec<(String, String)> {
     actions.into_iter().map(|action| (format!("iam:{action}"), resource.clone())).collect()
 }
 
-/// Returns whether a command line is one of a command that takes an option.
+/// Returns whether the command of a command line has an option.
 fn takes(args: &[&str], option: &str) -> bool {
     let root = Cli::command();
     let mut command = &root;
@@ -435,7 +435,7 @@ fn takes(args: &[&str], option: &str) -> bool {
     command.get_arguments().any(|arg| arg.get_long() == Some(option))
 }
 
-/// Waits for a process to end and returns all it said.
+/// Waits for a process to end, and returns its output.
 pub fn finish(child: Child) -> Run {
     let output = child.wait_with_output().unwrap();
     Run {
@@ -461,7 +461,7 @@ fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
         let lost = lost.map(|at| shared.losses.remove(at)).is_some();
         drop(shared);
         let mut answer = failed.unwrap_or_else(|| match moto() {
-            // moto knows no users by these keys.
+            // moto does not know users by these keys.
             Some(_) if call.operation == "GetCallerIdentity" && request.key.starts_with("AKIALOCAL:") => {
                 local.answer(&request)
             }
@@ -475,7 +475,7 @@ fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
     })
 }
 
-/// Passes a request on to moto.
+/// Forwards a request to moto.
 fn forward(url: &str, request: &Request) -> Answer {
     let (service, kind) = match request.target.split('.').next() {
         Some("AmazonSSM") => ("ssm", "application/x-amz-json-1.1"),
@@ -502,7 +502,7 @@ fn forward(url: &str, request: &Request) -> Answer {
     }
 }
 
-/// Makes one call to an AWS emulator as a user, and returns its status and answer.
+/// Makes one call to an AWS emulator as a user, and returns its status and response.
 pub fn aws_as(url: &str, user: &str, target: &str, body: &Value) -> (u16, Value) {
     let scope =
         format!("AWS4-HMAC-SHA256 Credential=AKIALOCAL:{user}/20260101/us-east-1/any/aws4_request, Signature=0");
@@ -511,7 +511,7 @@ pub fn aws_as(url: &str, user: &str, target: &str, body: &Value) -> (u16, Value)
     (status, serde_json::from_slice(&answer).unwrap_or(Value::Null))
 }
 
-/// Makes one HTTP request on a connection of its own.
+/// Makes one HTTP request on its own connection.
 pub fn http(url: &str, line: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Vec<u8>) {
     let host = url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
@@ -532,7 +532,7 @@ pub fn http(url: &str, line: &str, headers: &[(&str, &str)], body: &[u8]) -> (u1
     (status, answer[split + 4..].to_vec())
 }
 
-/// Makes output the same wherever it was made: ports, identities, times.
+/// Replaces the parts of output that differ between runs: ports, identities, times.
 #[macro_export]
 macro_rules! snapshot {
     ($text:expr) => {{

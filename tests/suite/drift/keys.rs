@@ -54,7 +54,7 @@ fn topic_policy() -> String {
     json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
 }
 
-/// Changes a key by one call.
+/// Changes a key with one call.
 fn kms(alias: &'static str, operation: &'static str, more: Value) -> impl Fn(&World) {
     move |world| {
         let id = world.aws("TrentService.DescribeKey", &json!({ "KeyId": alias }))["KeyMetadata"]["KeyId"].take();
@@ -64,7 +64,7 @@ fn kms(alias: &'static str, operation: &'static str, more: Value) -> impl Fn(&Wo
     }
 }
 
-/// Creates a key like the first, in several regions or in one, and gives it the alias.
+/// Creates an equal key, multi-region or not, and moves the alias to it.
 fn exchange_key(world: &World, multi_region: bool) {
     let body = json!({
         "Description": "Audit records", "Policy": KEY_POLICY, "MultiRegion": multi_region,
@@ -89,7 +89,7 @@ fn tag(key: &'static str) -> impl Fn(&World) {
     }
 }
 
-/// Returns the ARN of the subscription of an endpoint.
+/// Returns the ARN of an endpoint's subscription.
 fn subscription(world: &World, endpoint: &str) -> String {
     let list = world.sns("ListSubscriptionsByTopic", &[("TopicArn", TOPIC)]);
     let member = list.split("<member>").find(|member| member.contains(endpoint)).unwrap();

@@ -48,7 +48,7 @@ fn ssm(world: &World, operation: &str, body: &Value) {
     world.aws(&format!("AmazonSSM.{operation}"), body);
 }
 
-/// Writes a parameter over.
+/// Overwrites a parameter.
 pub(super) fn put(name: &'static str, value: &'static str, more: Value) -> impl Fn(&World) {
     move |world| {
         let mut body = json!({ "Name": name, "Value": value, "Overwrite": true });
@@ -57,7 +57,7 @@ pub(super) fn put(name: &'static str, value: &'static str, more: Value) -> impl 
     }
 }
 
-/// Deletes a parameter, and creates another in its place.
+/// Deletes a parameter, and creates another with the same name.
 pub(super) fn replace(name: &'static str, value: &'static str, more: Value) -> impl Fn(&World) {
     move |world| {
         ssm(world, "DeleteParameter", &json!({ "Name": name }));

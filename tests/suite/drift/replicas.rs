@@ -48,7 +48,7 @@ fn update(world: &World, region: &str, name: &str, more: &Value) {
     at_rest(world, HOME, name);
 }
 
-/// Changes the replica by one `UpdateTable` in its region.
+/// Changes the replica with one `UpdateTable` in its region.
 fn in_region(more: Value) -> impl Fn(&World) {
     move |world| update(world, EU, "orders", &more)
 }
@@ -60,15 +60,15 @@ fn recovery(more: Value) -> impl Fn(&World) {
     }
 }
 
-/// Adds or removes replicas of a table, and waits until that is over.
+/// Adds or removes replicas of a table, and waits for the change.
 fn members(world: &World, name: &str, more: &Value) {
     update(world, HOME, name, more);
-    // A replica that is gone takes another moment in its own region.
+    // The table of a removed replica exists for another moment in its region.
     std::thread::sleep(std::time::Duration::from_millis(400));
     at_rest(world, HOME, name);
 }
 
-/// Replaces the group of the ledger by another.
+/// Replaces the replicas of the ledger.
 fn group(removed: Value, added: Value) -> impl Fn(&World) {
     move |world| {
         members(world, "ledger", &removed);

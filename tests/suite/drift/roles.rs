@@ -45,7 +45,7 @@ fn admin(action: &'static str, fields: &'static [(&'static str, &'static str)]) 
     }
 }
 
-/// Deletes a role with all that it has, and creates it again at another path.
+/// Deletes a role with its policies, and recreates it with another path.
 fn moved(world: &World, path: &str) {
     let named = ("RoleName", "bare");
     world.iam("DeleteRole", &[named]);
@@ -53,7 +53,7 @@ fn moved(world: &World, path: &str) {
     let tags = [("Tags.member.1.Key", "managed-by"), ("Tags.member.1.Value", "sentinel")];
     let fields = [named, ("Path", path), ("AssumeRolePolicyDocument", document.as_str())];
     world.iam("CreateRole", &[&fields[..], &tags[..]].concat());
-    // What sentinel trusts accounts with.
+    // The actions with which Sentinel trusts accounts.
     let full = document.replace("\"sts:AssumeRole\"", "[\"sts:AssumeRole\",\"sts:SetSourceIdentity\"]");
     world.iam("UpdateAssumeRolePolicy", &[named, ("PolicyDocument", &full)]);
 }

@@ -59,7 +59,7 @@ fn stream_arn(world: &World) -> String {
     world.table("orders")["LatestStreamArn"].as_str().unwrap().to_owned()
 }
 
-/// Changes the table by one call.
+/// Changes the table with one call.
 fn call(operation: &'static str, more: Value) -> impl Fn(&World) {
     move |world| {
         let mut body = json!({ "TableName": "orders" });
@@ -96,11 +96,11 @@ fn attribute(name: &str, kind: &str) -> Value {
 
 fn delete_index(world: &World, name: &str) {
     call("UpdateTable", json!({ "GlobalSecondaryIndexUpdates": [{ "Delete": { "IndexName": name } }] }))(world);
-    // The next change waits for the deletion.
+    // The next change must wait for the deletion.
     std::thread::sleep(std::time::Duration::from_millis(80));
 }
 
-/// Builds an index by one attribute.
+/// Builds an index on one attribute.
 fn build_index(world: &World, name: &str, by: &str, projection: &Value) {
     let table = world.table("orders");
     let mut attributes = table["AttributeDefinitions"].as_array().unwrap().clone();
@@ -409,7 +409,7 @@ fn scale(operation: &'static str, resource: &'static str, units: &'static str, m
     }
 }
 
-/// Returns the name of the policy that moves the reads of the table.
+/// Returns the name of the scaling policy for the table's reads.
 fn scaling_policy(world: &World) -> String {
     let body = json!({ "ServiceNamespace": "dynamodb", "ResourceId": "table/moved", "ScalableDimension": "dynamodb:table:ReadCapacityUnits" });
     let found = world.aws("AnyScaleFrontendService.DescribeScalingPolicies", &body);
@@ -552,7 +552,7 @@ sort_key = { name = "size", type = "N" }
 projection = { include = ["note"] }
 "#;
 
-/// What such a table is created with.
+/// The request that creates such a table.
 fn request() -> Value {
     json!({
         "TableName": "orders", "BillingMode": "PAY_PER_REQUEST",
@@ -570,7 +570,7 @@ fn request() -> Value {
     })
 }
 
-/// Creates the table again with a change of what it is created with.
+/// Recreates the table with a changed request.
 fn with(change: impl Fn(&mut Value) + 'static) -> impl Fn(&World) {
     move |world| {
         let mut request = request();

@@ -1,4 +1,4 @@
-//! Those who use what is provisioned.
+//! The access commands.
 
 mod breakglass;
 mod exec;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Run, World};
 
-/// What decides in these tests: alice may into dev, prod takes an approval, and served goes through a server.
+/// The policy of these tests: alice has access to dev, prod requires approval, and served requires a server.
 pub const POLICY: &str = r#"version: "1"
 rules:
   - name: alice-in-dev
@@ -34,7 +34,7 @@ rules:
     conditions: { profiles: [served] }
 "#;
 
-/// Returns a world with that policy for each of the profiles, and all three tables.
+/// Returns a world with this policy for each of the profiles, and with all three tables.
 pub fn provisioned() -> World {
     let world = World::quick();
     let profiles = ["dev", "prod", "served"].map(|profile| format!("[profiles.{profile}]\npolicy = \"policy.yaml\"\n"));
@@ -45,14 +45,14 @@ pub fn provisioned() -> World {
     world
 }
 
-/// Puts a policy in the place of a profile's.
+/// Replaces the policy of a profile.
 pub fn put_policy(world: &World, profile: &str, text: &str) {
     let name = format!("/sentinel/policies/{profile}");
     let body = json!({ "Name": name, "Value": text, "Type": "String", "Overwrite": true });
     world.aws("AmazonSSM.PutParameter", &body);
 }
 
-/// Asks for approval, and returns the request's id.
+/// Requests access, and returns the request's ID.
 #[track_caller]
 pub fn request(world: &World, user: &str, profile: &str) -> String {
     let run = world.run_as(user, &["request", "--profile", profile, "--justification", "Deploy the hotfix"]).expect(0);
@@ -72,13 +72,13 @@ pub fn record(world: &World, key: &str) -> Value {
     world.aws("DynamoDB_20120810.GetItem", &body)["Item"].take()
 }
 
-/// Writes a record of the approvals table behind the binary's back.
+/// Writes a record of the approvals table directly.
 #[track_caller]
 pub fn put_record(world: &World, item: &Value) {
     world.aws("DynamoDB_20120810.PutItem", &json!({ "TableName": "sentinel-requests", "Item": item }));
 }
 
-/// Changes attributes of a record behind the binary's back.
+/// Changes an attribute of a record directly.
 pub fn set_number(world: &World, table: &str, id: &str, name: &str, value: i64) {
     let body = json!({
         "TableName": table,
@@ -90,8 +90,7 @@ pub fn set_number(world: &World, table: &str, id: &str, name: &str, value: i64) 
     world.aws("DynamoDB_20120810.UpdateItem", &body);
 }
 
-/// Writes a record behind the binary's back, as an attacker who may write to the table does. Its attributes are in the
-/// JSON of DynamoDB.
+/// Writes a record directly, like an attacker with write permission for the table. Its attributes are in the JSON format of DynamoDB.
 pub fn put_item(world: &World, table: &str, item: &Value) {
     world.aws("DynamoDB_20120810.PutItem", &json!({ "TableName": table, "Item": item }));
 }
@@ -103,13 +102,13 @@ pub fn get_item(world: &World, table: &str, id: &str) -> Value {
     world.aws("DynamoDB_20120810.GetItem", &body)["Item"].clone()
 }
 
-/// Deletes a record behind the binary's back.
+/// Deletes a record directly.
 pub fn delete_item(world: &World, table: &str, id: &str) {
     let body = json!({ "TableName": table, "Key": { "id": { "S": id } } });
     world.aws("DynamoDB_20120810.DeleteItem", &body);
 }
 
-/// Returns the record of the only place in the table of break-glass events.
+/// Returns the key of the only place record in the table of break-glass events.
 #[track_caller]
 pub fn place_key(world: &World) -> String {
     let table = world.aws("DynamoDB_20120810.Scan", &json!({ "TableName": "sentinel-breakglass" }));
@@ -127,7 +126,7 @@ pub fn decisions(text: &str) -> Vec<Value> {
     text.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Waits until something holds.
+/// Waits until a condition is true.
 #[track_caller]
 pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..500 {
@@ -139,12 +138,12 @@ pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("{what} never came about");
 }
 
-/// Returns how many of the runs ended so.
+/// Returns the number of runs with this exit code.
 pub fn count(runs: &[Run], code: i32) -> usize {
     runs.iter().filter(|run| run.code == code).count()
 }
 
-/// Returns whether an access key ID is one that was given to alice for her permanent keys. moto gives everyone the same.
+/// Returns whether an access key ID belongs to alice's temporary keys. moto returns the same for everyone.
 fn is_session_of_alice(key: &str) -> bool {
     let expected = if crate::world::moto().is_some() { "AKIAIOSFODNN7EXAMPLE" } else { "ASIALOCAL:alice" };
     key == expected

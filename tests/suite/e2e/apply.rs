@@ -4,7 +4,7 @@ use super::{MANIFEST, POLICY, project};
 use crate::snapshot;
 use crate::world::{World, moto};
 
-/// Returns the answer that AWS gives when all is well.
+/// Returns AWS's successful response.
 fn says(body: &str) -> sentinel::local::Answer {
     let (content_type, body) = ("application/x-amz-json-1.1", body.as_bytes().to_vec());
     sentinel::local::Answer { status: 200, content_type, body }
@@ -162,7 +162,7 @@ fn an_apply_that_may_not_read_a_setting_says_so() {
     assert!(run.stdout.contains("Verified in part"), "{}", run.stdout);
 }
 
-/// An AWS that throttles makes an apply slower, never makes it fail.
+/// Throttling slows an apply down and never fails it.
 #[test]
 fn throttling_is_waited_out() {
     let world = World::new();
@@ -182,14 +182,14 @@ fn throttling_is_waited_out() {
     world.run(&["apply", "--yes"]).expect(0);
 }
 
-/// The answer of a write is lost after it took effect: the repeated call finds its own work and goes on.
+/// The response of a write is lost after it took effect: the retry detects its own write and continues.
 #[test]
 fn a_write_whose_answer_is_lost_is_recognized_as_ones_own() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.a]\n[tables.approvals]\n");
     let layout = world.run(&["plan", "--json"]).expect(0).json();
     let policy = layout["resources"][0]["steps"][0]["content"].as_str().unwrap().to_owned();
-    // It is there by the time the call comes, though the plan saw nothing.
+    // The parameter is created after the plan and before the call.
     world.fault({
         let mut first = true;
         move |call| {
@@ -212,7 +212,7 @@ fn lost_answers_of_creations_are_no_conflict() {
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
 }
 
-/// The same text is written twice, and nobody else is blamed for the first one.
+/// The same text is written twice, and no other writer is blamed for the first write.
 #[test]
 fn the_lost_answer_of_an_overwrite_is_no_conflict() {
     let world = project();
@@ -224,7 +224,7 @@ fn the_lost_answer_of_an_overwrite_is_no_conflict() {
     assert_eq!(world.parameter("/sentinel/policies/dev"), changed);
 }
 
-/// Someone writes between the look and the write: their text is named, with where to find it.
+/// Another writer changes the parameter between the read and the write: the message names the version with that text.
 #[test]
 fn an_overwrite_of_someone_elses_text_is_a_conflict_that_names_their_version() {
     let world = project();
@@ -235,7 +235,7 @@ fn an_overwrite_of_someone_elses_text_is_a_conflict_that_names_their_version() {
     assert!(run.stdout.contains("someone else wrote at the same time, and version 2 has their text"), "{}", run.stdout);
 }
 
-/// They write, then this run does, and its answer is lost: it writes once more, and theirs is not the version just before.
+/// After another write, the response of this run's write is lost and it writes again. The other version is not the preceding one.
 #[test]
 fn a_conflict_names_their_version_though_an_answer_was_lost_after_it() {
     let world = project();
@@ -257,7 +257,7 @@ fn a_conflict_names_their_version_though_an_answer_was_lost_after_it() {
     assert!(run.stdout.contains("--name /sentinel/policies/dev:2 "), "{}", run.stdout);
 }
 
-/// What is deleted between the look and the write is created by the write, without what it had beside its text.
+/// A parameter that is deleted between the read and the write is created by the write, without its settings.
 #[test]
 fn an_overwrite_of_what_someone_deletes_meanwhile_says_so() {
     let world = project();
@@ -282,7 +282,7 @@ fn someone_elses_creation_is_a_conflict_and_nothing_is_overwritten() {
     assert_eq!(world.parameter("/sentinel/policies/a"), "theirs");
 }
 
-/// Nothing says what a bare profile holds, so what someone else put there is as good.
+/// A profile without a policy accepts any content, including that of another creator.
 #[test]
 fn someone_elses_creation_of_a_bare_profile_is_as_good() {
     let world = World::new();
@@ -292,20 +292,20 @@ fn someone_elses_creation_of_a_bare_profile_is_as_good() {
     assert_eq!(world.parameter("/sentinel/policies/a"), "theirs");
 }
 
-/// Lets someone create a parameter that the plan does not see.
+/// Creates a parameter that the plan does not see.
 fn created_meanwhile(world: &World) {
     let put = json!({ "Name": "/sentinel/policies/a", "Value": "theirs", "Type": "String" });
     world.aws("AmazonSSM.PutParameter", &put);
     let mut looks = 0;
     world.fault(move |call| {
         looks += u32::from(call.operation == "GetParameters");
-        // The plan's look, and one more: about one read in a hundred misses a write just made.
+        // The plan's read, and one more: about one read in a hundred does not show a recent write.
         let hidden = call.operation == "GetParameters" && looks <= 2;
         hidden.then(|| says(r#"{"Parameters":[],"InvalidParameters":["/sentinel/policies/a"]}"#))
     });
 }
 
-/// The same for a table: a description read just after a creation may not know it yet.
+/// The same for a table: a read just after a creation may not find it yet.
 #[test]
 fn a_table_that_another_apply_created_is_found_though_reads_lag() {
     let world = World::quick();
@@ -321,7 +321,7 @@ fn a_table_that_another_apply_created_is_found_though_reads_lag() {
     world.run(&["apply", "--yes"]).expect(0);
 }
 
-/// A creation whose answer was lost is made again while AWS is still at it, and AWS may say just that.
+/// A creation whose response was lost is retried while AWS is still working on it, which AWS may report.
 #[test]
 fn a_table_that_is_being_created_already_is_waited_for() {
     let world = World::quick();
@@ -355,7 +355,7 @@ fn a_wait_over_its_limit_says_how_to_go_on() {
     world.write("sentinel.toml", "[tables.approvals]\n");
     let run = world.run(&["apply", "--yes", "--wait-timeout", "1s"]).expect(5);
     assert!(run.stdout.contains("the table is still CREATING after 1 s"), "{}", run.stdout);
-    // The next run finds it being created, waits, and does the rest.
+    // The next run finds the creation in progress, waits, and completes it.
     let run = world.run(&["plan"]).expect(0);
     assert!(run.stdout.contains("+ Approvals table: sentinel-requests (being created;"), "{}", run.stdout);
     world.run(&["apply", "--yes"]).expect(0);
@@ -368,7 +368,7 @@ fn an_interrupt_finishes_what_is_under_way_and_says_what_is_not_done() {
     if moto().is_some() {
         return;
     }
-    // As a user does it, and as a job is cancelled.
+    // As sent by a user, and by a canceled job.
     for signal in ["-INT", "-TERM"] {
         let rules = sentinel::local::Rules { table_creation: std::time::Duration::from_secs(4), ..Default::default() };
         let world = World::with(rules);

@@ -1,4 +1,4 @@
-//! The settings of a table that take calls of their own: created, compared, repaired, imported.
+//! The settings of a table with their own calls: created, compared, repaired, imported.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::world::{World, moto};
 const STREAM: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/changes";
 const TABLE: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/orders";
 
-/// Returns the manifest of a table with these lines, and an index with those.
+/// Returns the manifest of a table with these lines, and an index with these lines.
 fn manifest(table: &str, index: &str) -> String {
     format!(
         "[aws]\nregion = \"us-east-1\"\n[tables.orders]\nname = \"orders\"\npartition_key = {{ name = \"id\", type = \"S\" }}\n\
@@ -19,7 +19,7 @@ fn dynamodb(world: &World, operation: &str, body: &Value) -> Value {
     world.aws(&format!("DynamoDB_20120810.{operation}"), body)
 }
 
-/// Applies a manifest, and checks that a plan is empty then.
+/// Applies a manifest, and checks that the next plan has no changes.
 #[track_caller]
 fn apply(world: &World, manifest: &str, more: &[&str]) -> String {
     world.write("sentinel.toml", manifest);
@@ -33,7 +33,7 @@ fn in_sync(world: &World) {
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
 }
 
-/// Returns the paths of the differences that a plan shows.
+/// Returns the paths of a plan's differences.
 #[track_caller]
 fn differs(world: &World) -> Vec<String> {
     let plan = world.run(&["plan", "--json"]).expect(0).json();
@@ -41,7 +41,7 @@ fn differs(world: &World) -> Vec<String> {
     changes.iter().map(|change| change["path"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Imports the table, checks that a plan of the import is empty, and returns its manifest and its warnings.
+/// Imports the table, checks that a plan of the import has no changes, and returns its manifest and its warnings.
 #[track_caller]
 fn import(world: &World) -> (String, Value) {
     let args = ["import", "--region", "us-east-1", "-o", "live", "--table", "orders", "--json"];
@@ -62,7 +62,7 @@ fn the_days_of_point_in_time_recovery_are_set_and_fewer_take_consent() {
     };
     apply(&world, &days(7), &[]);
     assert_eq!(live(), 7);
-    // However many there are is fine where the manifest does not say.
+    // Any number of days is in sync if the manifest does not specify it.
     apply(&world, &manifest("point_in_time_recovery = true", ""), &[]);
     assert_eq!(live(), 7);
     apply(&world, &days(20), &[]);
@@ -112,7 +112,7 @@ fn contributor_insights_are_set_for_the_table_and_an_index() {
     assert_eq!((live(None).0, live(Some("by-user")).0), (json!("DISABLED"), json!("DISABLED")));
 }
 
-/// AWS deletes the insights of an index with it.
+/// AWS deletes the insights of an index together with it.
 #[test]
 fn the_insights_of_an_index_that_is_built_again_are_turned_on_again() {
     let world = World::quick();
@@ -179,7 +179,7 @@ fn a_kinesis_destination_is_turned_on_changed_and_replaced() {
     assert_eq!(live().unwrap().0, other);
     apply(&world, &manifest("kinesis = false", ""), &["--allow-destructive", "stream"]);
     assert_eq!(live(), None);
-    // AWS notices later that there is no such stream; Sentinel notices where the manifest names the region.
+    // AWS reports a missing stream later; Sentinel reports it if the manifest specifies the region.
     let nowhere = "arn:aws:kinesis:eu-west-1:123456789012:stream/changes";
     world.write("sentinel.toml", &to(nowhere, "MILLISECOND"));
     let run = world.run(&["validate"]).expect(1);
@@ -247,7 +247,7 @@ fn a_policy_that_someone_else_changed_is_a_conflict() {
     apply(&world, &manifest("policy = \"orders.json\"", ""), &[]);
     world.write("orders.json", &policy("dynamodb:Query"));
     std::thread::sleep(std::time::Duration::from_millis(150));
-    // This is how AWS says that the policy has another revision.
+    // AWS reports another revision of the policy in this way.
     world.fail("PutResourcePolicy", "PolicyNotFoundException", "dynamodb:Query");
     let run = world.run(&["apply", "--yes"]);
     let said = format!("{}{}", run.stdout, run.stderr);
@@ -268,7 +268,7 @@ fn the_stream_of_a_table_has_a_policy_of_its_own() {
     let (imported, warnings) = import(&world);
     assert!(imported.contains("stream_policy = \"policies/orders-stream.json\""), "{imported}");
     assert_eq!(warnings, json!([]));
-    // Another stream takes the place of this one, and gets the policy.
+    // Another stream replaces this one, and gets the policy.
     apply(&world, &text("NEW_IMAGE"), &["--allow-destructive", "stream"]);
     assert!(live().as_str().unwrap().contains("dynamodb:GetRecords"));
     world.write("sentinel.toml", &manifest("stream = false\nstream_policy = \"stream.json\"", ""));
@@ -338,12 +338,12 @@ fn capacity_is_scaled_and_not_compared() {
     apply(&world, &scaled(80), &[]);
     assert_eq!(capacity(), (json!(8), json!(4)), "a table begins with the least");
     assert_eq!((targets().len(), policies().len()), (3, 3));
-    // AWS moves it, and nothing moves it back.
+    // AWS changes the capacity, and Sentinel does not change it back.
     let units = json!({ "ReadCapacityUnits": 60, "WriteCapacityUnits": 30 });
     dynamodb(&world, "UpdateTable", &json!({ "TableName": "orders", "ProvisionedThroughput": units }));
     std::thread::sleep(std::time::Duration::from_millis(50));
     in_sync(&world);
-    // A change keeps what no manifest has, and the name of the policy.
+    // A change keeps settings that no manifest can express, and the name of the policy.
     let by_hand = json!({
         "PolicyName": "mine", "ServiceNamespace": "dynamodb", "ResourceId": "table/orders",
         "ScalableDimension": "dynamodb:table:ReadCapacityUnits", "PolicyType": "TargetTrackingScaling",

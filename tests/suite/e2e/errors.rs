@@ -1,4 +1,4 @@
-//! What AWS, or the way to it, can say before anything is planned: each has words, a code and a way out of its own.
+//! Errors of AWS, or on the way to it, before anything is planned: each has a message, a code and a fix.
 
 use super::project;
 use crate::world::{Answer, World, finish};
@@ -100,7 +100,7 @@ fn what_the_shared_files_lack_is_named() {
     );
 }
 
-/// A quota, a refusal and a missing permission of one resource stand in its line, and the rest goes on.
+/// An exceeded quota, a refusal and a missing permission are shown in the line of their resource, and the other resources continue.
 #[test]
 fn what_aws_says_of_a_resource_stands_in_its_line() {
     let world = project();
@@ -126,7 +126,7 @@ fn what_aws_says_of_a_resource_stands_in_its_line() {
     assert!(run.stdout.contains("E201: request the permission that the message names"), "{}", run.stdout);
 }
 
-/// Runs `exec` with AWS profiles that give no credentials, and with nothing in the environment that does.
+/// Runs `exec` with AWS profiles that supply no credentials, and without any in the environment.
 fn exec(world: &World, args: &[&str]) -> crate::world::Run {
     let mut command = world.command(&[&["exec"], args, &["--", "env"]].concat());
     command.env("AWS_ENDPOINT_URL", world.url()).env("AWS_REGION", "us-east-1");

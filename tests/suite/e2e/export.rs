@@ -1,4 +1,4 @@
-//! `export`: what becomes of a manifest for CloudFormation and Terraform.
+//! `export`: the files of a manifest for CloudFormation and Terraform.
 
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ fn an_export_makes_no_call_and_is_made_again_over_itself() {
     assert_eq!(template["Resources"]["TableSessions"]["Properties"]["TableName"], "acme-sessions");
     assert_eq!(template["Resources"]["TableSessions"]["DeletionPolicy"], "Retain");
     assert!(read(&world, "out-terraform/sentinel.tf").contains("resource \"aws_dynamodb_table\" \"table_sessions\" {"));
-    // What was edited since is left as it is.
+    // An edited file is not overwritten.
     world.write("out-terraform/sentinel.tf", "mine\n");
     let refused = world.run(&["export", "terraform", "-o", "out-terraform"]).expect(1).stderr;
     assert!(refused.contains("out-terraform/sentinel.tf: this file is not from an earlier export"), "{refused}");

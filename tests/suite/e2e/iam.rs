@@ -1,4 +1,4 @@
-//! The IAM policies that are derived, held against the calls that are made.
+//! The derived IAM policies, compared with the calls.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::POLICY;
 use crate::world::{World, permissions};
 
-/// Everything that can be managed, so that everything that can be called is.
+/// All manageable settings, so that all calls are made.
 const MANIFEST: &str = r#"[aws]
 region = "us-east-1"
 account_id = "123456789012"
@@ -36,7 +36,7 @@ encryption = "aws-managed"
 tags = { kind = "x" }
 "#;
 
-/// Returns each action that a policy allows, on each resource.
+/// Returns each action that a policy allows, with each resource.
 pub fn allowed(documents: &[Value]) -> BTreeSet<(String, String)> {
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
@@ -64,8 +64,8 @@ fn same(derived: &BTreeSet<(String, String)>, called: &BTreeSet<(String, String)
     assert!(missing.is_empty() && extra.is_empty(), "missing: {missing:#?}\nextra: {extra:#?}");
 }
 
-/// An apply from nothing, then one that repairs everything that can drift: none of what they call is missing from what
-/// is derived, and nothing in it is not called.
+/// Compares the calls of an apply from nothing, and of one that repairs every possible drift, with the derived policy: it allows each call,
+/// and nothing else.
 #[test]
 fn what_is_derived_is_what_is_called() {
     let world = World::quick();
@@ -127,7 +127,7 @@ fn pruning_and_adopting_take_what_they_call() {
     let statement = json!({ "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*" });
     world.write("own.json", &json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string());
     world.run(&["apply", "--yes"]).expect(0);
-    // A table that is not empty is backed up.
+    // A table with items is backed up.
     world.aws("DynamoDB_20120810.PutItem", &json!({ "TableName": "old", "Item": { "id": { "S": "1" } } }));
     let put = json!({ "Name": "/sentinel/policies/b", "Value": POLICY, "Type": "String" });
     world.aws("AmazonSSM.PutParameter", &put);
@@ -140,12 +140,12 @@ fn pruning_and_adopting_take_what_they_call() {
     derived.retain(|(action, _)| action != "cloudwatch:DeleteAlarms");
     world.calls();
     world.run(&["apply", "--prune", "--adopt", "--allow-destructive", "prune,table,role", "--yes"]).expect(0);
-    // Without --prune, which is not asked for each time, orphans are listed.
+    // Orphans are listed without --prune, which is not used in every run.
     world.run(&["plan"]).expect(0);
     let root = "arn:aws:ssm:us-east-1:123456789012:parameter/sentinel/policies";
     let topics = "arn:aws:sns:us-east-1:123456789012:";
     let tables = "arn:aws:dynamodb:us-east-1:123456789012:table/";
-    // What is pruned is not known beforehand: it is allowed by its place.
+    // The resources to prune are unknown in advance, so they are allowed by pattern.
     let called = permissions(&world.calls());
     for (action, resource) in &called {
         let by_name = derived.contains(&(action.clone(), resource.clone()));
@@ -166,13 +166,13 @@ fn pruning_and_adopting_take_what_they_call() {
     assert_eq!(actions(&derived), actions(&called));
 }
 
-/// Returns the one policy of a role.
+/// Returns the single policy of a role.
 pub fn policy(world: &World, role: &str, manifest: &str) -> Value {
     let run = world.run(&["iam", "--for", role, "-f", manifest]).expect(0);
     serde_json::from_str(&run.stdout).unwrap()
 }
 
-/// Returns the statement of a name.
+/// Returns the statement with a name.
 fn statement<'a>(document: &'a Value, sid: &str) -> &'a Value {
     let statements = document["Statement"].as_array().unwrap();
     statements.iter().find(|one| one["Sid"] == sid).unwrap_or_else(|| panic!("no {sid} in {document}"))
@@ -189,7 +189,7 @@ fn each_role_writes_the_records_of_its_own_prefixes_only() {
         writing
             .map(|one| {
                 assert_eq!(one["Action"], json!(["dynamodb:PutItem", "dynamodb:UpdateItem"]));
-                // Without this, a request that has no key at all would pass.
+                // Without this, a request without any key would be allowed.
                 assert_eq!(one["Condition"]["Null"], json!({ "dynamodb:LeadingKeys": "false" }));
                 let keys = one["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"].clone();
                 let table = one["Resource"][0].as_str().unwrap().rsplit('/').next().unwrap().to_owned();

@@ -62,7 +62,7 @@ fn changes(world: &World) -> Vec<String> {
     plan["resources"].as_array().unwrap().iter().flat_map(of).collect()
 }
 
-/// Checks that one thing that changed behind sentinel's back is shown and repaired.
+/// Checks that a change outside of Sentinel is shown and repaired.
 #[track_caller]
 fn drifts(world: &World, path: &str, repair: &str) {
     assert_eq!(changes(world), [path]);
@@ -89,7 +89,7 @@ fn roles_are_created_in_the_order_of_their_trust_and_then_in_sync() {
     let parameter = calls.iter().position(|call| call.operation == "PutParameter").unwrap();
     assert!(at("CreateRole", "prod-admin") < parameter, "{calls:?}");
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
-    // Some stand-ins for AWS leave slashes as they are.
+    // Some emulators do not escape slashes.
     let trust = world.iam("GetRole", &[ADMIN]).replace("%2F", "/");
     assert!(trust.contains("arn%3Aaws%3Aiam%3A%3A123456789012%3Arole/broker"), "{trust}");
 }
@@ -158,12 +158,12 @@ fn roles_are_imported_with_their_documents_and_nothing_differs() {
     world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
 }
 
-/// Returns what was taken away since the last time. Without the role, the broker's own permissions shrink too.
+/// Returns the policies that were removed since the last call. Without the role, the broker's own permissions shrink too.
 fn taken_away(world: &World) -> Vec<String> {
     world.writes().into_iter().filter(|write| write.starts_with("De")).collect()
 }
 
-/// The manifest without the profile's role, and with the role removed.
+/// The manifest without the profile's role, and with the role declared as removed.
 fn removed() -> String {
     let manifest = MANIFEST.replace("role = { role = \"admin\" }\n", "");
     manifest.replace("[roles.admin]\n", "[roles.admin]\nremoved = true\n")
@@ -200,7 +200,7 @@ fn a_role_that_the_manifest_no_longer_names_is_pruned() {
         &[("RoleName", "theirs"), ("AssumeRolePolicyDocument", &trust(&json!({ "AWS": "123456789012" })))],
     );
     world.write("sentinel.toml", "[profiles.dev]\n");
-    // No list of AWS has the tags of roles, so that an ordinary plan does not look.
+    // AWS's lists do not contain the tags of roles, so an ordinary plan does not look for them.
     assert!(!world.run(&["plan"]).expect(0).stdout.contains("prod-admin"));
     let plan = world.run(&["plan", "--prune"]).expect(0).stdout;
     assert!(plan.contains("prod-admin") && plan.contains("broker") && plan.contains("theirs"), "{plan}");

@@ -1,4 +1,4 @@
-//! Import: what was set up by hand becomes a manifest on which a plan is empty.
+//! Import: existing resources become a manifest for which a plan has no changes.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::POLICY;
 use crate::snapshot;
 use crate::world::World;
 
-/// A policy with comments, odd spacing and no newline at its end.
+/// A policy with comments, unusual spacing and no newline at its end.
 const BY_HAND: &str = "# who may in\nversion:   \"1\"\nrules:\n  - {name: all, effect: deny}   # nobody yet\n\n\n# end";
 
 fn put(world: &World, name: &str, kind: &str, text: &str) {
@@ -41,7 +41,7 @@ fn by_hand() -> World {
 #[test]
 fn an_account_set_up_by_hand_is_imported_and_a_plan_on_it_is_empty() {
     let world = by_hand();
-    // One built-in layout with more than that, one table of the same name as a built-in with another layout, and a third.
+    // A built-in layout with additions, a table with a built-in name and another layout, and a third table.
     world.run(&["init", "approvals", "--yes"]).expect(0);
     create(&world, "sentinel-sessions", json!({}));
     let index = json!([{
@@ -68,7 +68,7 @@ fn an_account_set_up_by_hand_is_imported_and_a_plan_on_it_is_empty() {
     world.calls();
     let tables = ["--table", "sentinel-requests", "sentinel-sessions", "orders"];
     let run = world.run(&[&["import", "--region", "us-east-1", "-o", "live"][..], &tables].concat()).expect(0);
-    // moto does not know all settings, which an import says.
+    // moto does not support all settings, which an import reports.
     if crate::world::moto().is_none() {
         snapshot!(run.stdout);
     }
@@ -120,7 +120,7 @@ fn what_cannot_be_in_a_manifest_is_left_out_and_named() {
     assert!(!world.folder.path().join("other").exists());
 }
 
-/// Autoscaling may move the capacity, so that an import does not pin it.
+/// Autoscaling may change the capacity, so an import does not set it.
 #[test]
 fn the_capacity_of_a_provisioned_table_is_named_and_not_managed() {
     let world = World::quick();
@@ -149,7 +149,7 @@ fn the_capacity_of_a_provisioned_table_is_named_and_not_managed() {
     assert_eq!(table["ProvisionedThroughput"]["ReadCapacityUnits"], 7, "{table}");
 }
 
-/// Nothing tells yet whether TTL and backups are off.
+/// It is not known yet whether TTL and backups are off.
 #[test]
 fn a_table_that_is_being_created_is_imported_with_what_is_known_of_it() {
     let ms = std::time::Duration::from_millis;
@@ -225,7 +225,7 @@ fn an_import_soon_gives_up_on_a_setting_that_the_service_cannot_read() {
     let imported = world.run(&args).expect(0).json();
     assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
     let why = "contributor_insights is not managed: it could not be read (dynamodb:ListContributorInsights)";
-    // moto fails in others as well.
+    // moto fails for others as well.
     let warnings = imported["warnings"].as_array().unwrap();
     assert!(warnings.contains(&json!({ "name": "orders", "why": why })), "{imported}");
 }

@@ -37,7 +37,7 @@ fn files_that_are_included_are_a_part_of_the_manifest() {
     world.run(&["show", "p.json"]).expect(0);
     world.run(&["apply", "p.json", "--yes"]).expect(0);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
-    // A change of any of the files is a change of the manifest.
+    // A change of any file is a change of the manifest.
     world.write("teams/a.toml", "[profiles.a]\n");
     let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
     assert!(run.stderr.contains("teams/a.toml has changed since the plan was made"), "{}", run.stderr);

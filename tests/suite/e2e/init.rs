@@ -58,7 +58,7 @@ fn a_plan_without_any_dynamodb_permission_shows_the_whole_layout() {
     world.fail("DescribeTimeToLive", "AccessDeniedException", "");
     let run = world.run(&["init", "approvals", "--plan"]).expect(0);
     snapshot!(run.stdout);
-    // Applying it blind is another matter.
+    // An apply is refused, because it would change unread settings.
     world.run(&["init", "approvals", "--yes"]).expect(1);
     assert_eq!(world.writes(), [""; 0]);
 }
@@ -116,7 +116,7 @@ fn iam_policies_are_printed_without_credentials_or_calls() {
     assert!(world.calls().is_empty());
 }
 
-/// What an apply and the plans around it call is what the generated policy allows: nothing is missing, nothing is extra.
+/// The generated policy allows exactly the calls of an apply and of the plans before and after it.
 #[test]
 fn the_generated_policy_allows_what_is_called_and_no_more() {
     let world = World::new();

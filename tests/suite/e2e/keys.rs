@@ -1,11 +1,11 @@
-//! Keys, and the tables that name them.
+//! Keys, and the tables that refer to them.
 
 use serde_json::{Value, json};
 
 use crate::snapshot;
 use crate::world::{Run, World};
 
-/// A key of which everything is managed, and a table that it encrypts.
+/// A key with all managed settings, and a table that it encrypts.
 const MANIFEST: &str = r#"[aws]
 region = "us-east-1"
 
@@ -55,7 +55,7 @@ impl World {
         self.aws(&format!("TrentService.{operation}"), body)
     }
 
-    /// Returns the description of the key that an alias leads to.
+    /// Returns the description of an alias's key.
     #[track_caller]
     fn key(&self, alias: &str) -> Value {
         self.kms("DescribeKey", &json!({ "KeyId": alias }))["KeyMetadata"].take()
@@ -75,7 +75,7 @@ impl World {
         self.table("acme-audit")["SSEDescription"]["KMSMasterKeyArn"].clone()
     }
 
-    /// Sees the drift of the key, repairs it, and sees that it no longer exists.
+    /// Checks that the drift of the key is shown, repairs it, and checks that it is gone.
     #[track_caller]
     fn key_repaired(&self, path: &str, flags: &[&str]) -> Run {
         let plan = self.run(&["plan", "--detailed-exitcode"]).expect(2);
@@ -171,7 +171,7 @@ fn a_table_on_another_key_is_not_encrypted_by_the_key_that_aws_manages() {
     world.run(&["apply", "--yes", "--allow-destructive", "protection"]).expect(0);
     assert_eq!(world.table_key(), world.key("alias/aws/dynamodb")["Arn"]);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
-    // Many tables take one look at the key.
+    // Many tables take one lookup of the key.
     let table = |number: usize| {
         format!("[tables.t{number}]\nname = \"t-{number}\"\npartition_key = {{ name = \"id\", type = \"S\" }}\n")
             + "encryption = \"aws-managed\"\n"
@@ -220,7 +220,7 @@ fn what_depends_on_a_key_that_cannot_be_used_is_skipped_and_says_why() {
         assert!(run.stdout.contains("it will be skipped: it depends on keys.records"), "{}", run.stdout);
         assert!(!world.sns("ListTopics", &[]).contains(":alerts<"));
     }
-    // What does not depend on it is done.
+    // Independent resources are applied.
     assert!(world.sns("ListTopics", &[]).contains(":plain<"));
 }
 
@@ -281,7 +281,7 @@ fn an_alias_that_was_given_to_another_key_shows_on_the_table() {
         world.kms("CreateKey", &json!({ "Description": "another", "Policy": policy }))["KeyMetadata"]["KeyId"].take();
     world.kms("UpdateAlias", &json!({ "AliasName": "alias/records", "TargetKeyId": other }));
     let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2);
-    // The key that the alias leads to differs from the manifest, and the table has the key of before.
+    // The key of the alias differs from the manifest, and the table has the earlier key.
     assert!(plan.stdout.contains("description") && plan.stdout.contains(before.as_str().unwrap()), "{}", plan.stdout);
     world.run(&["apply", "--yes"]).expect(0);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);

@@ -1,6 +1,6 @@
-//! Killed without a word at any moment, and run again.
+//! Runs that are killed at any moment, and repeated.
 //!
-//! `SENTINEL_TEST_KILLS=N` kills so many runs; `SENTINEL_TEST_SEED=S` the same ones again.
+//! `SENTINEL_TEST_KILLS=N` sets the number of killed runs; `SENTINEL_TEST_SEED=S` repeats a series.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::world::{Call, World, finish};
 
-/// What stands when the run begins that is killed: nothing, or what has drifted.
+/// The initial state of the killed run: empty, or drifted.
 const BEFORE: [&str; 2] = [
     "",
     r#"[profiles.p0]
@@ -60,7 +60,7 @@ fn world(before: &str) -> World {
     world
 }
 
-/// What a run took that nobody killed.
+/// The time and calls of an uninterrupted run.
 struct Undisturbed {
     time: Duration,
     calls: usize,
@@ -89,10 +89,10 @@ fn wherever_an_apply_is_killed_the_next_one_ends_as_desired() {
         world.calls();
         let mut child = world.command(&["apply", "--yes", "--quiet", "--endpoint-url", world.url()]).spawn().unwrap();
         if random.bool() {
-            // At a moment.
+            // At a random moment.
             std::thread::sleep(whole[place].time.mul_f64(random.f64()));
         } else {
-            // As a request arrives: whether it takes effect is decided, and the answer comes too late.
+            // At a request: whether it takes effect is random, and its response is lost.
             let left = Arc::new(AtomicUsize::new(random.usize(1..=whole[place].calls)));
             let arrived = Arc::clone(&left);
             world.fault(move |_: &Call| {
@@ -115,6 +115,6 @@ fn wherever_an_apply_is_killed_the_next_one_ends_as_desired() {
     println!(
         "{kills} applies killed (SENTINEL_TEST_SEED={seed}), {cut} of them between their first write and their end"
     );
-    // A test whose kills all come too early or too late shows nothing.
+    // A test whose kills all come too early or too late would show nothing.
     assert!(kills < 20 || cut * 4 > usize::try_from(kills).unwrap(), "{cut} of {kills} were cut in the middle");
 }

@@ -99,7 +99,7 @@ fn without_the_key_what_refers_to_it_is_skipped_and_the_rest_is_done() {
 const NAMED: &[&str] =
     &["--resource", "keys=alias/records", "--resource", "topics=alerts", "--resource", "tables=acme-audit"];
 
-/// Imports into a new folder, and returns the manifest and what else the import says.
+/// Imports into a new folder, and returns the manifest and the warnings.
 #[track_caller]
 fn import(world: &World, folder: &str, named: &[&str]) -> (String, Value) {
     let run = world.run(&[&["import", "--region", "us-east-1", "-o", folder, "--json"][..], named].concat()).expect(0);
@@ -199,7 +199,7 @@ fn a_key_or_a_topic_that_is_named_and_not_there_fails_the_import() {
     assert!(!world.folder.path().join("live").exists());
 }
 
-/// What the calls for each kind take, and nothing of another service on its resources.
+/// Covers the calls for each kind, and nothing of another service on its resources.
 #[test]
 fn the_permissions_of_every_kind_are_derived() {
     let world = project();
@@ -221,11 +221,11 @@ fn the_permissions_of_every_kind_are_derived() {
     assert_eq!(of("kms:CreateKey")[0]["Resource"], json!(["*"]));
     let aliases = json!({ "ForAnyValue:StringEquals": { "kms:ResourceAliases": ["alias/records"] } });
     assert!(of("kms:UpdateKeyDescription").iter().all(|statement| statement["Condition"] == aliases));
-    // A new alias does not count in a condition for minutes: what reads, or adds protection, has none.
+    // A condition recognizes a new alias only after minutes, so operations that read or add protection have none.
     for action in ["kms:DescribeKey", "kms:ListResourceTags", "kms:EnableKeyRotation"] {
         assert!(of(action).iter().any(|statement| statement["Condition"].is_null()), "{action}");
     }
-    // DynamoDB uses the key of a table for whoever names it.
+    // DynamoDB uses the key of a table on behalf of the caller.
     let lent = of("kms:CreateGrant");
     assert_eq!(lent[0]["Condition"]["StringLike"], json!({ "kms:ViaService": "dynamodb.us-east-1.*" }));
     assert_eq!(lent[0]["Condition"]["ForAnyValue:StringEquals"], aliases["ForAnyValue:StringEquals"]);

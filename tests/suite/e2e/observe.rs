@@ -1,4 +1,4 @@
-//! What a run tells of itself: its log, its summary, its time line, the ids by which AWS finds a call; and the time it has.
+//! The information about a run: its log, its summary, its trace file, the request IDs of calls; and its time limit.
 
 use std::collections::BTreeMap;
 
@@ -64,12 +64,12 @@ fn a_json_log_is_one_object_a_line_and_asks_nothing() {
     assert!(run.stdout.contains("Verified: everything is in sync."));
 }
 
-/// Every span of the time line lies within its lane without overlapping what is there, but for what it is a part of.
+/// Spans in a lane do not overlap, except with their parents.
 #[test]
 fn a_trace_file_shows_what_ran_side_by_side_on_lanes_of_its_own() {
     let world = project();
     world.run(&["apply", "--yes", "--trace-file", "trace.json"]).expect(0);
-    // The format leaves the end of the array out.
+    // The format does not require the end of the array.
     let text = std::fs::read_to_string(world.folder.path().join("trace.json")).unwrap() + "]";
     let events: Vec<Value> = serde_json::from_str(&text).unwrap();
     let spans: Vec<&Value> = events.iter().filter(|event| event["ph"] == "X").collect();
@@ -98,7 +98,7 @@ fn a_trace_file_shows_what_ran_side_by_side_on_lanes_of_its_own() {
     assert!(answered > 10, "{answered}");
 }
 
-/// Named by mistake, a manifest would be gone before it is read.
+/// A manifest that is named by mistake would be overwritten before it is read.
 #[test]
 fn a_trace_is_written_over_a_trace_and_nothing_else() {
     let world = project();
@@ -134,7 +134,7 @@ fn a_failed_call_is_told_with_the_id_by_which_aws_finds_it() {
     assert!(why.contains("ssm:PutParameter: AccessDeniedException") && why.ends_with("(request local)"), "{why}");
 }
 
-/// The time is up while AWS takes no table: what is done is told, what is not too, and running again goes on.
+/// The time limit expires while AWS does not accept the table: the report lists done and missing changes, and the next run continues.
 #[test]
 fn a_run_ends_in_the_time_it_is_given() {
     let world = project();
@@ -162,7 +162,7 @@ fn a_plan_that_is_not_made_in_time_is_an_error() {
     assert_eq!(world.writes(), Vec::<String>::new());
 }
 
-/// What AWS says stands in a log, and nothing of it is obeyed by a terminal.
+/// AWS's texts appear in a log without effect on a terminal.
 #[test]
 fn a_log_holds_nothing_that_a_terminal_obeys() {
     let world = project();
@@ -179,7 +179,7 @@ fn a_log_holds_nothing_that_a_terminal_obeys() {
     }
 }
 
-/// The command takes the process's place: what there is to say of the run is said before.
+/// The command replaces the process, so the summary is printed before.
 #[test]
 fn exec_sums_up_before_it_gives_way() {
     let world = World::new();
@@ -187,6 +187,6 @@ fn exec_sums_up_before_it_gives_way() {
     world.write("dev.yaml", "version: \"1\"\nrules:\n  - { name: all, effect: allow }\n");
     world.run(&["apply", "--yes"]).expect(0);
     let run = world.run_as("alice", &["exec", "-v", "--profile", "dev", "--", "true"]).expect(0);
-    // The table that would hold locks is not there.
+    // The table of the locks does not exist.
     assert!(run.stderr.contains("AWS: 4 requests, 1 failed\n"), "{}", run.stderr);
 }

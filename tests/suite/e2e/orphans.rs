@@ -1,4 +1,4 @@
-//! Orphans: what sentinel created and the manifest no longer names is reported by every plan.
+//! Orphans: every plan reports resources that Sentinel created and the manifest no longer lists.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::world::{World, finish};
 
 const TABLE: &str = "[tables.audit]\nname = \"acme-audit\"\npartition_key = { name = \"id\", type = \"S\" }\n";
 
-/// Applies a manifest with a resource of each kind, and then keeps a manifest with one profile.
+/// Applies a manifest with a resource of each kind, then replaces it by a manifest with one profile.
 fn orphaned() -> World {
     let world = World::quick();
     world.write("sentinel.toml", &format!("[profiles.dev]\n[profiles.old]\n[topics.old]\n[keys.old]\n{TABLE}"));
@@ -17,7 +17,7 @@ fn orphaned() -> World {
     world
 }
 
-/// Replaces the ID of a key, which is a random one.
+/// Replaces the ID of a key, which is random.
 fn without_ids(text: &str) -> String {
     let words = text.split('\n').map(|line| match line.find("key ").filter(|_| line.starts_with("    ")) {
         Some(at) => format!("{}key ID", &line[..at]),
@@ -70,7 +70,7 @@ fn a_filter_applies_to_orphans() {
         list.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(names(&["--only", "profiles.*"]), ["/sentinel/policies/old"]);
-    // What the manifest names and a filter leaves out is no orphan.
+    // A resource that is in the manifest but excluded by a filter is not an orphan.
     world.write("sentinel.toml", "[profiles.dev]\n[profiles.old]\n[topics.old]\n[keys.old]\n");
     assert_eq!(names(&["--exclude", "profiles.old"]), ["acme-audit"]);
     assert_eq!(names(&["--exclude", "keys.old", "--exclude", "topics.*"]), ["acme-audit"]);
@@ -80,7 +80,7 @@ fn a_filter_applies_to_orphans() {
 #[test]
 fn what_other_tools_or_manifests_marked_is_told_apart_where_it_can_be() {
     let world = World::quick();
-    // Another manifest, with the same tag: one below another root, one in the same region.
+    // Another manifest with the same tag: one resource below another root, one in the same region.
     world.write("other.toml", "[policies]\nroot = \"/other/policies\"\n[profiles.theirs]\n[topics.theirs]\n");
     world.run(&["apply", "-f", "other.toml", "--yes"]).expect(0);
     let theirs = json!({ "Name": "/sentinel/policies/theirs", "Value": "x", "Type": "String",
@@ -91,7 +91,7 @@ fn what_other_tools_or_manifests_marked_is_told_apart_where_it_can_be() {
     let line = "Orphans: 1 resource that Sentinel created is not in this manifest; another manifest with the same \
                 ownership tag may have it\n    topic theirs\n";
     assert!(run.stdout.contains(line), "{}", run.stdout);
-    // A manifest with a tag of its own knows nothing of it, and one without a tag asks nothing.
+    // A manifest with another tag does not find it, and one without a tag makes no call.
     world.write("sentinel.toml", "[aws]\nownership_tag = \"mine\"\n[profiles.dev]\n");
     let run = world.run(&["plan"]).expect(0);
     assert!(!run.stdout.contains("Orphans"), "{}", run.stdout);
@@ -116,7 +116,7 @@ fn what_keeps_orphans_from_being_known_is_one_line_and_changes_nothing_else() {
     world.fail("GetResources", "InvalidParameterException", "");
     let run = world.run(&["status", "--detailed-exitcode"]).expect(0);
     assert_eq!(run.stdout.matches("Orphans are unknown: tag:GetResources: Invalid").count(), 1, "{}", run.stdout);
-    // Throttled, or without an answer: the plan does not wait for long.
+    // Throttled, or without a response: the plan does not wait for long.
     world.clear_faults();
     world.fail("GetResources", "ThrottledException", "");
     let started = std::time::Instant::now();

@@ -1,4 +1,4 @@
-//! The settings that a policy parameter has beside its content.
+//! The settings of a policy parameter other than its content.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ fn put(world: &World, more: &serde_json::Value) {
     world.aws("AmazonSSM.PutParameter", &body);
 }
 
-/// Returns what AWS lists of the parameter, without what each write changes.
+/// Returns the metadata of the parameter, without parts that each write changes.
 fn metadata(world: &World) -> serde_json::Value {
     let filters = json!({ "ParameterFilters": [{ "Key": "Name", "Values": [NAME] }] });
     let mut found = world.aws("AmazonSSM.DescribeParameters", &filters)["Parameters"][0].clone();
@@ -43,7 +43,7 @@ fn import_writes_the_tier_of_a_small_advanced_parameter() {
     world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
 }
 
-/// The tier, and all else that the manifest does not manage, is sent as it is: once, and never lower.
+/// The tier and all unmanaged settings are sent unchanged: once, and never lower.
 #[test]
 fn an_overwrite_keeps_every_setting_that_the_manifest_does_not_manage() {
     let world = with_policy();
@@ -77,7 +77,7 @@ fn an_overwrite_keeps_every_setting_that_the_manifest_does_not_manage() {
     }
 }
 
-/// A policy has to be readable, also where the manifest does not manage its content.
+/// A policy must be readable, even if its content is not managed.
 #[test]
 fn a_bare_profile_over_a_parameter_of_another_type_is_a_refused_difference() {
     for kind in ["SecureString", "StringList"] {
@@ -106,7 +106,7 @@ fn what_another_apply_wrote_meanwhile_is_not_written_again() {
     world.fault(move |call| {
         let mut seen = seen.lock().unwrap();
         match call.operation.as_str() {
-            // The plan, and the look before the first try.
+            // The plan, and the read before the first attempt.
             "GetParameters" if seen.0 < 2 => {
                 seen.0 += 1;
                 Some(Answer {
@@ -163,13 +163,13 @@ fn every_setting_is_created_repaired_and_imported() {
         assert_eq!(world.writes(), ["PutParameter"]);
         assert_eq!(metadata(&world), created, "{field}");
     }
-    // Nothing else is touched where nothing else is managed.
+    // Unmanaged settings are not changed.
     world.write("sentinel.toml", "[profiles.dev]\ndescription = \"another\"\n");
     world.run(&["apply", "--yes"]).expect(0);
     let mut expected = created;
     expected["Description"] = json!("another");
     assert_eq!(metadata(&world), expected);
-    // What is imported says all of it.
+    // The import has all settings.
     world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(0);
     let manifest = std::fs::read_to_string(world.folder.path().join("live/sentinel.toml")).unwrap();
     for line in [
@@ -181,7 +181,7 @@ fn every_setting_is_created_repaired_and_imported() {
         assert!(manifest.contains(line), "{line}: {manifest}");
     }
     world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
-    // And each can be taken away.
+    // And each can be removed.
     let none =
         "[profiles.dev]\ndescription = \"\"\nallowed_pattern = \"\"\ntier = \"intelligent\"\nparameter_policies = {}\n";
     world.write("sentinel.toml", none);
@@ -217,7 +217,7 @@ fn settings_that_parameter_store_refuses_are_faults_of_the_manifest() {
     }
 }
 
-/// What must be in no output and no file.
+/// A text that must not be in any output or file.
 const CANARY: &str = "canary-in-a-secret-policy";
 
 fn with_secret() -> World {
@@ -308,7 +308,7 @@ fn a_secret_difference_is_shown_on_the_terminal_on_request_only() {
     }
 }
 
-/// The file at hand is not the one that was planned.
+/// The file differs from the planned one.
 #[test]
 fn a_saved_plan_does_not_write_another_secret() {
     let world = with_secret();

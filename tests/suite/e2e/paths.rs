@@ -1,5 +1,5 @@
-//! Nothing is read or written outside the folder that it belongs to, whatever stands in a manifest, a saved plan or AWS, and
-//! wherever links in a checkout lead.
+//! Nothing outside the proper folder is read or written, whatever a manifest, a saved plan or AWS contains, and wherever links in a
+//! checkout point.
 #![cfg(unix)]
 
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::project;
 use crate::world::World;
 
-/// A folder of somebody else's, with a file whose content is a secret and is to stay as it is.
+/// A foreign folder, with a secret file that must not change.
 struct Elsewhere {
     folder: tempfile::TempDir,
 }
@@ -85,12 +85,12 @@ fn nothing_is_written_through_a_link() {
         assert!(run.stderr.contains("error[E002]: out: "), "{words:?}: {}", run.stderr);
         elsewhere.hold();
     }
-    // Links of the system's own are meant.
+    // Links of the system are allowed.
     let run = world.run(&["plan", "--out-markdown", "/dev/stderr"]).expect(0);
     assert!(run.stderr.contains("<!-- sentinel: plan -->"), "{}", run.stderr);
 }
 
-/// A saved plan takes the place of a link to an older one, and what that led to stays.
+/// A saved plan replaces a link to an older plan, and the link's target does not change.
 #[test]
 fn a_saved_plan_takes_the_place_of_a_link() {
     let world = project();
@@ -115,7 +115,7 @@ fn an_import_stays_in_its_folder() {
     let run = world.run(&["import", "-o", "copy"]).expect(1);
     assert!(run.stderr.contains("error[E002]: copy/policies: this is a link"), "{}", run.stderr);
     elsewhere.hold();
-    // Names of parameters are no paths: what stands under the root with a name that would lead out is named, and left out.
+    // Parameter names are not paths: a name under the root that would leave the folder is reported and omitted.
     let put = |name: &str| {
         let body = serde_json::json!({ "Name": name, "Value": SECRET, "Type": "String" });
         world.aws("AmazonSSM.PutParameter", &body);

@@ -48,7 +48,7 @@ fn text_from_aws_is_never_printed_raw() {
     assert!(!run.stdout.contains('\u{1b}') && !run.stdout.contains('\u{202e}'), "{}", run.stdout);
 }
 
-/// Each way a table can differ, with what it would take; one of them never can, so an apply leaves the table alone.
+/// Every difference of a table with the required consent. One of them cannot be changed, so an apply does not change the table.
 #[test]
 fn table_drift_is_shown_field_by_field_and_refused_where_a_part_is_impossible() {
     let world = project();
@@ -75,7 +75,7 @@ fn table_drift_is_shown_field_by_field_and_refused_where_a_part_is_impossible() 
         point_in_time_recovery = true\ndeletion_protection = true\nencryption = \"aws-managed\"\ntags = { team = \"security\" }\n");
     snapshot!(world.run(&["plan", "--detailed-exitcode"]).expect(2).stdout);
     world.calls();
-    // Its key can never change: refused, and only its protection is brought back.
+    // Its key cannot change: the table is refused, and only its protection is restored.
     world.run(&["apply", "--yes"]).expect(4);
     assert_eq!(world.writes(), ["UpdateTable", "UpdateContinuousBackups"]);
 }
@@ -139,7 +139,7 @@ fn an_address_nobody_answers_at_is_an_error() {
     );
 }
 
-/// ceil(N/10) + 2T calls, and one to learn who is calling.
+/// ceil(N/10) + 2T calls, and one to identify the caller.
 #[test]
 fn a_plan_of_100_policies_and_3_tables_makes_19_calls() {
     let world = World::new();
@@ -176,7 +176,7 @@ fn tiers_and_tags_are_read_only_where_the_manifest_manages_them() {
     assert_eq!(names, expected);
 }
 
-/// A file named by mistake is left as it is.
+/// A file that is named by mistake is not changed.
 #[test]
 fn a_format_is_never_written_over_a_manifest_or_a_policy() {
     let world = project();
@@ -192,7 +192,7 @@ fn a_format_is_never_written_over_a_manifest_or_a_policy() {
     }
     world.run(&["plan", "--out-markdown", "plan.md"]).expect(0);
     world.run(&["plan", "--out-markdown", "plan.md"]).expect(0);
-    // What cannot be written is known before AWS is asked.
+    // An output that cannot be written is reported before AWS is called.
     world.calls();
     for (file, why) in [("nowhere/plan.md", "its folder does not exist"), ("policies", "this is a folder")] {
         let refused = world.run(&["plan", "--json", "--out-markdown", file]).expect(1);
@@ -201,7 +201,7 @@ fn a_format_is_never_written_over_a_manifest_or_a_policy() {
     assert!(world.calls().is_empty());
 }
 
-/// What a pass leaves alone means nothing for anyone, and what it deletes does.
+/// Unchanged policies have no effect to report, and deleted ones do.
 #[test]
 fn what_a_policy_change_means_is_said_of_what_is_done() {
     let world = project();

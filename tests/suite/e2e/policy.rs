@@ -23,7 +23,7 @@ fn the_cases_beside_the_policies_of_a_manifest_are_held_against_them() {
     let expected = "policies/dev.test.yaml\n  ok    a developer: allow (developers)\n  ok    mallory into dev: deny (rest)\n\n\
                     2 test cases: 2 passed, 0 failed.\n";
     assert_eq!(run.stdout, expected);
-    // The policy changes, and with it what it says.
+    // The policy changes, and so do its answers.
     world.write("policies/dev.yaml", &POLICY.replace("alice", "mallory"));
     let run = world.run(&["policy", "test", "policies/dev.yaml"]).expect(1);
     assert!(

@@ -1,4 +1,4 @@
-//! Ownership: what sentinel created is marked, and only that is ever pruned.
+//! Ownership: Sentinel tags the resources that it creates, and prunes only those.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn what_is_created_is_marked_and_an_ordinary_plan_does_not_look_at_that() {
     world.calls();
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
     assert!(!world.calls().iter().any(|call| call.operation.contains("Tags")));
-    // Nor is the mark drift where the tags are managed: it is neither missed nor removed.
+    // The ownership tag is not drift if the tags are managed: it is neither missing nor removed.
     world.write("sentinel.toml", "[profiles.a]\ntags = {}\n[tables.sessions]\ntags = {}\n");
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
 }
@@ -75,7 +75,7 @@ fn pruning_deletes_what_sentinel_created_and_lists_the_rest() {
     let plan = world.run(&["plan", "--prune", "--detailed-exitcode"]).expect(2);
     snapshot!(plan.stdout);
     world.calls();
-    // Not by --yes alone.
+    // --yes is not enough.
     let run = world.run(&["apply", "--prune", "--yes"]).expect(4);
     assert!(
         run.stdout
@@ -84,7 +84,7 @@ fn pruning_deletes_what_sentinel_created_and_lists_the_rest() {
         run.stdout
     );
     assert_eq!(world.writes(), [""; 0]);
-    // A table takes a consent of its own.
+    // A table requires a separate consent.
     let run = world.run(&["apply", "--prune", "--allow-destructive", "prune", "--yes"]).expect(4);
     assert!(run.stdout.contains("- /sentinel/policies/old (deleted)"), "{}", run.stdout);
     assert_eq!(world.writes(), ["DeleteParameters"]);
@@ -98,7 +98,7 @@ fn pruning_deletes_what_sentinel_created_and_lists_the_rest() {
     world.run(&["plan", "--prune", "--detailed-exitcode", "--exclude", "tables.*"]).expect(0);
 }
 
-/// A filter is no reason to take what it leaves out for unnamed.
+/// A resource that a filter excludes still counts as listed.
 #[test]
 fn what_a_filter_leaves_out_is_not_pruned() {
     let world = World::quick();
@@ -118,7 +118,7 @@ fn what_someone_else_took_over_meanwhile_is_not_deleted() {
     world.write("sentinel.toml", "[profiles.a]\n[profiles.old]\n");
     world.run(&["apply", "--yes"]).expect(0);
     world.write("sentinel.toml", "[profiles.a]\n");
-    // The list the plan was made of lags behind: the mark is gone by now.
+    // The list behind the plan is outdated: the tag has been removed.
     world.fault(move |call| {
         let unmarked = || sentinel::local::Answer {
             status: 200,
@@ -150,7 +150,7 @@ fn adopting_marks_what_the_manifest_names() {
     assert_eq!(writes.iter().filter(|name| *name == "AddTagsToResource").count(), 1, "{writes:?}");
     assert_eq!(tags(&world, "/sentinel/policies/a"), json!([{ "Key": "managed-by", "Value": "sentinel" }]));
     world.run(&["plan", "--adopt", "--detailed-exitcode"]).expect(0);
-    // A table that another tool made, whose tags are managed too: one call with all of them.
+    // A table from another tool with managed tags: one call sets all of them.
     let arn = world.table("sentinel-sessions")["TableArn"].clone();
     let theirs = json!({ "ResourceArn": arn, "Tags": [{ "Key": "managed-by", "Value": "terraform" }] });
     world.aws("DynamoDB_20120810.TagResource", &theirs);
@@ -164,7 +164,7 @@ fn adopting_marks_what_the_manifest_names() {
     world.run(&["plan", "--adopt", "--detailed-exitcode"]).expect(0);
 }
 
-/// The tags of many parameters do not cost a call each.
+/// Reading the tags of many parameters does not take a call for each.
 #[test]
 fn pruning_and_adopting_list_marks_by_the_page() {
     let world = World::quick();
@@ -176,7 +176,7 @@ fn pruning_and_adopting_list_marks_by_the_page() {
     let calls = world.calls();
     let count = |name: &str| calls.iter().filter(|call| call.operation == name).count();
     assert_eq!(count("ListTagsForResource"), 0);
-    // moto gives 10 whatever is asked for.
+    // moto returns 10 regardless of the page size.
     let pages = if crate::world::moto().is_some() { 39 } else { 9 };
     let why = "120 names, 50 a page: to prune policies, to prune other parameters, and to adopt";
     assert_eq!(count("DescribeParameters"), pages, "{why}");

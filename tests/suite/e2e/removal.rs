@@ -9,7 +9,7 @@ const AWS: &str = "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\
 const TABLE: &str = "[tables.audit]\nname = \"acme-audit\"\npartition_key = { name = \"id\", type = \"S\" }\n";
 const ALLOWED: [&str; 5] = ["apply", "--prune", "--allow-destructive", "prune,table", "--yes"];
 
-/// Applies a manifest with a table, and then keeps one without it.
+/// Applies a manifest with a table, then replaces it by one without the table.
 fn orphaned(more: &str) -> World {
     let world = World::quick();
     world.write("sentinel.toml", &format!("{AWS}[profiles.dev]\n{TABLE}{more}"));
@@ -72,7 +72,7 @@ fn a_table_whose_backup_fails_stays() {
     assert!(run.stdout.contains("backing up, unless it has no items: dynamodb:CreateBackup"), "{}", run.stdout);
     assert_eq!(tables(&world), json!(["acme-audit"]));
     world.clear_faults();
-    // Nor is it deleted where nobody can tell whether it has items.
+    // It is not deleted if it is unknown whether it has items.
     world.fail("Scan", "AccessDeniedException", "");
     world.run(&ALLOWED).expect(1);
     assert_eq!(tables(&world), json!(["acme-audit"]));
@@ -116,7 +116,7 @@ fn a_protected_table_and_one_of_someone_else_stay() {
 #[test]
 fn a_table_that_changed_hands_since_it_was_read_is_not_deleted() {
     let world = orphaned("");
-    // The tag is gone by the second look.
+    // The tag has been removed at the second read.
     let mut looks = 0;
     world.fault(move |call| {
         looks += usize::from(call.operation == "ListTagsOfResource");
@@ -137,7 +137,7 @@ fn a_saved_plan_deletes_the_table_that_was_seen_and_no_other() {
     let world = orphaned("");
     put(&world);
     world.run(&["plan", "--prune", "--allow-destructive", "prune,table", "--out", "plan.json"]).expect(0);
-    // Another table of the same name and layout.
+    // Another table with the same name and layout.
     world.aws("DynamoDB_20120810.DeleteTable", &json!({ "TableName": "acme-audit" }));
     std::thread::sleep(std::time::Duration::from_millis(100));
     world.write("other.toml", &format!("{AWS}{TABLE}"));

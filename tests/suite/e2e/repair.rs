@@ -1,4 +1,4 @@
-//! Drift of tables: broken in every way behind the binary's back, seen, repaired, gone.
+//! Drift of tables: every setting changed outside of Sentinel, shown and repaired.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::world::{Run, World};
 
 const TABLE: &str = "acme-sessions";
 
-/// A table of which everything is managed.
+/// A table with all managed settings.
 const EVERYTHING: &str = r#"[aws]
 region = "us-east-1"
 [tables.sessions]
@@ -53,7 +53,7 @@ impl World {
     }
 
     fn create_index(&self, name: &str, partition: &str) {
-        // The full set of key attributes: some stand-ins for AWS replace what they know by what is sent.
+        // All key attributes: some emulators replace the existing definitions.
         let known = self.table(TABLE)["AttributeDefinitions"].as_array().cloned().unwrap_or_default();
         let own = json!({ "AttributeName": partition, "AttributeType": "S" });
         let mut attributes = known;
@@ -80,7 +80,7 @@ impl World {
         self.aws("DynamoDB_20120810.TagResource", &body);
     }
 
-    /// Sees the drift, repairs it, and sees that it no longer exists. `path` begins the line that shows it.
+    /// Checks that the drift is shown, repairs it, and checks that it is gone. `path` is the start of its line.
     #[track_caller]
     fn repaired(&self, path: &str, flags: &[&str]) -> Run {
         let plan = self.run(&["plan", "--detailed-exitcode"]).expect(2);
@@ -111,7 +111,7 @@ fn several_missing_indexes_are_built_one_update_each() {
     world.run(&["apply", "--yes"]).expect(0);
     let updates = world.calls().into_iter().filter(|call| call.operation == "UpdateTable");
     let created = updates.map(|call| call.body["GlobalSecondaryIndexUpdates"].as_array().unwrap().len());
-    // Calls that met a busy table are made again.
+    // Calls that failed because the table was busy are retried.
     assert!(created.clone().count() >= 2 && created.into_iter().all(|count| count == 1));
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
 }
@@ -128,7 +128,7 @@ fn an_index_too_many_is_deleted_only_with_consent() {
     world.repaired("index stray-index ", &["--allow-destructive", "index"]);
 }
 
-/// What is refused stops its own resource, all of it, and no other.
+/// A refused difference stops its whole resource, and no other.
 #[test]
 fn a_refused_change_stops_its_resource_and_no_other() {
     let world = created(EVERYTHING);
@@ -180,7 +180,7 @@ fn ttl_that_is_off_is_turned_on() {
     world.repaired("ttl ", &[]);
 }
 
-/// AWS wants an hour between turning TTL off and on: the first run does the one, a later one the other.
+/// AWS requires an hour between turning TTL off and on: the first run does one, a later run the other.
 #[test]
 fn ttl_on_another_attribute_is_renamed_in_two_runs() {
     let world = created(EVERYTHING);
@@ -211,7 +211,7 @@ fn ttl_on_another_attribute_is_renamed_in_two_runs() {
 #[test]
 fn a_change_of_ttl_that_comes_too_soon_is_deferred() {
     if crate::world::moto().is_some() {
-        return; // moto has no hour
+        return; // moto does not enforce the hour
     }
     let world = World::new();
     world.write("sentinel.toml", "[tables.sessions]\nname = \"acme-sessions\"\n");
@@ -237,7 +237,7 @@ fn billing_goes_back_to_on_demand() {
 #[test]
 fn a_switch_to_on_demand_that_comes_too_soon_is_deferred() {
     if crate::world::moto().is_some() {
-        return; // moto lets it through
+        return; // moto accepts it
     }
     let world = created(EVERYTHING);
     provisioned(&world);
@@ -266,7 +266,7 @@ fn capacity_is_repaired_for_the_table_and_each_index() {
     world.repaired("index user-index capacity ", &[]);
 }
 
-/// With every index in the same call.
+/// Includes every index in the same call.
 #[test]
 fn billing_is_switched_to_provisioned() {
     let world = created("[tables.sessions]\nname = \"acme-sessions\"\n");
@@ -277,7 +277,7 @@ fn billing_is_switched_to_provisioned() {
 #[test]
 fn encryption_is_changed_only_when_it_differs() {
     if crate::world::moto().is_some() {
-        return; // moto's UpdateTable knows no encryption
+        return; // moto's UpdateTable does not support encryption
     }
     let world = created(EVERYTHING);
     world.dynamodb("UpdateTable", json!({ "SSESpecification": { "Enabled": false } }));
@@ -289,7 +289,7 @@ fn encryption_is_changed_only_when_it_differs() {
 #[test]
 fn an_own_key_is_given_up_only_with_consent() {
     if crate::world::moto().is_some() {
-        return; // moto's UpdateTable knows no encryption
+        return; // moto's UpdateTable does not support encryption
     }
     let world = created(EVERYTHING);
     world.write("sentinel.toml", &EVERYTHING.replace("aws-managed", "aws-owned"));
@@ -321,7 +321,7 @@ fn tags_are_set_in_one_call_and_strays_removed() {
     let world = created(EVERYTHING);
     world.tag(&[("team", "web"), ("stray", "1")]);
     world.repaired("tags.team ", &[]);
-    // The second may meet the lock of the first, and be made again.
+    // The second write may meet the lock of the first, and is then retried.
     let mut writes = world.writes();
     writes.dedup();
     assert_eq!(writes, ["UntagResource", "TagResource"]);
@@ -330,14 +330,14 @@ fn tags_are_set_in_one_call_and_strays_removed() {
 #[test]
 fn the_table_class_is_repaired_where_the_manifest_names_it() {
     if crate::world::moto().is_some() {
-        return; // moto keeps no table class
+        return; // moto does not store the table class
     }
     let world = created(EVERYTHING);
     world.dynamodb("UpdateTable", json!({ "TableClass": "STANDARD_INFREQUENT_ACCESS" }));
     world.repaired("table_class ", &[]);
 }
 
-/// All of it at once, and in the order AWS takes it.
+/// All differences at once, in the order that AWS requires.
 #[test]
 fn everything_broken_at_once_is_repaired_in_one_run() {
     let world = created(EVERYTHING);
@@ -356,7 +356,7 @@ fn everything_broken_at_once_is_repaired_in_one_run() {
     world.repaired("ttl ", &["--allow-destructive", "index"]);
 }
 
-/// Switches the table, with the indexes it has, to provisioned.
+/// Switches the table and its indexes to provisioned.
 fn provisioned(world: &World) {
     let units = json!({ "ReadCapacityUnits": 5, "WriteCapacityUnits": 5 });
     let table = world.table(TABLE);
@@ -368,7 +368,7 @@ fn provisioned(world: &World) {
     world.dynamodb("UpdateTable", body);
 }
 
-/// A change whose answer is lost is found done, and not made twice.
+/// A change whose response is lost is detected, and not made twice.
 #[test]
 fn lost_answers_of_repairs_are_found_done() {
     let world = created(EVERYTHING);
@@ -382,7 +382,7 @@ fn lost_answers_of_repairs_are_found_done() {
     world.repaired("index user-index ", &[]);
 }
 
-/// Two applies of one manifest at the same time, from nothing and from drift: both end well.
+/// Two concurrent applies of one manifest, from nothing and from drift: both succeed.
 #[test]
 fn two_applies_at_the_same_time_both_end_well() {
     let world = World::quick();
@@ -406,7 +406,7 @@ fn two_applies_at_the_same_time_both_end_well() {
     race(&world, &["--allow-destructive", "index"]);
 }
 
-/// The tables that a first run left without TTL are more than 30% of what exists, and yet nobody's mistake.
+/// The tables that a first run left without TTL are more than 30% of the existing resources, but not a mistake.
 #[test]
 fn a_creation_that_was_cut_short_is_ended_without_force() {
     let world = World::quick();
@@ -426,7 +426,7 @@ fn a_creation_that_was_cut_short_is_ended_without_force() {
     assert!(plan.stdout.contains("ttl") && !plan.stdout.contains("--force"), "{}", plan.stdout);
     world.run(&["apply", "--yes"]).expect(0);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
-    // Once there are items, the same is a change like any other.
+    // With items, the same change counts.
     for number in 0..12 {
         let item = json!({ "TableName": format!("acme-{number}"), "Item": { "id": { "S": "a" } } });
         world.aws("DynamoDB_20120810.PutItem", &item);
@@ -438,7 +438,7 @@ fn a_creation_that_was_cut_short_is_ended_without_force() {
     assert!(run.stderr.contains("12 of 12 existing resources (100%)"), "{}", run.stderr);
 }
 
-/// More than 30% of ten or more: most likely a mistake.
+/// More than 30% of ten or more resources: most likely a mistake.
 #[test]
 fn changing_an_unusual_share_needs_force() {
     let world = World::quick();

@@ -83,7 +83,7 @@ fn replicas_are_added_one_after_the_other_with_what_is_their_own() {
     world.calls();
     let run = world.run(&["plan", "--detailed-exitcode"]).expect(0);
     assert!(run.stdout.contains("also has: stream NEW_AND_OLD_IMAGES\n"), "{}", run.stdout);
-    // Nothing is read in a region of whose replica the manifest manages nothing.
+    // The region of a replica without managed settings is not read.
     assert!(world.calls().iter().all(|call| call.region != ASIA));
 }
 
@@ -133,7 +133,7 @@ fn a_replica_is_removed_with_consent_by_name() {
     assert!(run.stdout.contains("1 updated"), "{}", run.stdout);
     assert_eq!(describe(&world, "us-east-1")["Replicas"].as_array().unwrap().len(), 1);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
-    // A protected one is not removed.
+    // A protected replica is not removed.
     world.write("sentinel.toml", &format!("{TABLE}replicas = {{}}\n"));
     let run = world.run(&["apply", "--yes", "--allow-destructive", "replica"]).expect(4);
     assert!(run.stdout.contains("first turn its deletion protection off"), "{}", run.stdout);
@@ -348,7 +348,7 @@ partition_key = { name = "user", type = "S" }
 autoscaling = { write = { min = 2, max = 8 } }
 "#;
 
-/// Returns what is scaled in a region.
+/// Returns the scalable targets of a region.
 fn scaled(world: &World, region: &str) -> Vec<String> {
     let body = json!({ "ServiceNamespace": "dynamodb" });
     let found = world.aws_in(region, "AnyScaleFrontendService.DescribeScalableTargets", &body);
@@ -366,7 +366,7 @@ fn a_table_whose_writes_are_scaled_has_replicas_and_leaves_no_scalable_target_wi
         "table/orders dynamodb:table:WriteCapacityUnits",
     ];
     assert_eq!(scaled(&world, EU), writes);
-    // An index that is added later is scaled in each region by AWS, and then as the manifest says.
+    // AWS scales a new index in each region, then the manifest's settings apply.
     let more = SCALED_INDEX.replace("user", "day");
     world.write("sentinel.toml", &format!("{TABLE}{SCALED}replicas = {{ eu-west-1 = {{}} }}\n{SCALED_INDEX}{more}"));
     world.run(&["apply", "--yes"]).expect(0);

@@ -1,4 +1,4 @@
-//! Who may write which record: the AWS emulator refuses what the policy of a role does not allow.
+//! The writers of each record: the AWS emulator refuses requests that the policy of a role does not allow.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ const APPROVALS: &str = "sentinel-requests";
 const BREAKGLASS: &str = "sentinel-breakglass";
 const SESSIONS: &str = "sentinel-sessions";
 
-/// Every kind of key there is, the old ones, and some that look like one of them.
+/// Every kind of key, the earlier forms, and some similar ones.
 const KEYS: &[&str] = &[
     "request#0123456789abcdef",
     "decision#0123456789abcdef",
@@ -33,7 +33,7 @@ const KEYS: &[&str] = &[
     "#",
 ];
 
-/// Returns a world in which each role has a user of its name with the role's policy, and nothing else.
+/// Returns a world in which each role has a user of its name with only the role's policy.
 fn world() -> World {
     let world = provisioned();
     for role in ["requester", "approver", "operator", "server"] {
@@ -46,7 +46,7 @@ fn call(world: &World, user: &str, operation: &str, body: &Value) -> (u16, Value
     world.aws_as(user, &format!("DynamoDB_20120810.{operation}"), body)
 }
 
-/// Returns whether AWS allowed a call. What it refuses, it refuses for want of a permission.
+/// Returns whether AWS allowed a call. Every refusal must be for a missing permission.
 #[track_caller]
 fn allowed(world: &World, user: &str, operation: &str, body: &Value) -> bool {
     let (status, answer) = call(world, user, operation, body);
@@ -77,7 +77,7 @@ fn update(table: &str, key: &str) -> Value {
     })
 }
 
-/// Puts all writes of one key into forms of their own, and tells which of them are allowed.
+/// Makes all forms of writes for one key, and returns which of them are allowed.
 fn written(world: &World, user: &str, table: &str, key: &str) -> Vec<bool> {
     let whole = |part: Value| json!({ "TransactItems": [part] });
     let transaction_update = json!({ "Update": update(table, key) });
@@ -132,7 +132,7 @@ fn aws_lets_no_role_delete_write_in_batches_or_use_partiql() {
             ("DeleteTable", json!({ "TableName": APPROVALS })),
             ("UpdateTable", json!({ "TableName": APPROVALS, "DeletionProtectionEnabled": true })),
             ("PutItem", put("sentinel-other", key)),
-            // Without a key there is nothing that a condition could hold for.
+            // Without a key, no condition can match.
             ("PutItem", json!({ "TableName": APPROVALS, "Item": {} })),
             ("PutItem", json!({ "TableName": APPROVALS })),
             ("UpdateItem", json!({ "TableName": APPROVALS })),
@@ -153,7 +153,7 @@ fn one_forbidden_part_refuses_a_whole_transaction() {
         for parts in [json!([{ "Put": put(APPROVALS, own) }, part]), json!([part, { "Put": put(APPROVALS, own) }])] {
             assert!(!allowed(&world, "requester", "TransactWriteItems", &json!({ "TransactItems": parts })));
         }
-        // A part with two kinds in it is both.
+        // A part with two kinds counts as both.
         let mut both = part.clone();
         both["ConditionCheck"] = json!({ "TableName": APPROVALS, "Key": { "id": { "S": own } },
             "ConditionExpression": "attribute_exists(id)" });
@@ -163,7 +163,7 @@ fn one_forbidden_part_refuses_a_whole_transaction() {
     assert_eq!(found["Count"], json!(0));
 }
 
-/// A table may be named by its ARN, in any region and account that the engine takes.
+/// A table may be named by its ARN, in any region and account that the engine accepts.
 #[test]
 fn a_table_that_is_named_by_its_arn_is_the_same_table() {
     let world = world();
@@ -239,7 +239,7 @@ fn the_roles_read_what_the_commands_read() {
     assert!(!allowed(&world, "requester", "GetItem", &get(SESSIONS)));
 }
 
-/// Without policies in the emulator all of that is allowed: it is IAM that refuses.
+/// Without policies in the emulator, all of this is allowed, so IAM is what refuses it.
 #[test]
 fn a_user_without_policies_of_their_own_has_all_permissions() {
     let world = world();
@@ -271,7 +271,7 @@ fn assuming_a_role_takes_a_permission_of_its_own() {
     }
 }
 
-/// The keys that `GetSessionToken` gives are those of the user, with the user's permissions. It needs no permission.
+/// The keys of `GetSessionToken` belong to the user and have the user's permissions. The call requires no permission.
 #[test]
 fn a_session_token_gives_a_user_no_more_permissions() {
     let world = world();
@@ -292,7 +292,7 @@ fn a_session_token_gives_a_user_no_more_permissions() {
     assert_eq!([call("request#1"), call("decision#1")], [200, 400]);
 }
 
-/// `[local.users]` of a manifest, with a policy document of the project's own.
+/// `[local.users]` of a manifest, with a policy document of the project.
 const LOCAL_USERS: &str = r#"
 [local.users.rita]
 policies = ["requester"]
@@ -330,7 +330,7 @@ fn users_of_the_manifest_have_the_permissions_of_their_policies_with_local() {
     local_run(&world, Some("rita"), &["list"]).expect(0);
     let run = local_run(&world, Some("nobody"), &["list"]).expect(1);
     assert!(run.stderr.contains("is not authorized to perform: dynamodb:Query"), "{}", run.stderr);
-    // A saved plan is carried out with no more permissions than any other.
+    // A saved plan is applied with the same permissions as any other.
     world.write("policy.yaml", &super::access::POLICY.replace("alice", "bob"));
     local_run(&world, None, &["plan", "--out", "p.json"]).expect(0);
     let run = local_run(&world, Some("rita"), &["apply", "p.json", "--yes"]).expect(4);
@@ -391,7 +391,7 @@ fn users_that_cannot_be_are_faults_of_the_manifest() {
     assert!(run.stderr.contains("a policy of a: missing field `Statement`"), "{}", run.stderr);
 }
 
-/// Runs each command as a user who has the policy of its role and no other permission.
+/// Runs each command as a user with only the policy of its role.
 #[test]
 fn the_commands_of_a_role_need_no_more_than_its_policy() {
     let world = world();
@@ -455,7 +455,7 @@ fn break_glass_and_servers_need_no_more_than_the_policy_of_their_role() {
     run("operator", &["server-sessions", "--status", "ended"]);
 }
 
-/// Once a role exists, its trust policy decides who assumes it, and its policies what its session may do.
+/// Once a role exists, its trust policy decides who assumes it, and its policies limit the session.
 #[test]
 fn exec_assumes_a_role_that_exists_as_its_trust_policy_says() {
     let world = provisioned();

@@ -1,4 +1,4 @@
-//! Saved plans: exactly what was reviewed is done, or nothing.
+//! Saved plans: exactly the reviewed changes are made, or none.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ fn saved(world: &World) -> Value {
     serde_json::from_str(&std::fs::read_to_string(world.folder.path().join("p.json")).unwrap()).unwrap()
 }
 
-/// Returns the writing operations that a saved plan's steps stand for.
+/// Returns the writing operations of a saved plan's steps.
 fn planned_writes(plan: &Value) -> Vec<String> {
     let steps =
         plan["targets"][0]["resources"].as_array().unwrap().iter().flat_map(|one| one["steps"].as_array().unwrap());
@@ -65,7 +65,7 @@ fn a_saved_plan_is_shown_and_then_done_step_by_step() {
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
 }
 
-/// The same for repairs, and for what has to be allowed.
+/// The same for repairs, and for steps that require consent.
 #[test]
 fn the_writes_of_a_saved_repair_are_its_steps() {
     let world = World::quick();
@@ -120,7 +120,7 @@ fn a_plan_whose_ground_moved_is_refused_by_name_and_nothing_is_written() {
     assert_eq!(world.parameter("/sentinel/policies/dev"), "theirs");
 }
 
-/// Also where what moved had nothing to be done, was not there, or is a table's setting.
+/// This includes resources without changes, absent resources, and settings of a table.
 #[test]
 fn each_way_of_moving_is_told() {
     let world = World::quick();
@@ -160,7 +160,7 @@ fn a_plan_observes_only_its_own_resources_again() {
     assert!(names.clone().count() > 0 && names.into_iter().all(|names| names == json!(["/sentinel/policies/staging"])));
 }
 
-/// The consent is in the plan, or comes when it is applied; a plan without it does not do what it would take.
+/// The consent is in the plan, or is given for its apply. Without it, the withheld steps do not run.
 #[test]
 fn consent_is_saved_with_the_plan_or_given_when_it_is_applied() {
     let world = World::quick();
@@ -200,7 +200,7 @@ fn a_plan_that_was_edited_or_is_of_another_version_is_refused() {
     world.run(&["apply", "gone.json", "--yes"]).expect(1);
 }
 
-/// Whoever can write the file can make its digest right again; what it would do still has to follow from what it shows.
+/// The digest can be recomputed after a change, so the steps must also follow from the shown differences.
 #[test]
 fn a_plan_whose_steps_are_not_its_own_is_refused_whatever_its_digest() {
     let world = project();
@@ -211,12 +211,12 @@ fn a_plan_whose_steps_are_not_its_own_is_refused_whatever_its_digest() {
         forge(&mut document);
         serde_json::from_value::<PlanFile>(document).unwrap().to_text().unwrap()
     };
-    // All of it is the same, but for what is written.
+    // Everything is equal except the text to write.
     let steps = forged(&|document| {
         document["targets"][0]["resources"][0]["steps"][0]["content"] =
             json!(POLICY.replace("developers", "intruders"));
     });
-    // What is desired is another parameter, which is no policy.
+    // The desired state is another parameter, which is not a policy.
     let elsewhere = forged(&|document| {
         let moved = document.to_string().replace("/sentinel/policies/staging", "/prod/database/password");
         *document = serde_json::from_str(&moved).unwrap();
@@ -237,7 +237,7 @@ fn a_plan_whose_steps_are_not_its_own_is_refused_whatever_its_digest() {
     world.run(&["apply", "p.json", "--yes"]).expect(0);
 }
 
-/// What is shown before the question has to be what is done.
+/// The displayed plan must equal the applied one.
 #[test]
 fn a_plan_that_shows_other_than_it_does_is_refused() {
     let world = project();
@@ -255,7 +255,7 @@ fn a_plan_that_shows_other_than_it_does_is_refused() {
         assert!(run.stderr.contains("error[E403]: p.json cannot be applied"), "{field}: {}", run.stderr);
         assert!(world.calls().is_empty(), "{field}");
     }
-    // What is there already is compared once it has been read.
+    // An existing resource is compared after it has been read.
     world.write("p.json", &text);
     world.run(&["apply", "p.json", "--yes"]).expect(0);
     world.write("policies/dev.yaml", &POLICY.replace("alice", "eve"));
@@ -271,18 +271,18 @@ fn a_plan_that_shows_other_than_it_does_is_refused() {
     assert_eq!(world.writes(), [""; 0]);
 }
 
-/// Returns a plan as one that was made from another manifest.
+/// Returns a plan as if it was made from another manifest.
 fn from(document: &Value, path: &str) -> Value {
     serde_json::from_str(&document.to_string().replace("\"sentinel.toml\"", &json!(path).to_string())).unwrap()
 }
 
-/// Writes a plan with the digest that it should have.
+/// Writes a plan with its recomputed digest.
 fn write(world: &World, document: Value) {
     let text = serde_json::from_value::<PlanFile>(document).unwrap().to_text().unwrap();
     world.write("p.json", &text);
 }
 
-/// Each of these was accepted, or could have been: a digest that fits is no reason to do it.
+/// Each of these was, or could have been, accepted. A valid digest is not sufficient.
 #[test]
 fn a_plan_can_do_no_more_than_a_manifest() {
     let world = project();
@@ -328,7 +328,7 @@ fn a_plan_can_do_no_more_than_a_manifest() {
     assert!(world.calls().is_empty(), "AWS is not asked");
 }
 
-/// The manifest that the plan names is read now, and the plan has to go where it says, as whom it says.
+/// The manifest of the plan is read now, and must lead to the same destination and credentials.
 #[test]
 fn a_plan_has_to_match_the_manifest_at_hand() {
     let world = World::quick();
@@ -349,7 +349,7 @@ fn a_plan_has_to_match_the_manifest_at_hand() {
     refused("[aws]\nownership_tag = \"mine\"\n[profiles.a]\n", &[], "its ownership tag is managed-by");
     refused("[policies]\nroot = \"/other\"\n[profiles.a]\n", &[], "its policy root is /sentinel/policies");
     refused("[targets.x]\nregion = \"us-east-1\"\n[profiles.a]\n", &[], "the manifest has targets");
-    // The other way round: what the plan has and the manifest does not.
+    // The reverse: the plan has a setting that the manifest lacks.
     let connection = |field: &str, value: &str| {
         let mut document = honest.clone();
         document["targets"][0]["connection"][field] = json!(value);
@@ -363,7 +363,7 @@ fn a_plan_has_to_match_the_manifest_at_hand() {
     document["targets"][0]["target"]["name"] = json!("elsewhere");
     write(&world, document);
     refused(same, &[], "the manifest has no target elsewhere");
-    // A manifest that is not at hand is named, or done without.
+    // A missing manifest is reported, or not required with the option.
     write(&world, from(&honest, "/etc/passwd"));
     refused(same, &[], "which is not a file in this folder");
     world.run(&["apply", "p.json", "--yes", "-f", "sentinel.toml"]).expect(0);
@@ -394,13 +394,13 @@ fn a_plan_is_carried_out_without_a_manifest_where_that_is_wanted() {
     assert!(refused.stderr.contains("error[E406]") && refused.stderr.contains("--detached"), "{}", refused.stderr);
     world.run(&["apply", "--yes", "--detached"]).expect(1);
     let run = world.run(&["apply", "p.json", "--yes", "--detached"]).expect(0);
-    // What is shown is what `show` shows, but for where the region was named.
+    // The displayed plan equals that of `show`, except for the source of the region.
     for line in shown.lines().filter(|line| line.contains("Access:") || line.starts_with("      +")) {
         assert!(run.stdout.contains(line), "{line}\nis not in\n{}", run.stdout);
     }
 }
 
-/// The reviewer sees the text that a creation writes, in every format; what profiles share is shown once.
+/// The text of a creation is shown in every format; a text that profiles share is shown once.
 #[test]
 fn the_text_that_a_creation_writes_is_shown() {
     let world = World::quick();
@@ -422,7 +422,7 @@ fn the_text_that_a_creation_writes_is_shown() {
     assert!(run.stdout.contains(&lines()), "{}", run.stdout);
 }
 
-/// No plan is endless, and none is larger than a plan can be.
+/// The size of a plan file is limited.
 #[cfg(unix)]
 #[test]
 fn a_plan_file_without_an_end_is_refused() {
@@ -431,7 +431,7 @@ fn a_plan_file_without_an_end_is_refused() {
     assert!(run.stderr.contains("this is not a regular file"), "{}", run.stderr);
 }
 
-/// A plan names files and folders: whoever changed it could name any.
+/// A plan contains the names of files and folders, and a changed plan could name any.
 #[cfg(unix)]
 #[test]
 fn a_plan_reads_and_writes_nothing_outside_its_folder() {
@@ -446,7 +446,7 @@ fn a_plan_reads_and_writes_nothing_outside_its_folder() {
         world.write("p.json", &serde_json::from_value::<PlanFile>(document).unwrap().to_text().unwrap());
         run(&["apply", "p.json", "--yes"])
     };
-    // Its manifest is read: not where that never ends, and none that is not in this folder.
+    // Its manifest is read, except an endless one and one outside this folder.
     let elsewhere = tempfile::NamedTempFile::new().unwrap();
     for path in [Path::new("/dev/zero"), elsewhere.path(), Path::new("../sentinel.toml")] {
         let refused = forged(&|document| *document = from(document, path.to_str().unwrap())).expect(4);
@@ -516,7 +516,7 @@ fn a_plan_for_the_embedded_aws_never_goes_anywhere_else() {
     assert!(applied.stdout.starts_with("AWS emulator in "), "{}", applied.stdout);
     run(&["plan", "--local", "--detailed-exitcode"]).expect(0);
     assert!(world.calls().is_empty());
-    // And one for AWS does not go there.
+    // A plan for AWS does not apply to the emulator.
     world.run(&["plan", "--out", "q.json"]).expect(0);
     let refused = run(&["apply", "q.json", "--yes", "--local"]).expect(1);
     assert!(refused.stderr.contains("the plan is for AWS, but --local is given"), "{}", refused.stderr);
@@ -538,7 +538,7 @@ fn a_plan_for_the_embedded_aws_is_of_its_account() {
         let why = "wrong account: the plan is for 999999999999, but the credentials are for 123456789012";
         assert!(refused.stderr.contains(why), "{}", refused.stderr);
     }
-    // A manifest is tried on it whatever its account.
+    // A manifest can be tried on the emulator whatever its account.
     write(&world, honest);
     run(&["apply", "p.json", "--yes"]).expect(0);
 }

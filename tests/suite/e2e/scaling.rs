@@ -1,5 +1,4 @@
-//! Autoscaling through the life of a table and of its indexes: what is deleted leaves no scalable target, and what is built again is
-//! scaled again.
+//! Autoscaling through the life of a table and its indexes: a deletion leaves no scalable target, and a rebuilt index is scaled again.
 
 use serde_json::{Value, json};
 
@@ -21,7 +20,7 @@ fn index(name: &str, more: &str) -> String {
 }
 
 impl World {
-    /// Applies a manifest, and checks that the next plan is empty.
+    /// Applies a manifest, and checks that the next plan has no changes.
     fn converged(&self, text: &str, args: &[&str]) -> crate::world::Run {
         self.write("sentinel.toml", &format!("{AWS}{text}"));
         let run = self.run(&[&["apply", "--yes"][..], args].concat()).expect(0);
@@ -33,7 +32,7 @@ impl World {
         self.aws(&format!("AnyScaleFrontendService.{operation}"), &json!({ "ServiceNamespace": "dynamodb" }))
     }
 
-    /// Returns what has a scalable target.
+    /// Returns the resources with a scalable target.
     fn scaled(&self) -> Vec<String> {
         let targets = self.scaling("DescribeScalableTargets")["ScalableTargets"].take();
         let name = |target: &Value, member: &str| target[member].as_str().unwrap().to_owned();
@@ -58,7 +57,7 @@ fn an_index_that_is_deleted_leaves_no_scalable_target() {
     let plan = world.run(&["plan"]).expect(0);
     let text = plan.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("index by-user autoscaling read 3 to 9 at 70 % -> read off"), "{text}");
-    // Nothing of it is done before the deletion is allowed.
+    // Nothing is done before the deletion is allowed.
     world.run(&["apply", "--yes"]).expect(4);
     assert_eq!(world.scaled().len(), 3);
     world.converged(&without, &["--allow-destructive", "index"]);
@@ -82,7 +81,7 @@ fn an_index_that_is_built_again_is_scaled_again_with_its_capacity_and_insights()
     assert_eq!(world.writes(), expected);
     assert_eq!(capacity(), before);
     assert_eq!(world.scaled().len(), 3);
-    // One that someone deleted is built with what scales it, too, though AWS has kept its target.
+    // An index that someone deleted is rebuilt with its autoscaling, even though AWS kept its target.
     let update = json!([{ "Delete": { "IndexName": "by-user" } }]);
     world
         .aws("DynamoDB_20120810.UpdateTable", &json!({ "TableName": "orders", "GlobalSecondaryIndexUpdates": update }));
@@ -158,7 +157,7 @@ fn a_capacity_that_autoscaling_has_raised_is_lowered_only_with_consent() {
     };
     let units = || world.table("orders")["ProvisionedThroughput"]["ReadCapacityUnits"].as_i64().unwrap();
     world.converged(&fixed(5), &[]);
-    // Nothing moves it: the manifest says what it is.
+    // The capacity is not scaled, so the manifest sets it.
     world.converged(&fixed(4), &[]);
     let target = json!({
         "ServiceNamespace": "dynamodb",
@@ -173,9 +172,9 @@ fn a_capacity_that_autoscaling_has_raised_is_lowered_only_with_consent() {
     assert!(run.stdout.contains("lowered in place; autoscaling, which the manifest does not have"), "{}", run.stdout);
     assert!(run.stdout.contains("--allow-destructive capacity"), "{}", run.stdout);
     assert_eq!(units(), 9);
-    // More than autoscaling has set asks for nothing.
+    // A capacity above autoscaling's value requires no consent.
     world.converged(&fixed(10), &[]);
-    // Where it cannot be read whether something moves it, something may.
+    // If it is unknown whether the capacity is scaled, it counts as scaled.
     world.fail("DescribeScalableTargets", "AccessDeniedException", "");
     world.write("sentinel.toml", &format!("{AWS}{}", fixed(4)));
     world.run(&["apply", "--yes"]).expect(4);

@@ -1,4 +1,4 @@
-//! Settings of a live table that its manifest does not have: they are named, and stay as they are.
+//! Settings of a live table that its manifest does not have: they are reported and not changed.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ fn element(name: &str, role: &str) -> Value {
     json!({ "AttributeName": name, "KeyType": role })
 }
 
-/// Returns a table that someone made with more than a manifest can say.
+/// Returns a table with settings that no manifest can express.
 fn made_by_hand() -> World {
     let world = World::quick();
     let attribute = |name: &str, kind: &str| json!({ "AttributeName": name, "AttributeType": kind });
@@ -68,7 +68,7 @@ fn what_the_manifest_does_not_manage_is_named_wherever_the_table_is_shown() {
     let status = world.run(&["status", "--json"]).expect(0).json();
     assert_eq!(status["tables"][0]["also"][1], "stream NEW_AND_OLD_IMAGES", "{status}");
     let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--table", "orders", "--json"]).expect(0);
-    // A manifest can say all of that.
+    // A manifest can express all of these.
     assert_eq!(run.json()["warnings"], json!([]));
 }
 

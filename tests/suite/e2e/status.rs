@@ -10,7 +10,7 @@ fn init_status_of_an_empty_account_suggests_what_to_run() {
     let run = world.run(&["init", "status"]).expect(0);
     snapshot!(run.stdout);
     assert_eq!(world.writes(), [""; 0]);
-    // What it suggests works when pasted.
+    // The suggested commands work when pasted.
     let commands: Vec<String> =
         run.stdout.lines().filter_map(|line| line.trim().strip_prefix("Run: sentinel ")).map(str::to_owned).collect();
     assert_eq!(commands.len(), 4);
@@ -48,7 +48,7 @@ fn init_status_shows_what_is_denied_and_everything_else() {
     world.run(&["init", "bootstrap", "--profile", "dev", "--with-approvals", "--yes"]).expect(0);
     world.fail("DescribeTable", "AccessDeniedException", "sentinel-sessions");
     let run = world.run(&["init", "status", "--check-tables", "--aws-profile", "x"]);
-    // A profile that is not there gives no credentials, whatever keys the environment holds.
+    // A missing profile has no credentials, whatever keys the environment contains.
     let run = run.expect(1);
     assert!(run.stderr.contains("hint: set credentials"), "{}", run.stderr);
     let run = world.run(&["init", "status", "--check-tables"]).expect(0);
@@ -72,7 +72,7 @@ fn the_shell_hint_follows_the_shell() {
         let args = ["init", "status", "--aws-profile", "work", "--region", "us-east-1", "--endpoint-url", world.url()];
         let run = crate::world::finish(world.command(&args).env("SHELL", shell).spawn().unwrap()).expect(0);
         assert!(run.stdout.contains(expected), "{}", run.stdout);
-        // Where the policies stand somewhere else, the functions have to look there too.
+        // If the policies are below another root, the functions must use that root too.
         let args = [&args[..], &["--policy-root", "/acme/policies"]].concat();
         let run = crate::world::finish(world.command(&args).env("SHELL", shell).spawn().unwrap()).expect(0);
         let rooted = expected.replace("--aws-profile work", "--aws-profile work --policy-root /acme/policies");
@@ -113,7 +113,7 @@ fn a_filter_is_shown_and_is_in_the_suggestion() {
     assert!(run.stderr.contains("--only tables.none matches nothing in the manifest"), "{}", run.stderr);
     let run = world.run(&["plan", "--only", "audit"]).expect(1);
     assert!(run.stderr.contains("write an address such as profiles.dev"), "{}", run.stderr);
-    // A filter that cannot be read is refused also where it need not match anything of the manifest.
+    // An invalid filter is refused even if it need not match anything.
     for (flag, pattern) in [("--only", "["), ("--exclude", "table.*"), ("--exclude", "tables.[")] {
         let run = world.run(&["plan", "--prune", flag, pattern]).expect(1);
         assert!(run.stderr.contains(&format!("the filter \"{pattern}\" is not valid")), "{}", run.stderr);
@@ -122,7 +122,7 @@ fn a_filter_is_shown_and_is_in_the_suggestion() {
     assert_eq!(plan["scope"]["only"], json!(["profiles.*"]));
 }
 
-/// The status in the other formats, several of one pass.
+/// The status in the other formats, several from one pass.
 #[test]
 fn status_is_shown_in_every_format() {
     let world = project();

@@ -16,12 +16,12 @@ sort_key = { name = "at", type = "N" }
 "#;
 
 impl World {
-    /// Writes a manifest of one table with more settings.
+    /// Writes a manifest of one table with additional settings.
     fn orders(&self, more: &str) {
         self.write("sentinel.toml", &format!("{MANIFEST}{more}\n"));
     }
 
-    /// Applies it, and checks that the next plan is empty.
+    /// Applies it, and checks that the next plan has no changes.
     fn applied(&self, more: &str, args: &[&str]) -> crate::world::Run {
         self.orders(more);
         let run = self.run(&[&["apply", "--yes"][..], args].concat()).expect(0);
@@ -29,7 +29,7 @@ impl World {
         run
     }
 
-    /// Imports the table, checks that a plan of the import is empty and that nothing is unsaid, and returns its section.
+    /// Imports the table, checks that a plan of the import has no changes and no warnings, and returns its section.
     fn imported(&self, name: &str) -> String {
         let run = self.run(&["import", "--region", "us-east-1", "-o", name, "--table", "orders", "--json"]).expect(0);
         assert_eq!(run.json()["warnings"], json!([]));
@@ -62,7 +62,7 @@ fn a_stream_is_created_turned_off_with_consent_and_turned_on() {
     assert!(!world.imported("off").contains("stream"));
 
     world.applied("stream = \"KEYS_ONLY\"", &[]);
-    // What the manifest does not manage stays, and is named.
+    // Unmanaged settings are not changed, and are listed.
     let run = world.applied("", &[]);
     has(&run.stdout, "also has: stream KEYS_ONLY");
     assert_eq!(stream()["StreamViewType"], "KEYS_ONLY");
@@ -82,7 +82,7 @@ fn a_stream_with_another_view_is_another_stream() {
     assert_eq!(table["StreamSpecification"]["StreamViewType"], "OLD_IMAGE");
     assert_ne!(table["LatestStreamArn"], before);
 
-    // An end between the two leaves no stream, and the next run turns it on without a loss.
+    // An interruption between the two leaves no stream, and the next run turns it on without a loss.
     world.orders("stream = \"NEW_AND_OLD_IMAGES\"");
     let mut updates = 0;
     world.fault(move |call| {
@@ -126,7 +126,7 @@ fn local_indexes_and_keys_of_several_attributes_are_created_and_imported() {
     ] {
         assert!(manifest.contains(line), "no {line} in {manifest}");
     }
-    // Another index is added beside them, with the attributes of all.
+    // Another index is added to them, with the attributes of all.
     world.applied(
         &format!("{INDEXES}[tables.orders.indexes.by-day]\npartition_key = {{ name = \"day\", type = \"S\" }}\n"),
         &[],
@@ -152,7 +152,7 @@ fn a_local_index_is_never_changed_and_another_key_of_several_attributes_is_anoth
     let run = world.run(&["apply", "--yes"]).expect(4);
     has(&run.stdout, "index by-place tenant, region; day, size -> tenant; day, size");
     world.applied(&INDEXES.replace(", { name = \"region\", type = \"S\" }]", "]"), &["--allow-destructive", "index"]);
-    // One that the manifest does not manage is named.
+    // An unmanaged index is listed.
     let run = world.applied(
         &INDEXES[..INDEXES.find("[tables.orders.local").unwrap()]
             .replace(", { name = \"region\", type = \"S\" }]", "]"),
@@ -223,7 +223,7 @@ fn the_limits_of_a_table_and_an_index_are_set_and_taken_away() {
     assert!(manifest.contains("max_read = 900\nmax_write = false"), "{manifest}");
     assert!(manifest.contains("max_read = 90\nmax_write = false"), "{manifest}");
 
-    // What the manifest does not say of the limits stays.
+    // Limits that the manifest does not specify are kept.
     world.applied(&with("max_write = 300", "max_write = 30"), &[]);
     let both = |read: u32, write: u32| json!({ "MaxReadRequestUnits": read, "MaxWriteRequestUnits": write });
     assert_eq!(limits(), (both(900, 300), both(90, 30)));
@@ -262,7 +262,7 @@ fn an_index_has_the_capacity_of_its_section_or_that_of_the_table() {
     assert_eq!((units("by-day"), units("by-user")), ((5, 4), (2, 1)));
     world.applied(&with("read_capacity = 7\nwrite_capacity = 4", "read_capacity = 2\nwrite_capacity = 1"), &[]);
     assert_eq!((units("by-day"), units("by-user")), ((7, 4), (2, 1)));
-    // Where something else sets the capacity of the table, that of the index can be managed still.
+    // If something else sets the capacity of the table, the capacity of an index can still be managed.
     world.applied(&with("", "read_capacity = 3\nwrite_capacity = 3"), &[]);
     assert_eq!((units("by-day"), units("by-user")), ((7, 4), (3, 3)));
     world.orders(&with("", "read_capacity = 3"));
@@ -270,7 +270,7 @@ fn an_index_has_the_capacity_of_its_section_or_that_of_the_table() {
     has(&format!("{}{}", run.stdout, run.stderr), "has only one of read_capacity and write_capacity");
 }
 
-/// Returns the sections of indexes by one attribute each, with a projection.
+/// Returns the sections of indexes on one attribute each, with a projection.
 fn indexes(all: &[(&str, &str, &str)]) -> String {
     let section = |(name, attribute, projection): &(&str, &str, &str)| {
         format!(
@@ -305,7 +305,7 @@ fn several_index_changes_are_one_plan_and_leave_the_other_indexes_alone() {
         .collect();
     assert_eq!(changes, ["delete_index by-old", "create_index by-new", "delete_index by-user", "create_index by-user"]);
 
-    // A failure in the middle leaves what is done, and the next run goes on.
+    // A failure in the middle keeps the completed changes, and the next run continues.
     let mut updates = 0;
     world.fault(move |call| {
         updates += usize::from(call.operation == "UpdateTable");
@@ -316,7 +316,7 @@ fn several_index_changes_are_one_plan_and_leave_the_other_indexes_alone() {
     let table = world.table("orders");
     assert!(index_of(&table, "by-old").is_none() && index_of(&table, "by-user").is_none(), "{table}");
     world.clear_faults();
-    // Nothing is left to lose.
+    // Nothing can be lost anymore.
     world.applied(&after, &[]);
     let table = world.table("orders");
     assert_eq!(index_of(&table, "by-day"), untouched);
@@ -332,7 +332,7 @@ fn a_renamed_index_is_called_that_and_built_beside_the_deletion_of_the_old() {
     let run = world.run(&["plan"]).expect(0);
     has(&run.stdout, "index by-customer missing -> user");
     has(&run.stdout, "the same as index by-user under another name, because AWS cannot rename an index");
-    // The limits that someone gave it go along.
+    // Limits that someone else set are kept.
     let limits = json!({ "IndexName": "by-user", "OnDemandThroughput": { "MaxReadRequestUnits": 90 } });
     let update = json!({ "TableName": "orders", "GlobalSecondaryIndexUpdates": [{ "Update": limits }] });
     world.aws("DynamoDB_20120810.UpdateTable", &update);
@@ -384,7 +384,7 @@ fn warm_throughput_is_raised_and_never_lowered() {
     has(&plan.stdout, "index by-user warm_read 12000 -> 15000");
     world.applied(&with("warm_read = 14000", "warm_read = 15000"), &[]);
     assert_eq!(warm(), (Some(14_000), Some(15_000)));
-    // More than the manifest says is in sync, and stays.
+    // A value above the manifest's is in sync, and is kept.
     world.applied(&with("warm_read = 12000", "warm_write = 4000"), &[]);
     assert_eq!(warm(), (Some(14_000), Some(15_000)));
     let manifest = world.imported("live");

@@ -67,11 +67,11 @@ fn one_target_failing_leaves_the_others_alone() {
     assert!(document["targets"][1]["error"]["message"].as_str().unwrap().starts_with("wrong account"));
 }
 
-/// A role is assumed for each target, so each is another account.
+/// A role is assumed for each target, so each has another account.
 #[test]
 fn a_role_is_assumed_for_its_target() {
     let world = World::quick();
-    // The account of [aws] is that of who assumes the roles, not of the roles.
+    // The account of [aws] is that of the caller who assumes the roles, not of the roles.
     let targets = "[aws]\naccount_id = \"123456789012\"\n[targets.one]\nregion = \"us-east-1\"\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\naccount_id = \"111111111111\"\n\
         [targets.two]\nregion = \"us-east-1\"\nrole_arn = \"arn:aws:iam::222222222222:role/deploy\"\n[profiles.dev]\n";
     world.write("sentinel.toml", targets);
@@ -107,7 +107,7 @@ fn a_saved_plan_holds_every_target_and_is_done_as_a_whole() {
     assert!(shown.stdout.contains("── Target west ──"), "{}", shown.stdout);
     world.run(&["apply", "p.json", "--yes"]).expect(0);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
-    // What moved in one target stops the plan in all.
+    // A changed baseline in one target makes the plan stale for all.
     world.write("sentinel.toml", &format!("{TARGETS}[profiles.new]\n"));
     world.run(&["plan", "--out", "p.json"]).expect(0);
     world.run(&["apply", "--target", "west", "--yes"]).expect(0);
@@ -117,7 +117,7 @@ fn a_saved_plan_holds_every_target_and_is_done_as_a_whole() {
     assert!(run.stderr.contains(&format!("target west: {moved}")), "{}", run.stderr);
     assert!(!run.stderr.contains("target east: "), "{}", run.stderr);
     assert_eq!(world.writes(), [""; 0]);
-    // Each that is stale is named.
+    // Each stale target is named.
     world.run(&["apply", "--target", "east", "--yes"]).expect(0);
     let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
     for name in ["east", "west"] {
@@ -146,7 +146,7 @@ name = "acme-sessions"
 partition_key = { name = "actor", type = "S" }
 "#;
 
-/// Returns a world with the targets of a matrix and one other, whose policies differ.
+/// Returns a world with the targets of a matrix and another one, with different policies.
 fn matrix() -> World {
     let world = World::quick();
     world.write("sentinel.toml", MATRIX).write("policies/prod.yaml", crate::e2e::POLICY);
@@ -193,7 +193,7 @@ fn values_differ_by_target_in_names_files_and_overrides() {
     let table = |target: usize| &plan["targets"][target]["resources"][1];
     assert_eq!(table(2)["name"], "acme-prod-222222222222");
     assert_eq!(table(4)["name"], "acme-sessions");
-    // An override replaces what it names, and leaves the rest.
+    // An override replaces its own settings, and keeps the others.
     let create = &table(2)["steps"][0]["table"];
     assert_eq!(create["deletion_protection"], true, "{create:#}");
     assert!(create["indexes"]["actor-index"].is_object(), "{create:#}");
@@ -201,7 +201,7 @@ fn values_differ_by_target_in_names_files_and_overrides() {
     assert_eq!((policy(0), policy(4)), ("policies/prod.yaml", "policies/other.yaml"));
     world.run(&["apply", "--yes"]).expect(0);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
-    // A saved plan of targets that differ is checked against what each of them wants.
+    // A saved plan of different targets is checked against the desired state of each.
     world.write("policies/prod.yaml", &crate::e2e::POLICY.replace("bob", "carol"));
     world.run(&["plan", "--out", "p.json"]).expect(0);
     world.run(&["show", "p.json"]).expect(0);
@@ -255,7 +255,7 @@ fn an_account_that_denies_leaves_the_others_alone_and_is_named() {
         </Code><Message>User is not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>";
     let mut asked = 0;
     world.fault(move |call| {
-        // The second account of the two is the one that is asked for last.
+        // The second of the two accounts is requested last.
         if call.operation != "AssumeRole" {
             return None;
         }
@@ -341,7 +341,7 @@ fn a_baseline_is_for_one_manifest_and_its_targets() {
     }
     assert_eq!(world.calls().len(), 0, "nothing is asked of AWS");
     assert_eq!(read(), before);
-    // Then the report is shown, and the baseline is as it was.
+    // Then the report is shown, and the baseline is unchanged.
     world.write("sentinel.toml", &MATRIX.replace("us-east-1", "us-west-1").replace("eu-west-1", "eu-west-2"));
     let run = status(&["--target", "prod"], 1);
     assert!(run.stderr.contains("this is the baseline of other targets"), "{}", run.stderr);
@@ -438,7 +438,7 @@ name = "acme-requests-{region}"
     assert_eq!(run["tables"][0]["name"], "acme-requests-us-east-1", "{run:#}");
 }
 
-/// In every format, what the shards of a run come to is what the run comes to.
+/// The merged reports of shards equal the report of the whole run, in every format.
 #[test]
 fn the_merged_report_of_shards_is_that_of_the_whole() {
     let world = matrix();
@@ -477,7 +477,7 @@ fn similar_asserted(whole: &str, merged: &str, what: &str) {
     assert!(whole == merged, "{what}:\n{}", diff.unified_diff());
 }
 
-/// Nested units, 300 accounts in pages, suspended ones, exclusions.
+/// Nested units, 300 accounts in pages, suspended accounts, exclusions.
 #[test]
 fn the_applies_of_shards_are_merged() {
     let world = matrix();
@@ -504,7 +504,7 @@ fn the_applies_of_shards_are_merged() {
             run.stdout
         );
     }
-    // An apply says in its own document what the merged one says.
+    // The JSON document of an apply equals the merged one.
     let whole = world.run(&["apply", "--yes", "--json"]).expect(1).json();
     assert_eq!(whole["total"], json!({ "targets": 5, "changed": 0, "unchanged": 3, "not_done": 2 }));
 }
@@ -637,9 +637,9 @@ fn accounts_of_an_organization_are_discovered() {
     let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
     // Three units of 100 accounts in pages of 20, and the units below each.
     assert_eq!((count("ListAccountsForParent"), count("ListOrganizationalUnitsForParent")), (15, 3));
-    // The role is of the account that it is for.
+    // The role belongs to the target's account.
     assert_eq!(plan["targets"][5]["target"]["caller"]["account"], id(205));
-    // Of one unit alone, and never with an account that is none.
+    // Only one unit, and never with an invalid account ID.
     let one = manifest.replace(", recursive = true", "");
     world.write("sentinel.toml", &one);
     let plan = world.run(&["plan", "--json", "--target", "all/10000000000*/*"]).expect(0).json();
@@ -661,7 +661,7 @@ fn accounts_of_an_organization_are_discovered() {
     assert!(run.stderr.contains("not a member of an organization"), "{}", run.stderr);
 }
 
-/// On moto, whose Organizations nobody here wrote: nested units, 300 accounts, closed ones.
+/// On moto, which has an independent implementation of Organizations: nested units, 300 accounts, closed accounts.
 #[test]
 fn the_organization_of_moto_is_discovered() {
     let Some(url) = crate::world::moto() else { return };
@@ -745,7 +745,7 @@ fn an_embedded_store_that_cannot_be_opened_fails_its_own_target_only() {
 fn targets_that_are_done_when_the_time_is_up_are_reported_and_the_others_named() {
     let world = world();
     world.run(&["apply", "--target", "east", "--yes"]).expect(0);
-    // One target is answered, and the other waits for ever.
+    // One target gets a response, and the other waits forever.
     world.fault(|call| {
         let throttled = || call.refusal("ThrottlingException", "Rate exceeded");
         (call.region == "us-west-2" && call.operation == "GetParameters").then(throttled)
@@ -760,14 +760,14 @@ fn targets_that_are_done_when_the_time_is_up_are_reported_and_the_others_named()
     assert_eq!((&document["total"]["in_sync"], &document["total"]["unfinished"]), (&json!(1), &json!(1)));
     assert_eq!(document["targets"][1]["error"]["code"], "E008");
     world.run(&["status", "--timeout", "2s", "--detailed-exitcode"]).expect(3);
-    // An apply asks nothing any more, and changes nothing.
+    // An apply makes no further calls and no changes.
     world.calls();
     let run = world.run(&["apply", "--timeout", "2s"]).expect(1);
     assert!(run.stdout.contains(unfinished) && run.stdout.contains("Not done in full: west"), "{}", run.stdout);
     assert_eq!(world.writes(), [""; 0]);
 }
 
-/// The message names the profile or the role, and what to do about it.
+/// The message names the profile or the role, and the fix.
 #[test]
 fn credentials_that_do_not_work_are_named() {
     let world = World::quick();
@@ -794,7 +794,7 @@ fn credentials_that_do_not_work_are_named() {
     assert!(run.stdout.contains("hint: the calling credentials need sts:AssumeRole on the role"), "{}", run.stdout);
 }
 
-/// The name of a target of a matrix contains its region: with another one, it would be the name of another place.
+/// The name of a matrix target contains its region: with another region, it would be the name of another target.
 #[test]
 fn a_region_flag_is_refused_for_a_target_whose_name_has_another_region() {
     let world = matrix();
@@ -808,7 +808,7 @@ fn a_region_flag_is_refused_for_a_target_whose_name_has_another_region() {
     let run = world.run(&[&["init", "status"][..], &target, &["--region", "eu-west-1"]].concat()).expect(1);
     assert!(run.stderr.contains("error[E001]"), "{}", run.stderr);
     world.run(&[&["plan"][..], &target, &["--region", "us-east-1"]].concat()).expect(0);
-    // The name of a section says nothing of a region.
+    // The name of a section contains no region.
     world.run(&["plan", "--target", "other", "--region", "eu-west-1"]).expect(0);
 }
 
@@ -826,7 +826,7 @@ fn init_status_refuses_the_account_of_another_target() {
     // `init` has no --target.
     let apply = "sentinel apply --only tables.approvals --target near";
     assert!(run.stdout.contains(&format!("Run: {apply} ")), "{}", run.stdout);
-    // Only what the manifest has can be applied.
+    // Only resources of the manifest can be applied.
     assert!(!run.stdout.contains("sentinel init") && !run.stdout.contains("tables.breakglass"), "{}", run.stdout);
     let run = world.run(&["list", "--target", "near"]).expect(1);
     assert!(run.stderr.contains(&format!("create it with: {apply} ")), "{}", run.stderr);
@@ -844,7 +844,7 @@ fn the_functions_of_a_shell_work_at_the_target_that_was_named() {
         let script = init(&["--target", name]).json()["script"].as_str().unwrap().to_owned();
         assert!(script.contains(&format!("--target={name}")), "{name}: {script}");
     }
-    // Where AWS does not answer, the profiles that are recalled are those of the same target.
+    // If AWS does not respond, the cached profiles are those of the same target.
     world.fault(|_| {
         let body = b"{\"__type\":\"AccessDeniedException\",\"message\":\"no\"}".to_vec();
         Some(sentinel::local::Answer { status: 400, content_type: "application/x-amz-json-1.1", body })
@@ -862,7 +862,7 @@ fn a_fault_of_one_target_is_shown_with_its_line() {
         partition_key = { name = \"id\", type = \"S\" }\n[tables.two]\nname = \"acme-{region}\"\n\
         partition_key = { name = \"id\", type = \"S\" }\n";
     world.write("sentinel.toml", manifest);
-    // Only the environment tells the region, and in this one two names are the same.
+    // Only the environment specifies the region, in which two names are equal.
     let mut command = world.command(&["plan", "--endpoint-url", world.url()]);
     command.env("AWS_REGION", "eu-west-1");
     let run = crate::world::finish(command.spawn().unwrap()).expect(1);
@@ -878,13 +878,13 @@ fn two_targets_of_one_account_and_region_are_a_fault_of_the_manifest() {
     let words = "targets a and b are the same: account 123456789012, region us-east-1";
     assert!(run.stderr.contains(words), "{}", run.stderr);
     assert!(run.stderr.contains("sentinel.toml:4:") && run.stderr.contains("sentinel.toml:1:"), "{}", run.stderr);
-    // One whose account only AWS tells, where the other was not picked.
+    // A target whose account only AWS knows, if the other was not selected.
     world.write("sentinel.toml", &format!("[targets.a]\nregion = \"us-east-1\"\n{}[profiles.dev]\n", of("b")));
     for picked in ["a", "*"] {
         let run = world.run(&["apply", "--yes", "--target", picked]).expect(4);
         assert!(run.stdout.contains("targets a and b are the same"), "{}", run.stdout);
     }
-    // Neither of the two is done.
+    // Neither of the two is applied.
     let writes: Vec<String> = world.writes();
     assert!(writes.is_empty(), "{writes:?}");
 }
@@ -936,7 +936,7 @@ fn a_replica_in_the_region_of_its_table_is_a_fault() {
     let world = World::quick();
     let table = "[tables.sessions]\nreplicas = { us-east-1 = {}, eu-west-1 = {} }\n";
     world.write("sentinel.toml", table);
-    // Only the environment names the region.
+    // Only the environment specifies the region.
     let run = world.run(&["plan"]).expect(1);
     assert!(run.stderr.contains("`tables.sessions` is in us-east-1, and has a replica there too"), "{}", run.stderr);
     assert!(run.stderr.contains("sentinel.toml:2:"), "{}", run.stderr);

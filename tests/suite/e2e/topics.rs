@@ -61,7 +61,7 @@ fn applied(manifest: &str) -> World {
     world
 }
 
-/// Returns the ARN of a subscription, in the order in which they were made.
+/// Returns the ARN of a subscription, in order of creation.
 fn subscription(number: usize) -> String {
     format!("{TOPIC}:00000000-0000-4000-8000-{number:012x}")
 }
@@ -72,7 +72,7 @@ fn changes(world: &World) -> Vec<String> {
     all.iter().map(|change| change["path"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Checks that one thing that changed behind sentinel's back is shown and repaired.
+/// Checks that a change outside of Sentinel is shown and repaired.
 #[track_caller]
 fn drifts(world: &World, path: &str, repair: &str) {
     assert_eq!(changes(world), [path]);
@@ -92,7 +92,7 @@ fn a_topic_is_created_with_its_subscriptions_and_then_in_sync() {
     assert!(run.stdout.contains("Verified: everything is in sync."), "{}", run.stdout);
     assert_eq!(world.writes(), ["CreateTopic", "Subscribe", "Subscribe"]);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
-    // One call for who is calling, two for orphans, and one for each thing that is read.
+    // One call for the caller, two for orphans, and one for each resource that is read.
     let reads: Vec<String> = world.calls().into_iter().map(|call| call.operation).collect();
     let count = |name: &str| reads.iter().filter(|read| *read == name).count();
     assert_eq!(reads.len(), 8, "{reads:?}");
@@ -124,7 +124,7 @@ fn the_drift_of_each_setting_is_shown_and_repaired() {
 fn the_drift_of_each_attribute_of_a_subscription_is_shown_and_repaired() {
     let world = applied(MANIFEST);
     let queue = "subscription sqs arn:aws:sqs:us-east-1:123456789012:alerts";
-    // By protocol and endpoint the function comes before the queue.
+    // In the order of protocol and endpoint, the function precedes the queue.
     let arn = subscription(2);
     let set = |name: &str, value: &str| {
         let fields = [("SubscriptionArn", arn.as_str()), ("AttributeName", name), ("AttributeValue", value)];
@@ -138,7 +138,7 @@ fn the_drift_of_each_attribute_of_a_subscription_is_shown_and_repaired() {
     drifts(&world, &format!("{queue} raw"), "SetSubscriptionAttributes");
     world.sns("Unsubscribe", &[("SubscriptionArn", &arn)]);
     drifts(&world, queue, "Subscribe");
-    // The same values in another order are no drift.
+    // The same values in another order are not drift.
     let arn = subscription(3);
     let fields = [
         ("SubscriptionArn", arn.as_str()),
@@ -179,7 +179,7 @@ fn a_pending_subscription_is_shown_and_never_made_again_or_deleted() {
     let run = pending(&["apply", "--yes"]).expect(0);
     assert!(run.stdout.contains("not changed"), "{}", run.stdout);
     assert_eq!(world.writes(), [""; 0]);
-    // What else differs is repaired all the same, and another filter waits for the confirmation.
+    // All other differences are repaired, and another filter waits for the confirmation.
     world.write("sentinel.toml", &EMAIL.replace("\"Alerts\"", "\"Alarms\"").replace("denied", "expired"));
     let run = world.run(&["apply", "--yes"]).expect(0);
     assert!(run.stdout.contains(deferred), "{}", run.stdout);
@@ -205,7 +205,7 @@ fn a_subscription_too_many_is_deleted_with_consent_alone() {
     assert_eq!(world.writes(), [""; 0]);
     world.run(&["apply", "--yes", "--allow-destructive", "subscription"]).expect(0);
     assert_eq!(world.writes(), ["Unsubscribe"]);
-    // One that is pending is SNS's to delete, and no difference.
+    // SNS deletes a pending subscription, so it is not a difference.
     world.sns("Subscribe", &[("TopicArn", TOPIC), ("Protocol", "email"), ("Endpoint", "else@example.com")]);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
 }
@@ -224,7 +224,7 @@ fn encryption_is_given_up_with_consent_alone() {
 fn an_own_key_is_given_up_for_the_key_of_aws_with_consent_alone() {
     let world = applied(MANIFEST);
     let other = MANIFEST.replace("alias/records", "alias/aws/sns");
-    // A subscription too many is refused too; the steps that add protection go ahead, and this one is none.
+    // An unlisted subscription is refused too. Steps that add protection run, and this one does not add any.
     world.write("sentinel.toml", other.split("[topics.alerts.subscriptions.function]").next().unwrap());
     let run = world.run(&["apply", "--yes"]).expect(4);
     assert!(run.stdout.contains("protection"), "{}", run.stdout);
@@ -280,7 +280,7 @@ fn an_alias_that_is_written_out_is_a_reference_to_the_key_that_has_it() {
     assert_eq!((depends("topics.alerts"), depends("tables.t")), (json!(["keys.records"]), json!(["keys.records"])));
     let graph = world.run(&["graph"]).expect(0).stdout;
     assert!(graph.contains("-->|\"key\"|") && graph.contains("-->|\"encryption\"|"), "{graph}");
-    // A key that cannot be created leaves out both.
+    // A key that cannot be created skips both.
     world.fail("CreateKey", "AccessDeniedException", "");
     let run = world.run(&["apply", "--yes"]).expect(1);
     assert_eq!(run.stdout.matches("it depends on keys.records, which was not applied").count(), 2, "{}", run.stdout);
@@ -330,7 +330,7 @@ fn what_is_before_the_host_of_an_endpoint_is_shown_nowhere() {
     hidden(world.run(&["show", "plan.json", "--json"]).expect(0));
     let run = hidden(world.run(&["apply", "plan.json", "--yes", "--json"]).expect(0)).json();
     assert_eq!(run["plan"]["resources"][0]["steps"][1]["subscription"]["endpoint"], "https://****@example.com/hook");
-    // Both are found again, by what SNS answers.
+    // Both are found again in SNS's response.
     assert_eq!(changes(&world), ["subscription https https://****@example.com/hook"; 2]);
     hidden(world.run(&["plan"]).expect(0));
     hidden(world.run(&["graph"]).expect(0));
@@ -373,7 +373,7 @@ fn an_empty_delivery_policy_removes_what_is_there() {
 fn a_topic_is_pruned_with_its_mark_and_consent_alone() {
     let world = applied("[topics.alerts]\n[topics.old]\n");
     world.sns("CreateTopic", &[("Name", "theirs")]);
-    // A table of the same name is no topic.
+    // A table with the same name is not a topic.
     world.write(
         "sentinel.toml",
         "[topics.alerts]\n[tables.x]\nname = \"old\"\npartition_key = { name = \"id\", type = \"S\" }\n",
@@ -519,7 +519,7 @@ endpoint = "ops@example.com"
     snapshot!(world.run(&["validate"]).expect(1).stderr);
 }
 
-/// The steps say which permissions they take, and no call goes beyond.
+/// The steps list their permissions, and no call needs any other.
 #[test]
 fn the_calls_are_those_that_the_steps_name() {
     let world = world();

@@ -13,7 +13,7 @@ fn a_valid_manifest_is_counted_offline() {
     assert!(world.calls().is_empty());
 }
 
-/// Every fault of the manifest and of the policy it names, in one go, before any call.
+/// Every fault of the manifest and its policy is reported at once, before any call.
 #[test]
 fn all_faults_are_shown_in_one_go() {
     let world = World::new();
@@ -123,7 +123,7 @@ fn the_policy_root_of_the_command_line_is_validated() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.dev]\n");
     world.run(&["validate", "--policy-root", "/else/where"]).expect(0);
-    // Parameter Store takes names of 1,011 characters with their ARN's beginning; the root alone is shorter.
+    // Parameter Store accepts names of 1,011 characters including the ARN prefix; the root alone is shorter.
     let root = format!("/{}", "x".repeat(1005));
     let fault = world.run(&["validate", "--policy-root", &root]).expect(1).stderr;
     assert!(fault.contains("sentinel.toml:1"), "{fault}");

@@ -12,7 +12,7 @@ fn world(manifest: &str) -> World {
     world
 }
 
-/// Runs the binary with a variable.
+/// Runs the binary with an environment variable.
 fn run_with(world: &World, variable: (&str, &str), args: &[&str]) -> Run {
     let mut command = world.command(args);
     command.env("AWS_ENDPOINT_URL", world.url()).env(variable.0, variable.1);
@@ -24,7 +24,7 @@ fn value(world: &World, name: &str) -> String {
     world.aws("AmazonSSM.GetParameter", &read)["Parameter"]["Value"].as_str().unwrap().to_owned()
 }
 
-/// Returns what AWS lists of a parameter, without what each write changes.
+/// Returns the metadata of a parameter, without parts that each write changes.
 fn metadata(world: &World, name: &str) -> Value {
     let filters = json!({ "ParameterFilters": [{ "Key": "Name", "Values": [name] }] });
     let mut found = world.aws("AmazonSSM.DescribeParameters", &filters)["Parameters"][0].clone();
@@ -130,7 +130,7 @@ fn each_setting_that_drifts_is_shown_and_repaired() {
     ] {
         let mut drift = drift;
         drift["Value"] = drift.get("Value").cloned().unwrap_or_else(|| json!("https://example.com/"));
-        // AWS keeps the pattern, which the value has to fit.
+        // AWS stores the pattern, which the value must match.
         put(&world, "/app/url", &drift);
         let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2).stdout;
         assert!(plan.contains(field) && plan.contains("labels.live"), "{field}: {plan}");
@@ -155,7 +155,7 @@ fn each_setting_that_drifts_is_shown_and_repaired() {
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
 }
 
-/// Its value is left alone; with another setting, the value that is live is written again.
+/// The value is not changed afterwards. A changed setting writes the live value again.
 #[test]
 fn an_initial_value_is_written_once() {
     for kind in ["String", "StringList", "SecureString"] {
@@ -230,7 +230,7 @@ fn a_variable_that_is_not_set_is_a_fault_only_where_its_value_is_needed() {
     ] {
         world.run(args).expect(0);
     }
-    // What is live is told, and that its value is not compared.
+    // The output says that the parameter exists, and that its value is not compared.
     run_with(&world, ("DB_PASSWORD", SECRET), &["apply", "--yes"]).expect(0);
     let status = world.run(&["status", "--detailed-exitcode"]).expect(3).stdout;
     assert!(status.contains("env DB_PASSWORD is not set"), "{status}");
@@ -254,7 +254,7 @@ fn a_saved_plan_takes_the_value_from_the_variable_again() {
     assert_eq!(world.writes(), [""; 0]);
     run_with(&world, ("DB_PASSWORD", SECRET), &["apply", "new.plan", "--yes"]).expect(0);
     assert_eq!(value(&world, "/app/password"), SECRET);
-    // A plan that writes no value needs none.
+    // A plan that writes no value does not need the variable.
     world.write("sentinel.toml", &format!("{AWS}{ENV}tags = {{ team = \"a\" }}\n"));
     run_with(&world, ("DB_PASSWORD", SECRET), &["plan", "--out", "tags.plan"]).expect(0);
     world.run(&["apply", "tags.plan", "--yes"]).expect(0);
@@ -342,7 +342,7 @@ fn a_parameter_is_adopted_and_pruned_and_removed_with_consent() {
     assert!(plan.contains("adopted"), "{plan}");
     world.run(&["apply", "--adopt", "--yes"]).expect(0);
     world.run(&["plan", "--adopt", "--detailed-exitcode"]).expect(0);
-    // A policy of another root carries the tag too, and is left alone.
+    // A policy below another root carries the tag too, and is not changed.
     let policy = "version: \"1\"\nrules:\n  - { name: a, effect: deny }\n";
     let tags = json!([{ "Key": "managed-by", "Value": "sentinel" }]);
     let theirs = json!({ "Name": "/other/policies/dev", "Value": policy, "Type": "String", "Tags": tags });
@@ -369,7 +369,7 @@ fn the_type_of_a_parameter_is_never_changed() {
     let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2).stdout;
     assert!(plan.contains("SecureString -> String") && plan.contains("cannot change the type"), "{plan}");
     world.run(&["apply", "--yes"]).expect(4);
-    // A type that is left out is not String where the live value is a secret.
+    // An omitted type is not String if the live value is a secret.
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[parameters.x]\nname = \"/app/x\"\nvalue = \"b\"\n");
     world.calls();
     let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2).stdout;
@@ -378,7 +378,7 @@ fn the_type_of_a_parameter_is_never_changed() {
     assert_eq!(world.writes(), [""; 0]);
 }
 
-/// A label is moved with each version that is written, and others are left alone.
+/// A label moves with each written version, and other labels are not changed.
 #[test]
 fn labels_of_a_policy_move_to_the_newest_version() {
     let world = world("[profiles.dev]\npolicy = \"dev.yaml\"\nlabels = [\"live\"]\n");
@@ -397,7 +397,7 @@ fn labels_of_a_policy_move_to_the_newest_version() {
         world.aws("AmazonSSM.GetParameter", &read)["Parameter"]["Version"].clone()
     };
     assert_eq!((version("live"), version("theirs")), (json!(2), json!(1)));
-    // Somebody moves it back.
+    // Someone moves it back.
     let back = json!({ "Name": name, "Labels": ["live"], "ParameterVersion": 1 });
     world.aws("AmazonSSM.LabelParameterVersion", &back);
     let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2).stdout;
@@ -405,7 +405,7 @@ fn labels_of_a_policy_move_to_the_newest_version() {
     world.calls();
     world.run(&["apply", "--yes"]).expect(0);
     assert_eq!(world.writes(), ["LabelParameterVersion"]);
-    // Nothing is asked for where no label is managed.
+    // No call is made if no label is managed.
     world.write("sentinel.toml", &format!("{AWS}[profiles.dev]\npolicy = \"dev.yaml\"\n"));
     world.calls();
     world.run(&["plan", "--detailed-exitcode"]).expect(0);

@@ -15,7 +15,7 @@ rules:
     conditions: { users: [alice] }
 ";
 
-/// Returns a world in which the policy of `dev` has three versions: alice, then bob as well, then mallory alone.
+/// Returns a world in which the policy of `dev` has three versions: alice, then also bob, then only mallory.
 fn three_versions() -> World {
     let world = World::new();
     world.write("sentinel.toml", MANIFEST);
@@ -83,11 +83,11 @@ fn policy_rollback_writes_an_earlier_version_as_a_new_one() {
     assert_eq!(world.parameter("/sentinel/policies/dev"), POLICY);
     let document = world.run(&["policy", "history", "dev", "--json"]).expect(0).json();
     assert_eq!(document["versions"][0]["version"], 4);
-    // The manifest is what counts in the end: its file's text is a drift until it says the same.
+    // The manifest is authoritative: its file differs until it has the same text.
     world.run(&["plan", "--detailed-exitcode"]).expect(2);
     world.write("policies/dev.yaml", POLICY);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
-    // Again there is nothing to do.
+    // Repeating it has no effect.
     let again = world.run(&["policy", "rollback", "dev", "--to", "1", "--yes"]).expect(0);
     assert!(again.stderr.is_empty(), "{}", again.stderr);
     let document = world.run(&["policy", "history", "dev", "--json"]).expect(0).json();

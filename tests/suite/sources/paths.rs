@@ -1,7 +1,7 @@
-//! What a source file names: each path of it from the root of its crate, however it is written.
+//! Finds the names in a source file: each path from the root of its crate, in any notation.
 //!
-//! The file is parsed with `syn`. Macro calls and definitions are token trees that `syn` does not parse, so their paths are found
-//! token by token; so are the paths that attributes hold in strings (`#[serde(with = "…")]`).
+//! The file is parsed with `syn`. Macro calls and definitions are token trees that `syn` does not parse, so their paths are found token by
+//! token, as are the paths in attribute strings (`#[serde(with = "…")]`).
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,14 @@ use syn::visit::{self, Visit};
 /// A path from the root of its crate: `["crate", "kind", "Step"]`, `["std", "fs", "File"]`.
 pub(super) type Path = Vec<String>;
 
-/// Returns the paths that a file names; `module` is where the file is in the crate: `["kind", "table"]`.
+/// Returns the paths in a file; `module` is the module path of the file: `["kind", "table"]`.
 ///
-/// Names of items that are in scope are left out, since they are named where they are imported. A path that is only known by
-/// its import, such as `File::open` below `use std::fs::File`, is resolved with the imports of the file.
+/// Names of imported items are omitted, since their imports are included. A path that starts with an imported name, such as `File::open`
+/// below `use std::fs::File`, is resolved by the imports of the file.
 ///
 /// # Errors
 ///
-/// Says what cannot be resolved: a crate under another name, another file's text, or the root of the crate as a whole.
+/// Returns the reason why a path cannot be resolved: a crate with another name, an included file, or the root of the crate as a whole.
 pub(super) fn paths(text: &str, module: &[&str]) -> Result<BTreeSet<Path>, String> {
     find(&syn::parse_file(text).map_err(|error| error.to_string())?, module)
 }
@@ -37,7 +37,7 @@ fn find(file: &syn::File, module: &[&str]) -> Result<BTreeSet<Path>, String> {
     let owned = module.iter().map(|part| (*part).to_owned()).collect();
     let mut finder = Finder { module: owned, imports: Vec::new(), found: BTreeSet::new(), refused: Vec::new() };
     finder.visit_file(file);
-    // What is imported under a name, wherever in the file, is what a path that begins with the name goes on from.
+    // A path that starts with an imported name continues the imported path, wherever in the file the import is.
     let relative: Vec<Path> = finder.found.iter().filter(|path| path[0] != "crate").cloned().collect();
     for path in relative {
         for (_, import) in finder.imports.iter().filter(|(name, import)| *name == path[0] && import.len() > 1) {
@@ -51,9 +51,9 @@ fn find(file: &syn::File, module: &[&str]) -> Result<BTreeSet<Path>, String> {
 }
 
 struct Finder {
-    /// The module that is being looked at.
+    /// The current module.
     module: Path,
-    /// Names, and what they are imported from.
+    /// Imported names, and their paths.
     imports: Vec<(String, Path)>,
     found: BTreeSet<Path>,
     refused: Vec<String>,
@@ -82,7 +82,7 @@ impl Finder {
     }
 
     fn add(&mut self, parts: &[String]) {
-        // A raw name is the same name.
+        // A raw identifier is the same name.
         let parts: Path = parts.iter().map(|part| part.trim_start_matches("r#").to_owned()).collect();
         if !parts.is_empty() {
             self.found.insert(self.absolute(&parts));
@@ -111,7 +111,7 @@ impl Finder {
         self.imports.push((name, path));
     }
 
-    /// Finds the paths in tokens that nothing parses.
+    /// Finds the paths in unparsed tokens.
     fn tokens(&mut self, tokens: TokenStream) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut at = 0;
@@ -127,7 +127,7 @@ impl Finder {
         }
     }
 
-    /// Adds the path, or the tree of paths, that begins at a token; returns what comes after it.
+    /// Adds the path, or the tree of paths, that starts at a token; returns the index after it.
     fn path(&mut self, tokens: &[TokenTree], mut at: usize, head: &Path) -> usize {
         let mut parts = head.clone();
         loop {
@@ -142,7 +142,7 @@ impl Finder {
                     }
                     return at + 1;
                 }
-                // The angle brackets of a type, for one: what is in them is looked at next.
+                // For example the angle brackets of a type, whose contents are visited next.
                 _ => break,
             }
             at += 1;
@@ -155,7 +155,7 @@ impl Finder {
         if parts.len() > 1 && parts.last().is_some_and(|part| part == "self") {
             parts.pop();
         }
-        // A single word is no path.
+        // A single word is not a path.
         if parts.len() > 1 {
             self.add(&parts);
         }
@@ -215,7 +215,7 @@ impl<'ast> Visit<'ast> for Finder {
 }
 
 impl Finder {
-    /// Finds the paths that strings hold.
+    /// Finds the paths in strings.
     fn strings(&mut self, tokens: TokenStream) {
         for token in tokens {
             match token {

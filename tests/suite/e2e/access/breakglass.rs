@@ -1,4 +1,4 @@
-//! Break-glass events: one at a time, and they stand for an approval.
+//! Break-glass events: a user has one at a time, and it replaces an approval.
 
 use serde_json::{Value, json};
 
@@ -26,9 +26,9 @@ fn an_event_stands_for_an_approval_until_it_is_closed() {
     assert_eq!(decision["breakglass_id"], id);
     let ends = decision["until"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second();
     assert_eq!(ends, event["expires_at"].as_i64().unwrap());
-    // No role was assumed, so that none is set.
+    // No role was assumed, so none is set.
     assert_eq!(decision["source_identity"], json!(null));
-    // Nobody else gets in by it, and no other profile opens.
+    // Other users and other profiles are not affected.
     world.run_as("bob", &exec).expect(1);
 
     let second = world.run_as("alice", &open("prod", &[])).expect(1);
@@ -37,7 +37,7 @@ fn an_event_stands_for_an_approval_until_it_is_closed() {
         "{}",
         second.stderr
     );
-    // One for each user and each profile.
+    // Each user can have one event for each profile.
     world.run_as("bob", &open("prod", &[])).expect(0);
     let other = super::POLICY.replace("profiles: [prod]", "profiles: [prod, dev]");
     super::put_policy(&world, "dev", &other.replace("users: [alice]", "users: [carol]"));
@@ -48,7 +48,7 @@ fn an_event_stands_for_an_approval_until_it_is_closed() {
     world.run_as("alice", &exec).expect(1);
     let again = world.run_as("carol", &["breakglass-close", id]).expect(1);
     assert!(again.stderr.contains("is already closed by bob"), "{}", again.stderr);
-    // Its place is free.
+    // The place record is free.
     world.run_as("alice", &open("prod", &[])).expect(0);
     world.run_as("alice", &exec).expect(0);
 }
@@ -57,7 +57,7 @@ fn an_event_stands_for_an_approval_until_it_is_closed() {
 fn an_event_that_has_run_out_lets_nobody_in_and_makes_room() {
     let world = provisioned();
     let id = world.run_as("alice", &open("prod", &[])).expect(0).json()["event"]["id"].as_str().unwrap().to_owned();
-    // Both records, as time would have it.
+    // Both records with their times.
     let table = world.aws("DynamoDB_20120810.Scan", &json!({ "TableName": "sentinel-breakglass" }));
     for item in table["Items"].as_array().unwrap() {
         set_number(&world, "sentinel-breakglass", item["id"]["S"].as_str().unwrap(), "expires_at", now() - 1);
@@ -129,7 +129,7 @@ fn opened(world: &World, user: &str) -> String {
     run.json()["event"]["id"].as_str().unwrap().to_owned()
 }
 
-/// Returns a record of an event of alice's for prod, which lasts from now on for an hour.
+/// Returns a record of an event of alice for prod that lasts an hour from now.
 fn event_of_alice(id: &str) -> Value {
     json!({
         "id": { "S": format!("event#{id}") },
@@ -151,7 +151,7 @@ fn place_of_alice(key: &str, attributes: &Value) -> Value {
     item
 }
 
-/// Returns a world, and the key of alice's place for prod, which is empty.
+/// Returns a world, and the key of alice's empty place record for prod.
 fn with_an_empty_place() -> (World, String) {
     let world = provisioned();
     let id = opened(&world, "alice");
@@ -229,7 +229,7 @@ fn a_place_record_without_an_event_in_force_is_ignored_and_replaced() {
         world.run_as("bob", &["breakglass-close", &id]).expect(0);
         world.run_as("alice", &EXEC).expect(1);
     }
-    // Of many who find such a record, one replaces it.
+    // Only one of several concurrent runs replaces such a record.
     super::put_item(&world, TABLE, &place_of_alice(&key, &json!({ "event_id": { "BOOL": true } })));
     let open = open("prod", &["--duration", "1m"]);
     let children: Vec<_> = (0..10).map(|_| world.command_as("alice", &open).spawn().unwrap()).collect();
@@ -274,13 +274,13 @@ fn a_forged_event_opens_nothing() {
     ] {
         assert_eq!(attempt(name, value.clone()), 1, "{name}: {value}");
     }
-    // An event that claims to last until 2100 lasts for four hours.
+    // An event that claims to last until 2100 lasts four hours.
     assert_eq!(attempt("expires_at", json!({ "N": "4102444800" })), 0);
     let shown = world.run_as("bob", &["breakglass-check", FORGED]).expect(0).json()["event"].clone();
     assert!(shown["expires_at"].as_i64().unwrap() <= now() + 4 * 3600, "{shown}");
-    // Someone else's place record opens nothing for alice, nor hers for them.
+    // A place record of another user grants nothing to alice, and hers nothing to others.
     world.run_as("bob", &EXEC).expect(1);
-    // A closure ends it, whatever it holds: also one that claims to come later.
+    // Any closure ends the event, even one that claims to be later.
     let closure = json!({ "id": { "S": format!("closure#{FORGED}") }, "closed_at": { "N": "4102444800" } });
     super::put_item(&world, TABLE, &closure);
     world.run_as("alice", &EXEC).expect(1);
@@ -300,7 +300,7 @@ fn what_cannot_be_looked_at_opens_nothing() {
         world.run_as("alice", &EXEC).expect(0);
     }
     world.run_as("alice", &["breakglass-close", &id]).expect(0);
-    // Opening is refused as well when the events cannot be counted.
+    // Opening is refused if the events cannot be counted.
     world.fail("Query", "AccessDeniedException", "invoker-index");
     world.run_as("alice", &open("prod", &[])).expect(1);
 }
@@ -311,7 +311,7 @@ fn the_limits_of_a_policy_bound_events_and_hours() {
     let limits = |text: &str| {
         super::put_policy(&world, "prod", &format!("{}breakglass_limits: {{ {text} }}\n", super::POLICY));
     };
-    // The default: three events.
+    // The default is three events.
     for _ in 0..3 {
         let id = opened(&world, "alice");
         world.run_as("alice", &EXEC).expect(0);
@@ -320,7 +320,7 @@ fn the_limits_of_a_policy_bound_events_and_hours() {
     let refused = world.run_as("alice", &open("prod", &[])).expect(1);
     let said = "the policy limits alice to 3 break-glass events for prod in any 24 hours";
     assert!(refused.stderr.contains(said), "{}", refused.stderr);
-    // Someone else has limits of their own.
+    // Other users have their own limits.
     opened(&world, "bob");
     limits("events_per_day: 5, hours_per_day: 4");
     let refused = world.run_as("alice", &open("prod", &["--duration", "90m"])).expect(1);
@@ -329,7 +329,7 @@ fn the_limits_of_a_policy_bound_events_and_hours() {
     assert!(refused.stderr.contains(said), "{}", refused.stderr);
     world.run_as("alice", &open("prod", &["--duration", "1h"])).expect(0);
     world.run_as("alice", &EXEC).expect(0);
-    // The gate checks the same: a limit that is lowered later holds at once.
+    // The gate checks the same limits, and a lowered limit applies at once.
     limits("events_per_day: 3");
     let refused = world.run_as("alice", &EXEC).expect(1);
     assert!(refused.stderr.contains("does not count: the policy limits alice to 3"), "{}", refused.stderr);
@@ -340,7 +340,7 @@ fn events_that_are_written_beyond_the_limits_open_nothing() {
     let (world, key) = with_an_empty_place();
     super::put_item(&world, TABLE, &place_of_alice(&key, &json!({ "event_id": { "S": FORGED } })));
     super::put_item(&world, TABLE, &event_of_alice(FORGED));
-    // Whatever they claim: closed, ended, dated before the one in question or after it, or without an ARN.
+    // Events count whatever they claim: closed, ended, dated before or after the current one, or without an ARN.
     let mut others: Vec<Value> = (0..3).map(|number| event_of_alice(&format!("{number:016x}"))).collect();
     others[0]["created_at"] = json!({ "N": (now() - 80_000).to_string() });
     others[1]["status"] = json!({ "S": "closed" });
@@ -354,7 +354,7 @@ fn events_that_are_written_beyond_the_limits_open_nothing() {
     assert!(run.stderr.contains("limits alice to 3 break-glass events"), "{}", run.stderr);
     let decision = super::decisions(&run.stderr).pop().unwrap();
     assert_eq!((&decision["breakglass"]["action"], &decision["breakglass_id"]), (&json!("refused"), &json!(FORGED)));
-    // One that is older than a day counts no more.
+    // An event older than a day does not count.
     others[2]["created_at"] = json!({ "N": (now() - 90_000).to_string() });
     super::put_item(&world, TABLE, &others[2]);
     world.run_as("alice", &EXEC).expect(0);
@@ -373,7 +373,7 @@ fn a_rule_can_forbid_break_glass() {
     assert!(refused.stderr.contains(said), "{}", refused.stderr);
     let refused = world.run_as("alice", &open("prod", &[])).expect(1);
     assert!(refused.stderr.contains("does not accept break-glass"), "{}", refused.stderr);
-    // An approval still does.
+    // An approval still works.
     let id = super::request(&world, "alice", "prod");
     world.run_as("bob", &["approve", &id]).expect(0);
     world.run_as("alice", &EXEC).expect(0);
@@ -418,7 +418,7 @@ fn break_glass_is_said_on_stderr_and_in_the_log() {
     let refused = world.run_as("eve", &open("prod", &["--log-stderr"])).expect(1);
     let line = super::decisions(&refused.stderr).pop().unwrap();
     assert_eq!((&line["decision"], &line["breakglass"]["action"]), (&json!("deny"), &json!("refused")));
-    // What cannot be logged is not done.
+    // An operation that cannot be logged is not performed.
     world.run_as("carol", &open("prod", &["--log-file", "no/such/folder/log"])).expect(1);
     let listed = world.run_as("carol", &["breakglass-list"]).expect(0).json();
     assert_eq!(listed["events"], json!([]));

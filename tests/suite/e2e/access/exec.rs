@@ -1,4 +1,4 @@
-//! `exec` and `credentials`: who gets in, with what, and how it ends.
+//! `exec` and `credentials`: who has access, with which credentials, and how a run ends.
 
 use std::process::{Command, Stdio};
 
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use super::{decisions, provisioned, put_policy};
 use crate::world::{World, finish};
 
-/// Returns what a command sees of the variables that matter.
+/// Returns the environment variables of a command that matter.
 fn seen(stdout: &str) -> std::collections::BTreeMap<String, String> {
     let lines = stdout.lines().filter_map(|line| line.split_once('='));
     lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// Shared files with a profile of keys, one that takes on a role from it, and one of SSO's kind that cannot be used here.
+/// Shared files with a profile of keys, a profile with a role that it assumes, and an SSO profile that cannot be used here.
 const AWS_CONFIG: &str = "\
 [profile base]
 aws_access_key_id = AKIALOCAL:alice
@@ -41,7 +41,7 @@ fn the_command_gets_the_credentials_and_nothing_that_competes() {
     let world = provisioned();
     let mut command = world.command_as("alice", &["exec", "--profile", "dev", "--", "env"]);
     command.env("AWS_SESSION_TOKEN", "its-own");
-    // Not who asks: STS says that.
+    // These do not identify the caller; STS does.
     command.env("USER", "bob").env("LOGNAME", "bob").env("SENTINEL_USER", "bob").env("OTHER", "kept");
     let run = finish(command.spawn().unwrap()).expect(0);
     let seen = seen(&run.stdout);
@@ -81,7 +81,7 @@ fn a_role_is_taken_on_with_the_user_and_the_request_stamped() {
     let seen = seen(&dev.stdout);
     assert!(seen["AWS_ACCESS_KEY_ID"].starts_with("ASIA") && seen.contains_key("AWS_SESSION_TOKEN"));
     assert!(seen.contains_key("AWS_CREDENTIAL_EXPIRATION"));
-    // The region of the AWS profile is the command's; the policy is read from the one the flag says.
+    // The command gets the region of the AWS profile; the policy is read from the region of the option.
     assert_eq!(seen["AWS_REGION"], "eu-west-1");
 
     let id = super::request(&world, "alice", "prod");
@@ -92,7 +92,7 @@ fn a_role_is_taken_on_with_the_user_and_the_request_stamped() {
     assert_eq!(assumed["DurationSeconds"], "900");
 }
 
-/// The SDK would name the session anew each time, and each request would be somebody else's.
+/// The SDK would generate a new session name each time, so each request would seem to be from another user.
 #[test]
 fn a_role_that_asks_is_named_after_whoever_takes_it_on() {
     let world = provisioned();
@@ -109,14 +109,14 @@ fn a_role_that_asks_is_named_after_whoever_takes_it_on() {
     assert_eq!(decision["arn"], "arn:aws:sts::123456789012:assumed-role/developer/alice");
     let assumed: Vec<Value> =
         world.calls().into_iter().filter(|call| call.operation == "AssumeRole").map(|call| call.body).collect();
-    // Once to ask, for all that is asked, and once with the stamp on it.
+    // One assumption for all calls, and one with the stamp.
     let stamps: Vec<&Value> = assumed.iter().map(|body| &body["SourceIdentity"]).collect();
     assert_eq!(stamps, [&Value::Null, &decision["source_identity"]]);
     assert_eq!(assumed[0]["ExternalId"], "from-outside");
     let ask = ["request", "--profile", "prod", "--justification", "Deploy the hotfix"];
     let request = run(&[("AWS_PROFILE", "dev")], &ask).expect(0).json();
     assert_eq!(request["request"]["requester"], "alice");
-    // One that has a name keeps it.
+    // An explicit session name is kept.
     world.write(".aws/config", &AWS_CONFIG.replace("external_id", "role_session_name = robot\nexternal_id"));
     let request = run(&[], &[&ask[..], &["--aws-profile", "dev"]].concat()).expect(0).json();
     assert_eq!(request["request"]["requester"], "robot");
@@ -133,14 +133,14 @@ fn whose_credentials_they_are_is_never_guessed() {
         command.envs(profile.map(|profile| ("AWS_PROFILE", profile)));
         finish(command.spawn().unwrap())
     };
-    // There is no AWS profile `served` or `other`, and the one in force is not meant for it.
+    // There is no AWS profile `served` or `other`, and the active one does not apply to it.
     put_policy(&world, "other", "version: \"1\"\nrules:\n  - { name: all, effect: allow }\n");
     let refused = run(&["--profile", "other"], Some("base")).expect(1);
     assert!(refused.stderr.contains("there is no AWS profile other in ~/.aws/config"), "{}", refused.stderr);
     assert!(refused.stderr.contains("--credentials-profile NAME"), "{}", refused.stderr);
     let named = run(&["--profile", "other", "--credentials-profile", "dev"], Some("base")).expect(0);
     assert_eq!(seen(&named.stdout)["AWS_REGION"], "eu-west-1");
-    // Named in this very command, it is what is meant; that is said.
+    // Named in this command, the AWS profile applies, and the output says so.
     let given = run(&["--profile", "other", "--aws-profile", "base"], None).expect(0);
     assert!(super::is_session_of_alice(&seen(&given.stdout)["AWS_ACCESS_KEY_ID"]), "{}", given.stdout);
     assert!(
@@ -204,7 +204,7 @@ fn what_cannot_be_read_lets_nobody_in() {
     world.fail("GetCallerIdentity", "ExpiredToken", "");
     exec("dev").expect(1);
     world.clear_faults();
-    // One of the two that can open prod is not to be read: said, in case it would have.
+    // One of the two records that can grant prod cannot be read. The output says so, because it might have granted access.
     world.fail("GetItem", "AccessDeniedException", "sentinel-breakglass");
     let run = exec("prod").expect(1);
     assert!(run.stderr.contains("dynamodb:GetItem"), "{}", run.stderr);
@@ -233,7 +233,7 @@ fn the_commands_end_is_the_end() {
     assert!(missing.stderr.contains("no-such-command: there is no such command"), "{}", missing.stderr);
     world.write("plain", "text");
     world.run_as("alice", &["exec", "--profile", "dev", "--", "./plain"]).expect(126);
-    // It takes this process's place: what is sent to it, the command gets.
+    // The command replaces this process, so signals reach the command.
     let mut command = world.command_as("alice", &["exec", "--profile", "dev", "--", "sh", "-c", "echo $$; sleep 60"]);
     let mut child = command.stdin(Stdio::null()).spawn().unwrap();
     let pid = child.id();
@@ -271,8 +271,7 @@ fn every_decision_is_logged_before_anything_is_handed_out() {
         &std::fs::metadata(world.folder.path().join("log.jsonl")).unwrap().permissions(),
     );
     assert_eq!(mode & 0o777, 0o600);
-    // What cannot be logged is not done.
-    // Linux has a file that can be opened and never written.
+    // An operation that cannot be logged is not performed. Linux has a file that can be opened and never written.
     let full = ["/dev/full"].into_iter().filter(|path| std::path::Path::new(path).exists());
     for log in full.chain(["no/such/folder/log"]) {
         let run = exec("alice", "dev", log, "touch ran").expect(1);
@@ -290,7 +289,7 @@ fn an_sdk_reads_the_credentials() {
     assert_eq!(document["Version"], 1);
     assert!(document["AccessKeyId"].as_str().unwrap().starts_with("ASIA"), "{document}");
     assert!(document["Expiration"].as_str().unwrap().ends_with('Z'), "{document}");
-    // A second run of the binary is the SDK that asks the first by way of the shared files.
+    // A second run of the binary is the SDK that calls the first through the shared files.
     let binary = env!("CARGO_BIN_EXE_sentinel");
     let line = format!("{binary} credentials --profile dev --aws-profile base --region us-east-1");
     world.write(".aws/config", &format!("{AWS_CONFIG}[profile through]\ncredential_process = {line}\n"));
@@ -302,7 +301,7 @@ fn an_sdk_reads_the_credentials() {
     assert!(world.calls().iter().any(|call| call.operation == "AssumeRole"));
 }
 
-/// An AWS profile that runs `sentinel credentials` would run it again and again, if that asked with the same profile.
+/// An AWS profile that runs `sentinel credentials` would run it repeatedly, if it made its calls with the same profile.
 #[test]
 fn a_profile_that_is_served_by_sentinel_does_not_ask_itself() {
     let world = provisioned();
@@ -331,9 +330,9 @@ fn a_profile_that_is_served_by_sentinel_does_not_ask_itself() {
     }
     assert!(world.calls().is_empty(), "nothing was asked, and nothing ran in circles");
     if crate::world::moto().is_some() {
-        return; // moto does not know whose the keys are that its GetSessionToken gives
+        return; // moto does not know the user of the keys from its GetSessionToken
     }
-    // With one that asks, the profile of the same name is what is asked for, and not whose credentials are released.
+    // With a profile for the calls, the profile of the same name is the requested one and not the source of credentials.
     config("--aws-profile base");
     let listed = run(&["list"], "dev").expect(0).json();
     assert_eq!(listed["requests"], json!([]));
@@ -343,7 +342,7 @@ fn a_profile_that_is_served_by_sentinel_does_not_ask_itself() {
     assert!(super::is_session_of_alice(&seen(&run.stdout)["AWS_ACCESS_KEY_ID"]), "{}", run.stdout);
 }
 
-/// A program in between hides from the shared files that the profile is served by sentinel.
+/// An intermediate program hides from the shared files that Sentinel serves the profile.
 #[test]
 fn runs_that_start_each_other_end() {
     let world = provisioned();
@@ -360,12 +359,12 @@ fn runs_that_start_each_other_end() {
             let run = finish(command.spawn().unwrap()).expect(1);
             assert!(run.stderr.contains("too many nested runs of Sentinel"), "{inner}: {}", run.stderr);
             let runs = std::fs::read_to_string(world.folder.path().join("runs")).unwrap().lines().count();
-            // Each run asks once for the profile that asks, and once for the one whose credentials are released.
+            // Each run requests credentials once for the calls and once for the release.
             assert!(runs <= 6, "{inner}: {runs} processes");
             world.write("runs", "");
         }
     }
-    // A script that clears its environment is stopped too, where the system shows who started whom.
+    // A script with an empty environment is stopped too, if the system shows parent processes.
     if cfg!(target_os = "linux") {
         let run = "env -i HOME=$HOME PATH=$PATH AWS_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true";
         let inner = "timeout 20 \"$0\" list --aws-profile loop --endpoint-url http://127.0.0.1:9";
@@ -381,7 +380,7 @@ fn runs_that_start_each_other_end() {
         let runs = std::fs::read_to_string(world.folder.path().join("runs")).unwrap().lines().count();
         assert!(runs <= 4, "{runs} processes");
     }
-    // Nesting on purpose is possible, a few times. On moto there is one world at a time.
+    // Deliberate nesting is possible, a few levels deep. On moto only one world can exist at a time.
     drop(world);
     let world = provisioned();
     let nested = ["exec", "--profile", "dev", "--", "sh", "-c", "echo $SENTINEL_DEPTH"];
@@ -452,7 +451,7 @@ rules:
     conditions: { users: [alice], time: { days: [DAY], timezone: Europe/Zurich } }
   - { name: rest, effect: deny }
 "#;
-    // Tomorrow, wherever the test runs: the day after the next is never today in Zurich.
+    // Tomorrow in every time zone: the day after the next is never today in Zurich.
     let days = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
     let day = days[usize::try_from(super::now() / 86_400 + 2).unwrap() % 7];
     put_policy(&world, "dev", &policy.replace("DAY", &day.to_lowercase()));
@@ -463,7 +462,7 @@ rules:
     let would = decisions(&run.stderr).pop().unwrap()["would_allow"].clone();
     assert_eq!((&would[0]["rule"], &would[0]["mode"]), (&json!("servers"), &json!("server")));
     assert!(would[1]["from"].is_string() && would[0]["from"].is_null(), "{would}");
-    // Other users stay unnamed, but for one who is most likely meant.
+    // Other users are not named, except one who is most likely meant.
     let run = world.run_as("mallory", &["credentials", "--profile", "dev"]).expect(1);
     assert!(run.stderr.contains("rule \"operators\" would allow it for 3 other users"), "{}", run.stderr);
     assert!(!run.stderr.contains("carol"), "{}", run.stderr);
@@ -474,7 +473,7 @@ rules:
     assert!(run.stderr.contains(server) && run.stderr.contains(&later), "{}", run.stderr);
 }
 
-/// As the Go implementation writes it. Nothing here can tell what device someone is at.
+/// A device condition as the Go implementation writes it. Sentinel cannot verify devices.
 #[test]
 fn a_rule_that_asks_for_a_device_denies_and_is_reported() {
     let world = provisioned();

@@ -1,4 +1,4 @@
-//! Records that someone wrote by hand, with permission for every key: none of them opens the gate.
+//! Forged records, written with permission for every key: none of them grants access.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn arn(user: &str) -> Value {
     text(&format!("arn:aws:iam::123456789012:user/{user}"))
 }
 
-/// Returns the records of a request by alice that bob approved: request, decision and index.
+/// Returns the records of alice's request that bob approved: request, decision and index.
 fn granted(world: &World) -> (String, [Value; 3]) {
     let id = request(world, "alice", "prod");
     approve(world, "bob", &id);
@@ -30,7 +30,7 @@ fn granted(world: &World) -> (String, [Value; 3]) {
     (id, records)
 }
 
-/// A way to change the records of a grant: its name, which of them, and the attributes with their new values.
+/// A change to the records of a grant: its name, the affected records, and the attributes with their new values.
 type Forgery = (&'static str, &'static [usize], Vec<(&'static str, Option<Value>)>);
 
 fn forgeries() -> Vec<Forgery> {
@@ -156,7 +156,7 @@ fn no_record_that_disagrees_with_the_others_lets_anyone_in() {
         let run = world.run_as("alice", &EXEC);
         assert_eq!(run.code, 1, "{name}: alice got in");
         let checked = world.run_as("carol", &["check", &id, "--json"]);
-        // An approval of something else, or one that is not found by the index, is an approval all the same.
+        // An approval for something else, or one that the index does not contain, still counts as an approval.
         let counts = which == [2] || name.starts_with("another profile in both") || name.starts_with("another ARN in");
         assert!(counts || !checked.stdout.contains("\"approved\""), "{name}: {}", checked.stdout);
         let listed = world.run_as("carol", &["list", "--requester", "alice", "--status", "approved"]).expect(0).json();
@@ -216,7 +216,7 @@ fn a_record_of_the_old_form_is_not_approved_and_says_why() {
         );
         assert!(run.stderr.contains("sentinel request --profile prod --justification"), "{}", run.stderr);
     }
-    // Another profile's old record is not spoken of.
+    // An old record of another profile is not mentioned.
     let run = world.run_as("carol", &EXEC).expect(1);
     assert!(!run.stderr.contains("older version"), "{}", run.stderr);
 }
@@ -225,7 +225,7 @@ fn a_record_of_the_old_form_is_not_approved_and_says_why() {
 fn a_decision_of_another_request_lets_nobody_in() {
     let world = provisioned();
     let (id, [_, decision, index]) = granted(&world);
-    // The index of alice, in the place of carol's, and a copy of the decision for a request of carol's.
+    // alice's index record in place of carol's, and a copy of the decision for a request of carol's.
     let carols = request(&world, "carol", "prod");
     approve(&world, "bob", &carols);
     world.run_as("carol", &EXEC).expect(0);
@@ -304,7 +304,7 @@ fn approvals_of_one_user_at_the_same_time_are_all_indexed() {
     for child in children {
         crate::world::finish(child).expect(0);
     }
-    // Each of them alone still lets alice in.
+    // Each of the others alone still grants access to alice.
     for id in &ids[1..] {
         world.run_as("bob", &["revoke", id]).expect(0);
     }
@@ -325,12 +325,12 @@ fn what_was_revoked_stays_so() {
     let again = world.run_as("bob", &["approve", &id]).expect(1);
     assert!(again.stderr.contains("is already revoked by carol"), "{}", again.stderr);
     world.run_as("dave", &["revoke", &id]).expect(1);
-    // Nor does it come back when the records are written anew.
+    // Writing the records again does not restore access.
     for record in [&request, &decision, &index] {
         put_record(&world, record);
     }
     world.run_as("alice", &EXEC).expect(1);
-    // A revocation that says nothing ends it all the same.
+    // An empty revocation still ends it.
     put_record(&world, &json!({ "id": text(&format!("revocation#{id}")) }));
     world.run_as("alice", &EXEC).expect(1);
     let listed = world.run_as("bob", &["list", "--status", "approved"]).expect(0).json();

@@ -1,4 +1,4 @@
-//! Locks: they go before everything else that a gate looks at.
+//! Locks: the gate checks them before everything else.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn a_locked_user_gets_nothing_until_someone_else_ends_it() {
     let run = world.run_as("alice", &["credentials", "--profile", "dev"]).expect(1);
     assert_eq!(run.stdout, "");
     assert!(!world.folder.path().join("ran").exists());
-    // Others and other profiles are open.
+    // Other users and other profiles are not locked.
     lock(&world, "alice", "prod");
     let id = request(&world, "carol", "prod");
     approve(&world, "bob", &id);
@@ -42,12 +42,12 @@ fn a_locked_user_gets_nothing_until_someone_else_ends_it() {
     assert_eq!(unlocked["lock"]["unlocked_by"], "carol");
     world.run_as("alice", &EXEC).expect(0);
     world.run_as("carol", &["unlock", "alice", "--profile", "dev"]).expect(1);
-    // What was stays to be seen, and can be again.
+    // An ended lock is still listed, and the user can be locked again.
     let listed = world.run_as("alice", &["locks", "--profile", "dev"]).expect(0).json();
     assert_eq!(listed["locks"][0]["unlocked_by"], "carol");
     lock(&world, "alice", "dev");
     world.run_as("alice", &EXEC).expect(1);
-    // TTL has nothing to go by.
+    // A lock has no expiry, so TTL does not delete it.
     assert_eq!(record(&world, "lock#dev")["expires_at"], Value::Null);
 }
 
@@ -93,7 +93,7 @@ fn nobody_locks_or_unlocks_themselves() {
             assert!(run.stderr.contains(&format!("nobody {command}s themselves")), "{}", run.stderr);
         }
     }
-    // An end that a locked user wrote into the record does not count, nor does one that nobody signed.
+    // An end that a locked user wrote into the record does not count, nor does one without a signature.
     lock(&world, "alice", "dev");
     let stored = record(&world, "lock#dev");
     let locks: Value = serde_json::from_str(stored["locks"]["S"].as_str().unwrap()).unwrap();
@@ -131,7 +131,7 @@ fn locks_are_read_at_once_with_the_rest() {
     world.run_as("alice", &EXEC).expect(0);
     let mut operations: Vec<String> = world.calls().into_iter().map(|call| call.operation).collect();
     operations.sort();
-    // The keys in the environment are permanent, and exchanged before they are released.
+    // The permanent keys in the environment are exchanged before they are released.
     assert_eq!(operations, ["GetCallerIdentity", "GetItem", "GetParameters", "GetSessionToken"]);
 }
 
@@ -156,18 +156,18 @@ fn naming_another_table_is_no_way_around_a_lock() {
     let world = provisioned();
     lock(&world, "alice", "dev");
     let exec = |more: &[&str]| world.run_as("alice", &[&EXEC[..3], more, &EXEC[3..]].concat());
-    // Neither a table without locks, nor one that is not there.
+    // Neither a table without locks, nor a missing table helps.
     let run = exec(&["--request-table", "sentinel-breakglass"]).expect(1);
     assert!(run.stderr.contains("alice is locked out of dev"), "{}", run.stderr);
     let run = exec(&["--request-table", "no-such-table"]).expect(1);
     assert!(run.stderr.contains("there is no table no-such-table (from --request-table)"), "{}", run.stderr);
-    // Nor a manifest of one's own.
+    // Nor does another manifest.
     world.write("sentinel.toml", "[tables.approvals]\nname = \"sentinel-sessions\"\n");
     let run = exec(&[]).expect(1);
     assert!(run.stderr.contains("alice is locked out of dev"), "{}", run.stderr);
     let run = exec(&["--request-table", "sentinel-breakglass"]).expect(1);
     assert!(run.stderr.contains("alice is locked out of dev"), "{}", run.stderr);
-    // One who is not locked gets in by either.
+    // A user who is not locked has access through either.
     world.run_as("bob", &["unlock", "alice", "--profile", "dev", "--request-table", "sentinel-requests"]).expect(0);
     exec(&[]).expect(0);
     exec(&["--request-table", "sentinel-breakglass"]).expect(0);

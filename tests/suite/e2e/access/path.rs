@@ -1,12 +1,12 @@
-//! The whole way of a new user, in real shells: from the first sign-in to the first request.
+//! The complete path of a new user in real shells, from the first sign-in to the first request.
 
 use super::shell::{program, shell, shells};
 use crate::world::{World, finish};
 
-/// What an `aws` that only shows what it was given says.
+/// An `aws` that prints its arguments and environment.
 const AWS: &str = "#!/bin/sh\necho \"aws $*\"; env | grep -E '^(AWS_|SENTINEL_)' | sort\n";
 
-/// The profile `dev` is signed in as alice; `prod` is a role that it takes on.
+/// The profile `dev` is signed in as alice; `prod` is a role that it assumes.
 const AWS_CONFIG: &str = "\
 [profile dev]
 aws_access_key_id = AKIALOCAL:alice
@@ -32,8 +32,8 @@ fn way(world: &World, name: &str) {
         "bash" => (".bashrc", "eval \"$(sentinel shell init --aws-profile dev)\""),
         _ => (".zshrc", "eval \"$(sentinel shell init --aws-profile dev)\""),
     };
-    // A shell with its start-up file, and no keys in the environment. Not an interactive one: that would take the terminal away
-    // from whoever runs the tests in one, and be stopped with them. fish reads its file in any case.
+    // A shell with its start-up file, and no keys in the environment. It is not interactive, because an interactive shell would take the
+    // terminal from the test run and be stopped with it. fish always reads its file.
     let run = |line: &str| {
         let whole = match name {
             "fish" => line.to_owned(),
@@ -50,7 +50,7 @@ fn way(world: &World, name: &str) {
     assert!(done.stdout.contains("+ /sentinel/policies/dev (created)"), "{name}: {}", done.stdout);
     run(&format!("echo '{init}' >> ~/{rc}")).expect(0);
 
-    // The policy it starts with lets nobody in, and says so.
+    // The initial policy denies access, and says so.
     let refused = run("sentinel-dev aws s3 ls").expect(1);
     assert!(refused.stderr.contains("rule \"default-deny\" denies it"), "{name}: {}", refused.stderr);
     assert!(refused.stderr.contains("Customize this policy to grant access."), "{name}: {}", refused.stderr);
@@ -68,7 +68,7 @@ fn way(world: &World, name: &str) {
     );
     assert!(lines.contains(&"SENTINEL_PROFILE=dev") && lines.contains(&"AWS_REGION=us-east-1"), "{name}: {lines:?}");
 
-    // As the guide has it, with the AWS profile in the environment.
+    // As in the guide, with the AWS profile in the environment.
     let request = "sentinel request --profile prod --justification \"Deploy hotfix\" \
                    --request-table sentinel-requests --region us-east-1";
     let asked = run(&match name {

@@ -1,4 +1,4 @@
-//! What is released: whose credentials, for how long, to an environment without anything stale, and what the log says.
+//! Released credentials: their source and duration, the cleaned environment, and the log.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ credential_process = cat issued.json
 credential_process = cat permanent.json
 ";
 
-/// What a `credential_process` prints: a role's session, and a user's permanent keys with an expiry of nobody's.
+/// The output of a `credential_process`: a role session, and a user's permanent keys with an expiry.
 const ISSUED: &str = r#"{ "Version": 1, "AccessKeyId": "ASIALOCAL:123456789012:prod-admin:alice", "SecretAccessKey": "s",
 "SessionToken": "t", "Expiration": "2099-01-01T00:00:00Z" }"#;
 const PERMANENT: &str = r#"{ "Version": 1, "AccessKeyId": "AKIALOCAL:alice", "SecretAccessKey": "s",
@@ -78,7 +78,7 @@ fn the_log_says_what_was_released() {
     assert_eq!(record["expires_at"], seen["AWS_CREDENTIAL_EXPIRATION"]);
     assert_eq!(record["source_identity"], assumed(&world)[0]["SourceIdentity"]);
 
-    // What the SDK provides has no source identity of ours; STS says whose it is.
+    // The SDK's credentials have no source identity from Sentinel; STS identifies them.
     let provided = logged(&exec(&world, "dev", "through").expect(0));
     assert_eq!(provided["role_arn"], "arn:aws:iam::123456789012:role/prod-admin");
     assert_eq!(
@@ -120,7 +120,7 @@ fn a_record_that_cannot_be_written_releases_nothing() {
     if std::path::Path::new("/dev/full").exists() {
         assert_eq!(run("--log-stderr", "2>/dev/full"), Some(1));
     }
-    // A link is not followed, and what it points to is not written.
+    // A link is not followed, and its target is not written.
     std::os::unix::fs::symlink("elsewhere", world.folder.path().join("log")).unwrap();
     world.write("elsewhere", "");
     assert_eq!(run("--log-file log", "2>/dev/null"), Some(1));
@@ -151,7 +151,7 @@ fn a_policy_is_for_the_credentials_it_names() {
     exec(&world, "dev", "dev").expect(0);
     let other = "and not arn:aws:iam::123456789012:role/prod-admin";
     refused("prod-admin", other);
-    // Not what ~/.aws/config says is decisive, but what STS does.
+    // STS's answer decides, not ~/.aws/config.
     refused("through", other);
     refused("base", "and not credentials that belong to no role");
     bound(&world, "{ role_arn: [\"arn:aws:iam::123456789012:role/dev*\"], aws_profile: [through] }");
@@ -159,7 +159,7 @@ fn a_policy_is_for_the_credentials_it_names() {
     refused("through", other);
     bound(&world, "{ role_arn: [\"arn:aws:iam::123456789012:role/prod-*\"], aws_profile: [through] }");
     exec(&world, "dev", "through").expect(0);
-    // Keys in the environment are of no AWS profile.
+    // Keys in the environment belong to no AWS profile.
     let own = world.run_as("alice", &["exec", "--profile", "other", "--", "true"]);
     assert_eq!(own.code, 1);
 }
@@ -171,12 +171,12 @@ fn credentials_end_with_the_approval() {
     world.run_as("bob", &["approve", &id]).expect(0);
     let run = exec(&world, "prod", "prod-admin").expect(0);
     let asked: i64 = assumed(&world)[0]["DurationSeconds"].as_str().unwrap().parse().unwrap();
-    // The request is for an hour, the AWS profile says twelve.
+    // The request is for an hour, and the AWS profile allows twelve.
     assert!((3_500..=3_600).contains(&asked), "{asked}");
     let until = seconds(&logged(&run)["until"]);
     assert!((until - now() - 3_600).abs() < 60);
     assert!(seconds(&json!(seen(&run)["AWS_CREDENTIAL_EXPIRATION"])) <= until);
-    // What the SDK provides lasts until 2099, and is said to expire when access does.
+    // The SDK's credentials last until 2099, and are released with the end of access as their expiry.
     let provided = exec(&world, "prod", "through").expect(0);
     assert_eq!(seconds(&json!(seen(&provided)["AWS_CREDENTIAL_EXPIRATION"])), until);
     assert_eq!(seconds(&logged(&provided)["expires_at"]), until);
@@ -202,7 +202,7 @@ fn permanent_keys_are_exchanged_and_never_released() {
     assert!(refused.stderr.contains("never expire") && refused.stderr.contains("role_arn"), "{}", refused.stderr);
     assert_eq!(logged(&refused)["outcome"], "failed");
     world.clear_faults();
-    // The keys that ask are a user's, the ones to release are the root user's.
+    // The calls use a user's keys, and the released keys are those of the root user.
     let mut asked = 0;
     world.fault(move |call| {
         asked += usize::from(call.operation == "GetCallerIdentity");
@@ -260,7 +260,7 @@ fn the_command_inherits_nothing_stale() {
         assert_eq!(seen["AWS_CA_BUNDLE"], "/etc/ssl/ca.pem");
         assert_eq!(seen["AWS_USE_FIPS_ENDPOINT"], "false");
         assert_eq!(seen.get("AWS_ACCOUNT_ID").map(String::as_str), (way.len() == 2).then_some("123456789012"));
-        // What the command line names is meant for the command too.
+        // The options of the command line also apply to the command.
         let args = [&args[..1], &["--endpoint-url", world.url()], &args[1..]].concat();
         let run = world.run_as("alice", &args).expect(0);
         assert!(run.stdout.contains(&format!("AWS_ENDPOINT_URL={}\n", world.url())), "{}", run.stdout);
@@ -289,7 +289,7 @@ fn principals_tell_accounts_and_roles_apart() {
 #[test]
 fn credentials_end_with_the_window_that_gives_access() {
     let world = world();
-    // A window of nearly a day, which ends in two to three minutes.
+    // A window of almost a day, which ends in two to three minutes.
     let end = (now() / 60 + 3) * 60;
     let clock = |at: i64| jiff::Timestamp::from_second(at).unwrap().strftime("%H:%M").to_string();
     let hours = format!("{{ start: \"{}\", end: \"{}\" }}", clock(end + 60), clock(end));
@@ -300,15 +300,15 @@ fn credentials_end_with_the_window_that_gives_access() {
         assert_eq!(seconds(&json!(seen(&run)["AWS_CREDENTIAL_EXPIRATION"])), end, "{credentials}");
         assert_eq!(seconds(&logged(&run)["until"]), end);
     }
-    // AWS gives no shorter session.
+    // This is AWS's minimum.
     assert_eq!(assumed(&world)[0]["DurationSeconds"], "900");
-    // Another rule goes on giving it.
+    // Another rule continues to grant access.
     let rules = format!("  - {{ name: day, effect: allow, {window} }}\n  - {{ name: rest, effect: allow }}\n");
     put_policy(&world, "dev", &format!("version: \"1\"\nrules:\n{rules}"));
     assert_eq!(logged(&exec(&world, "dev", "dev").expect(0))["until"], Value::Null);
 }
 
-/// A time long past in the record that opens the gate leaves nothing to release.
+/// Expired access in the record that grants it releases nothing.
 #[test]
 fn access_that_has_ended_releases_nothing() {
     let world = world();

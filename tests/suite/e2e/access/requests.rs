@@ -1,4 +1,4 @@
-//! Requests: asked for, answered once, listed by their indexes.
+//! Requests: created, decided once, and listed by their indexes.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn a_request_is_approved_by_someone_else_and_lets_its_requester_in() {
     assert_eq!(request["requester"], "alice");
     assert_eq!(request["justification"], "Deploy the hotfix");
     assert_eq!((&request["status"], &request["duration"]), (&json!("pending"), &json!(3600)));
-    // The record is as the layout and TTL want it: numbers, the latter in whole seconds.
+    // The record matches the layout and TTL: numbers, the latter in whole seconds.
     let key = json!({ "TableName": "sentinel-requests", "Key": { "id": { "S": format!("request#{id}") } } });
     let stored = world.aws("DynamoDB_20120810.GetItem", &key)["Item"].take();
     let seconds = stored["created_at"]["N"].as_str().unwrap().split('.').next().unwrap().parse::<i64>().unwrap();
@@ -38,13 +38,13 @@ fn a_request_is_approved_by_someone_else_and_lets_its_requester_in() {
     assert_eq!((&approved["status"], &approved["decided_by"]), (&json!("approved"), &json!("bob")));
     assert!((approved["expires_at"].as_i64().unwrap() - before - 3600).abs() < 30, "{approved}");
     world.run_as("alice", &exec).expect(0);
-    // It is hers, and for this profile.
+    // The approval applies only to this user and this profile.
     world.run_as("carol", &exec).expect(1);
     let late = world.run_as("carol", &["deny", id]).expect(1);
     assert!(late.stderr.contains(&format!("request {id} is already approved by bob")), "{}", late.stderr);
     world.run_as("alice", &["cancel", id]).expect(1);
 
-    // Once it has run out it lets nobody in, whether TTL has deleted it or not.
+    // An expired approval denies access, whether TTL has deleted it or not.
     set_number(&world, "sentinel-requests", &format!("decision#{id}"), "expires_at", now() - 1);
     world.run_as("alice", &exec).expect(1);
     let check = world.run_as("carol", &["check", id]).expect(0).json();
@@ -63,7 +63,7 @@ fn a_request_is_denied_or_taken_back_and_then_lets_nobody_in() {
     assert!(not_hers.stderr.contains("only they can cancel it"), "{}", not_hers.stderr);
     world.run_as("alice", &["cancel", &other]).expect(0);
     world.run_as("bob", &["approve", &other]).expect(1);
-    // One that nobody answered in time can no longer be answered.
+    // An expired request cannot be decided.
     set_number(&world, "sentinel-requests", &format!("request#{third}"), "expires_at", now() - 1);
     let late = world.run_as("bob", &["approve", &third]).expect(1);
     assert!(late.stderr.contains("is already expired"), "{}", late.stderr);
@@ -94,7 +94,7 @@ fn what_is_asked_has_its_limits() {
 fn of_fifty_who_answer_at_once_one_wins() {
     let world = provisioned();
     let id = request(&world, "alice", "prod");
-    // All have seen it pending before the first may answer: what they saw must not be what decides.
+    // All processes have read the pending request before the first may decide, so their earlier read must not matter.
     let mut seen = 0;
     world.fault(move |call| {
         seen += usize::from(call.operation == "GetItem" && call.body.to_string().contains("request#"));
@@ -198,15 +198,15 @@ fn ten_thousand_requests_are_listed_by_status_in_pages() {
         |count: usize| -> Vec<String> { (0..10_000).rev().take(count).map(|at| format!("{at:016x}")).collect() };
     world.calls();
 
-    // Of the first hundred it is said that there are more.
+    // The output says that there are more than the first hundred.
     let some = world.run_as("bob", &["list", "--status", "pending"]).expect(0).json();
     assert_eq!(ids(&some), newest(100));
     assert_eq!(some["more"], true);
-    // One page of the index, and the records of a hundred and one requests, 33 in a call.
+    // One page of the index, and the records of 101 requests, 33 in each call.
     let calls: Vec<String> = world.calls().into_iter().map(|call| call.operation).collect();
     assert_eq!(calls[0], "Query");
     if crate::world::moto().is_some() {
-        return; // moto takes 25 in a call, and then each of ten thousand records is read by itself
+        return; // moto accepts 25 in a call, so each of ten thousand records is read separately
     }
     assert_eq!(calls[1..], ["TransactGetItems"; 4]);
 
@@ -241,7 +241,7 @@ fn a_table_is_named_by_flag_environment_and_manifest_in_this_order() {
     assert_eq!(table(&[], Some("by-variable"), "deep/down"), "by-variable");
     assert_eq!(table(&[], None, "deep/down"), "by-manifest");
     assert_eq!(table(&[], None, "."), "by-manifest");
-    // The nearest manifest counts, and one without the table leaves the default name.
+    // The nearest manifest applies, and one without the table uses the default name.
     assert_eq!(table(&[], None, "elsewhere"), "sentinel-requests");
 }
 
@@ -311,8 +311,7 @@ fn what_is_derived_for_run_time_is_what_is_called() {
         called.into_iter().map(|(action, resource)| (action, by(&resource).unwrap_or(resource))).collect();
     let missing: Vec<_> = called.difference(&derived).collect();
     assert!(missing.is_empty(), "{missing:#?}");
-    // A statement allows all its actions on all its resources, so that nothing extra is asked action by action and
-    // resource by resource.
+    // A statement allows all its actions on all its resources, so the pairs are not compared individually.
     let parts = |set: &std::collections::BTreeSet<(String, String)>, part: fn(&(String, String)) -> String| {
         set.iter().map(part).collect::<std::collections::BTreeSet<String>>()
     };

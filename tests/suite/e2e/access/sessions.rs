@@ -1,4 +1,4 @@
-//! Credential servers: a child process fetches, until someone says no.
+//! Credential servers: a child process fetches credentials until access ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -18,7 +18,7 @@ struct Served {
 }
 
 impl Served {
-    /// Starts one, whose command says what it sees and ends with 7 when its input does.
+    /// Starts a session. Its command prints its environment, and ends with exit code 7 when its input is closed.
     fn start(world: &World, user: &str, args: &[&str]) -> Self {
         let script = "echo $SENTINEL_SESSION_ID; echo $AWS_CONTAINER_CREDENTIALS_FULL_URI; \
                       echo $AWS_CONTAINER_AUTHORIZATION_TOKEN; cat; exit 7";
@@ -31,7 +31,7 @@ impl Served {
         Self { child, id, url, token }
     }
 
-    /// Fetches credentials as an SDK does.
+    /// Fetches credentials like an SDK.
     fn fetch(&self) -> (u16, Value) {
         self.get("GET", "/credentials", &self.token)
     }
@@ -71,7 +71,7 @@ fn a_child_loses_access_at_the_fetch_after_its_session_was_revoked() {
         (&json!("active"), &json!(format!("alice={}", served.id)))
     );
 
-    // Its answer is lost, and bob is told all the same that it is revoked by him.
+    // Its response is lost, and bob is still told that he revoked it.
     for _ in 0..4 {
         world.lose("PutItem");
     }
@@ -85,7 +85,7 @@ fn a_child_loses_access_at_the_fetch_after_its_session_was_revoked() {
     assert!(again.stderr.contains("is already revoked by bob"), "{}", again.stderr);
     let id = served.id.clone();
     assert_eq!(served.end(), 7);
-    // That the command has ended does not hide that it was revoked.
+    // The revocation is shown even after the command has ended.
     assert_eq!(world.run_as("bob", &["server-session", &id]).expect(0).json()["session"]["status"], "revoked");
     let log = std::fs::read_to_string(world.folder.path().join("log.jsonl")).unwrap();
     let lines = decisions(&log);
@@ -106,7 +106,7 @@ fn the_policy_decides_at_every_fetch() {
     assert_eq!((status, &refused["message"]), (403, &json!("rule \"closed\" denies it")));
     put_policy(&world, "served", super::POLICY);
     assert_eq!(served.fetch().0, 200);
-    // What cannot be looked at lets nobody in, and is no refusal for good.
+    // A failed read denies access temporarily, not permanently.
     world.fail("UpdateItem", "AccessDeniedException", "sentinel-sessions");
     assert_eq!(served.fetch().0, 503);
     world.clear_faults();
@@ -209,9 +209,9 @@ fn a_child_knows_of_no_other_credentials() {
         assert!(!run.stdout.contains(gone), "{}", run.stdout);
     }
     if crate::world::moto().is_some() {
-        return; // moto does not know whose the keys are that its GetSessionToken gives
+        return; // moto does not know the user of the keys from its GetSessionToken
     }
-    // An SDK in the child finds the server, and not the default profile: the binary itself is one.
+    // An SDK in the child finds the server, and not the default profile: the binary itself uses one.
     let binary = env!("CARGO_BIN_EXE_sentinel");
     let script = format!("AWS_ENDPOINT_URL={} {binary} list --region us-east-1", world.url());
     world.calls();
@@ -232,8 +232,8 @@ fn signals_reach_the_command_and_its_end_is_the_end() {
     ] {
         let args = ["exec", "--server", "--profile", "served", "--", "sh", "-c", script];
         let mut command = world.command_as("alice", &args);
-        // In the background of a terminal, where the tests run in one: what the keyboard sends to its foreground is the command's
-        // to get by itself.
+        // In the background of a terminal, if the tests run in one: signals from the keyboard reach the command only through the foreground
+        // process group.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
@@ -256,7 +256,7 @@ fn a_server_that_is_killed_serves_nobody() {
     served.child.wait().unwrap();
     let host = served.url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
     wait_for("the port to be free", || TcpStream::connect(&host).is_err());
-    // It stays listed until a day has passed without a sign of life, and can be revoked meanwhile.
+    // It is listed until a day after its last sign of life, and can be revoked during that time.
     world.run_as("bob", &["server-revoke", &served.id, "--reason", "cleaning up"]).expect(0);
     finish(world.command_as("bob", &["server-session", &served.id]).spawn().unwrap()).expect(0);
 }
@@ -272,7 +272,7 @@ fn nothing_that_is_written_to_a_session_revives_it() {
     let written = super::get_item(&world, TABLE, &key);
     assert_eq!(written["user_arn"]["S"], "arn:aws:iam::123456789012:user/alice");
     world.run_as("bob", &["server-revoke", &served.id, "--reason", "laptop stolen"]).expect(0);
-    // The session's own record stays as its server wrote it.
+    // The session's own record is unchanged.
     assert_eq!(super::get_item(&world, TABLE, &key)["status"]["S"], "active");
     let revocation = super::get_item(&world, TABLE, &format!("revocation#{}", served.id));
     assert_eq!(revocation["revoked_by_arn"]["S"], "arn:aws:iam::123456789012:user/bob");
@@ -297,7 +297,7 @@ fn nothing_that_is_written_to_a_session_revives_it() {
     super::set_number(&world, TABLE, &key, "expires_at", 4_102_444_800);
     super::set_number(&world, TABLE, &key, "last_seen_at", 4_102_444_800);
     refused("with times in 2100");
-    // The process remembers it, even without the record.
+    // The process remembers the revocation even without the record.
     super::delete_item(&world, TABLE, &format!("revocation#{}", served.id));
     assert_eq!(served.fetch().0, 403);
     served.end();
@@ -330,7 +330,7 @@ fn a_session_is_revoked_whatever_its_record_says() {
         assert_eq!(served.fetch().0, 403, "{name}: {value}");
         served.end();
     }
-    // Also one whose record is hidden meanwhile.
+    // This includes a session whose record is hidden in the meantime.
     let served = Served::start(&world, "alice", &["--profile", "served"]);
     let key = format!("session#{}", served.id);
     let before = super::get_item(&world, TABLE, &key);
@@ -363,7 +363,7 @@ fn a_server_goes_by_the_record_that_it_wrote() {
         assert_eq!(served.fetch().0, 403, "{name}");
         served.end();
     }
-    // A revocation that cannot be looked for lets nobody in, and is no refusal for good.
+    // A failed read of the revocation denies access temporarily, not permanently.
     let served = Served::start(&world, "alice", &["--profile", "served"]);
     world.fail("GetItem", "AccessDeniedException", "revocation#");
     assert_eq!(served.fetch().0, 503);
@@ -415,7 +415,7 @@ fn a_command_ends_with_its_server() {
     server.kill().unwrap();
     server.wait().unwrap();
     wait_for("the command to end", || !alive().success());
-    // What is for sentinel itself starts nothing for others.
+    // Sentinel's internal commands start nothing for other callers.
     let run = world.run_as("alice", &["run-for-credential-server", "1", "0", "touch", "ran"]).expect(1);
     assert!(run.stderr.contains("the credential server has ended"), "{}", run.stderr);
     world.run_as("alice", &["run-for-credential-server"]).expect(1);
@@ -463,14 +463,14 @@ fn slow_clients_of_a_credential_server_keep_nobody_out() {
         })
         .collect();
     assert_eq!(served.fetch().0, 200);
-    // The oldest ones had to go, and the others are given up.
+    // The oldest connections were closed, and the others are closed by the client.
     for stream in [0, 199] {
         slow[stream].set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
         let mut rest = Vec::new();
         let _ = slow[stream].read_to_end(&mut rest);
         assert!(!String::from_utf8_lossy(&rest).contains(" 200 "));
     }
-    // Neither a head nor a body is read without end.
+    // The size of a head and a body is limited.
     for (head, body) in [("", "x".repeat(1 << 20)), ("content-length: 1048576\r\n\r\n", "x".repeat(1 << 20))] {
         let mut stream = TcpStream::connect(&host).unwrap();
         let token = &served.token;
@@ -503,7 +503,7 @@ fn a_session_ends_when_its_policy_lets_a_server_serve_no_longer() {
     let why = refused["message"].as_str().unwrap();
     assert!(why.contains("rule \"short\" limits the session of a server to 3 s"), "{why}");
     assert_eq!(served.end(), 7);
-    // Another session is another three seconds; other ways have no such end.
+    // Another session lasts another three seconds; other modes have no such end.
     let again = Served::start(&world, "alice", &["--profile", "served"]);
     assert_eq!(again.fetch().0, 200);
     again.end();

@@ -10,7 +10,7 @@ use crate::world::{Answer, Run, World, finish};
 
 pub const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
-/// Returns the shells that are here. Those that `SENTINEL_TEST_SHELLS` names have to be.
+/// Returns the shells on this machine. Those in `SENTINEL_TEST_SHELLS` are required.
 pub fn shells() -> Vec<&'static str> {
     let demanded = std::env::var("SENTINEL_TEST_SHELLS").unwrap_or_else(|_| String::from("bash"));
     let here = |shell: &&str| {
@@ -22,9 +22,9 @@ pub fn shells() -> Vec<&'static str> {
     SHELLS.into_iter().filter(here).collect()
 }
 
-/// Returns a shell that finds the binary, and reads none of the machine's own start-up files.
+/// Returns a shell with the binary in its path and without the machine's start-up files.
 pub fn shell(world: &World, shell: &str, user: &str, args: &[&str]) -> Command {
-    // The same variables as the binary gets when a test runs it itself.
+    // The same variables as a test sets for the binary itself.
     let like = world.command_as(user, &[]);
     let mut command = Command::new(shell);
     command.current_dir(world.folder.path()).env_clear();
@@ -52,7 +52,7 @@ fn with_functions(world: &World, name: &str, init: &str, line: &str) -> Run {
     finish(shell(world, name, "alice", &[args, &[eval.as_str()]].concat()).spawn().unwrap())
 }
 
-/// Puts a script in the path.
+/// Adds a script to the path.
 pub fn program(world: &World, name: &str, text: &str) {
     world.write(&format!("bin/{name}"), text);
     let path = world.folder.path().join("bin").join(name);
@@ -101,7 +101,7 @@ fn what_follows_a_function_is_completed_as_a_command() {
     }
 }
 
-/// Names that AWS does not take, in case something stands between that does.
+/// Names that AWS does not accept, but an intermediary might.
 const HOSTILE: [&str; 16] = [
     "x; touch pwned",
     "$(touch pwned)",
@@ -151,7 +151,7 @@ fn no_name_can_run_anything() {
 #[test]
 fn a_hostile_flag_is_only_text() {
     let world = World::quick();
-    // A store in a folder of this name is found again only if every sign of it comes through.
+    // A store in a folder with this name is found again only if every character is passed correctly.
     let folder = "a'b\"c $(touch pwned) `touch pwned` \\' \\\\'; touch pwned; # é (touch pwned)";
     let local = format!("--local={folder}");
     let bootstrap = ["init", "bootstrap", "--profile", "dev", "--region", "us-east-1", "--yes", &local];
@@ -176,7 +176,7 @@ fn a_new_shell_neither_waits_nor_breaks_when_aws_does_not_answer() {
         let args = [&["shell", "init", "--format", "bash"], more].concat();
         finish(world.command_as("alice", &args).spawn().unwrap()).expect(0)
     };
-    // Nobody is there, and nothing is remembered: no function, a comment, and no failure.
+    // If nothing responds and nothing is cached, the output has no function, a comment, and no failure.
     let mut command = world.command_as("alice", &["shell", "init", "--format", "bash"]);
     command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
     let run = finish(command.spawn().unwrap()).expect(0);
@@ -189,7 +189,7 @@ fn a_new_shell_neither_waits_nor_breaks_when_aws_does_not_answer() {
 
     let good = init(&world, &[]);
     assert!(good.stdout.contains("function sentinel-dev ") && good.stderr.is_empty(), "{}", good.stderr);
-    // Other flags find other profiles: nothing is mixed up.
+    // Other options select other profiles, and the caches do not mix.
     let elsewhere = init(&world, &["--policy-root", "/nothing/here"]);
     assert!(!elsewhere.stdout.contains("function sentinel-"), "{}", elsewhere.stdout);
 
@@ -200,7 +200,7 @@ fn a_new_shell_neither_waits_nor_breaks_when_aws_does_not_answer() {
     assert!(denied.stderr.lines().all(|line| line.starts_with("# ")), "{}", denied.stderr);
     world.clear_faults();
 
-    // An AWS that takes its time is not waited for: this one answers once the shell has started.
+    // Slow responses of AWS are not waited for: this one answers after the shell has started.
     let (started, wait) = std::sync::mpsc::channel::<()>();
     world.fault(move |_| {
         let _ = wait.recv();
@@ -213,7 +213,7 @@ fn a_new_shell_neither_waits_nor_breaks_when_aws_does_not_answer() {
     assert!(slow.stderr.contains("Sentinel uses the profiles of the last successful run"), "{}", slow.stderr);
     world.clear_faults();
 
-    // What is remembered is names, which are checked: a file that someone tampered with cannot run anything.
+    // The cache contains names, which are checked: a modified file cannot run anything.
     let folder = world.folder.path().join(".cache/sentinel");
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
@@ -229,7 +229,7 @@ fn a_new_shell_neither_waits_nor_breaks_when_aws_does_not_answer() {
         "{}",
         tampered.stdout
     );
-    // Also without a region, a home or a readable manifest a shell starts.
+    // A shell also starts without a region, a home directory or a readable manifest.
     let mut command = world.command_as("alice", &["shell", "init"]);
     finish(command.env_remove("AWS_REGION").env_remove("HOME").spawn().unwrap()).expect(0);
     world.write("sentinel.toml", "[aws\n");
@@ -251,7 +251,7 @@ fn the_functions_carry_where_the_profiles_were_found() {
         "'--region=us-east-1'",
         "'--policy-root=/sentinel/policies'",
         "'--aws-profile=base'",
-        // The AWS profile that reads the policies lends its credentials to no other.
+        // The AWS profile that reads the policies does not supply credentials for another.
         "'--credentials-profile=extra'",
     ] {
         assert!(line.contains(word), "{line}");
