@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn yaml_spans_are_bytes_after_other_letters() {
+    fn yaml_spans_are_byte_offsets_after_multibyte_characters() {
         let text = "a: \"é…\"\nb: x\n";
         let (node, _) = read_yaml(text);
         let Value::Map(entries) = node.unwrap().value else { panic!("not a map") };
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_yaml_is_one_fault_with_its_line() {
+    fn invalid_yaml_is_one_fault_with_its_line() {
         let (node, faults) = read_yaml("version: \"1\"\nrules: [\n");
         assert!(node.is_none());
         assert_eq!(faults.len(), 1);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_viewers_hide_are_faults_on_their_line() {
+    fn hidden_characters_are_faults_on_their_line() {
         for (text, expected) in [
             // The parser ends the comment at the carriage return; an editor and a diff do not.
             ("a: 1\n# note\r b: 2\nc: 3\n", "2: a carriage return without a line feed (U+000D)"),
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_texts_in_any_language_are_read() {
+    fn texts_in_any_language_are_accepted() {
         for text in [
             "a: 1\r\nb:\t2\r\n",
             "\u{feff}a: 1\n",
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn yaml_that_means_more_than_it_shows_is_a_fault() {
+    fn yaml_with_a_hidden_meaning_is_a_fault() {
         for (text, expected) in [
             ("a: !!str 1\n", "1: the YAML tag `!!str`"),
             ("a: 1\nb: !not [x]\n", "2: the YAML tag `!not`"),
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn nested_aliases_do_not_explode() {
+    fn nested_aliases_are_limited() {
         let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for level in 1..12 {
             let alias = format!("*a{}", level - 1);
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_toml_reports_each_error() {
+    fn invalid_toml_reports_each_error() {
         let source = Source::new("sentinel.toml", "[aws]\nregion = \n[profiles.dev]\npolicy = \"x\ntier = 1\n");
         let mut faults = Faults::default();
         from_toml(&source, &mut faults);

@@ -152,7 +152,7 @@ mod names {
     use super::slug;
 
     #[test]
-    fn the_name_of_a_file_is_no_path_and_tells_targets_apart() {
+    fn file_names_are_unique_and_contain_no_path() {
         let names = ["prod", "../x", "a/b", "a-b", "a--b", "", "é", "1", "CON", "prod/123/eu-west-1"];
         let slugs: BTreeSet<String> = names.iter().map(|name| slug(name)).collect();
         assert_eq!(slugs.len(), names.len());

@@ -478,7 +478,7 @@ mod tests {
     use crate::resource::call::{CREATE_TABLE, DELETE_PARAMETERS, PUT_PARAMETER};
 
     #[test]
-    fn a_resource_is_of_one_kind() {
+    fn a_resource_has_one_kind() {
         let policy = Desired::new(Address::new(KindId::Policy, "dev"), "/s/dev", PolicyParameter::default());
         let table = Desired::new(Address::new(KindId::Table, "audit"), "acme-audit", Table::default());
         let (policy, table) = (DesiredResource::Policy(Arc::new(policy)), DesiredResource::Table(Arc::new(table)));
@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_says_what_it_writes_and_what_has_to_be_allowed() {
+    fn steps_name_their_operations_and_consent() {
         let name = || String::from("t");
         let delete = Delete { name: name(), expects_version: 1, owner_key: OwnerKey::new("mark") };
         let delete = PolicyStep(Write::Delete(delete));

@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_is_read_back_however_it_is_spaced() {
+    fn a_plan_reads_back_regardless_of_formatting() {
         let text = file().to_text().unwrap();
         assert_eq!(PlanFile::read(&text), Ok(file()));
         let value: Value = serde_json::from_str(&text).unwrap();
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plan_of_this_version_is_told_apart() {
+    fn other_files_and_versions_are_distinguished() {
         let text = file().to_text().unwrap();
         let version = format!("\"tool_version\": \"{TOOL_VERSION}\"");
         assert_eq!(PlanFile::read("[aws]"), Err(Unusable::NotAPlan));
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_for_nowhere_or_another_account_than_its_role_is_refused() {
+    fn a_plan_with_an_inconsistent_destination_is_refused() {
         let why = |forge: &dyn Fn(&mut PlanFile)| {
             let mut forged = file();
             forge(&mut forged);
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_with_a_filter_that_cannot_be_read_is_refused() {
+    fn a_plan_with_an_invalid_filter_is_refused() {
         for filters in ["only", "exclude"] {
             for pattern in ["[", "tables.[", "table.*", ""] {
                 let mut document: Value = serde_json::from_str(&file().to_text().unwrap()).unwrap();

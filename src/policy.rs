@@ -183,7 +183,7 @@ mod tests {
     use crate::diagnostic::{Faults, Source};
 
     #[test]
-    fn default_deny_is_a_valid_policy_whatever_the_profile_is_called() {
+    fn default_deny_is_a_valid_policy_for_every_profile_name() {
         for profile in ["dev", "1", "a.b_c-d", "true", "null"] {
             let mut faults = Faults::default();
             check(&Source::new("default-deny", default_deny(profile)), &mut faults);

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_what_aws_takes_and_nothing_longer() {
+    fn tags_are_limited_like_in_aws() {
         for key in ["a", &"k".repeat(128), "a b_.:/=+-@1", "é", "xaws:"] {
             assert_eq!(check_tag_key(key), Ok(()), "{key}");
         }
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn aws_own_tags_are_no_part_of_ours() {
+    fn tags_of_aws_are_ignored() {
         let live = tags(&[("aws:cloudformation", "x"), ("a", "1"), ("b", "2")]);
         assert_eq!(tag_words(&live), "a=1, b=2");
         let mut changes = Vec::new();
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_a_resource_is_stands_in_its_tag_alone() {
+    fn only_the_ownership_tag_determines_the_owner() {
         let owner = |key: Option<&str>, found: &[(&str, &str)]| {
             let (mut tags, mut facts) = (tags(found), Facts::default());
             take_owner(&mut tags, key, &mut facts);

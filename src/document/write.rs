@@ -85,14 +85,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_written_on_one_line_where_they_hide_something() {
+    fn strings_with_hidden_characters_are_written_on_one_line() {
         assert_eq!(quoted("plain"), "\"plain\"");
         assert_eq!(quoted("a \"word\""), "'a \"word\"'");
         assert_eq!(quoted("a\u{202e}\"\\\u{e0001}"), "\"a\\u202E\\\"\\\\\\U000E0001\"");
     }
 
     #[test]
-    fn keys_are_bare_where_toml_allows_that() {
+    fn keys_are_bare_if_toml_allows_it() {
         assert_eq!(bare("a-b_C1"), "a-b_C1");
         assert_eq!(bare(""), "\"\"");
         assert_eq!(bare("a.b"), "\"a.b\"");
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn written_values_read_back() {
         for text in [
             "",
             "a",

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_becomes_a_parameter_and_the_rest_stays() {
+    fn values_that_differ_become_parameters() {
         let one = |read: u8, name: &str| json!({ "Name": name, "Keys": ["a", { "Units": read }], "Same": true });
         let (value, merging) = merged(&[one(1, "x"), one(2, "x"), one(1, "x")]).ok().unwrap();
         let parameter = value["Keys"][1]["Units"]["Ref"].as_str().unwrap().to_owned();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_other_shapes_are_refused() {
+    fn values_of_different_shapes_are_refused() {
         for (other, path) in [(json!({}), ""), (json!({ "a": {}, "b": 1 }), ""), (json!({ "a": [1, 2] }), "a")] {
             let Err((place, found)) = merged(&[json!({ "a": [1] }), json!({ "a": [1] }), other]) else {
                 panic!("merged")

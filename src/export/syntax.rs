@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_interpolated() {
+    fn exported_text_is_not_interpolated() {
         for text in [
             "${a}",
             "$${a}",
@@ -158,13 +158,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_reads_back(text in "[$%{}\"\\\\\n\u{0}-\u{1f}a-c\u{202e}é]{0,12}|\\PC{0,12}") {
+        fn every_text_reads_back(text in "[$%{}\"\\\\\n\u{0}-\u{1f}a-c\u{202e}é]{0,12}|\\PC{0,12}") {
             prop_assert_eq!(read(&quoted(&text)), text);
         }
     }
 
     #[test]
-    fn a_body_is_laid_out_as_terraform_does_it() {
+    fn a_body_is_formatted_like_terraform_fmt() {
         let mut inner = Body::new();
         inner.set("enabled", true);
         let mut body = Body::new();

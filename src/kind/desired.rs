@@ -231,7 +231,7 @@ mod tests {
     use crate::kind::policy_parameter::PolicyParameter;
 
     #[test]
-    fn observations_that_are_too_few_say_nothing_of_any_resource() {
+    fn missing_observations_make_every_resource_unknown() {
         let of = |key: &str| Desired::new(Address::new(KindId::Policy, key), key, PolicyParameter::default());
         let (one, other) = (of("one"), of("other"));
         let whole = vec![Observed::Absent, Observed::Absent];
@@ -252,7 +252,7 @@ mod tests {
 
     /// The tag is added only to resources that are known to lack it, and only if requested.
     #[test]
-    fn the_ownership_tag_is_given_where_it_is_missing_and_wanted() {
+    fn the_ownership_tag_is_added_if_missing_and_requested() {
         let gives = |adopt: bool, ownership: Option<&str>, owned: Option<bool>| {
             let ownership = ownership.map(OwnerKey::new);
             let desired =

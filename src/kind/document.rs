@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_printed_in_one_form() {
+    fn documents_are_printed_normalized() {
         let text = r#"{"Statement": {"Resource": ["*"], "Principal": {"Service": "sns.amazonaws.com", "AWS": ["b", "a", "b"]},
             "Action": ["kms:Encrypt", "kms:Decrypt"], "Condition": {"Bool": {"aws:x": true}}, "Sid": "one", "Effect": "Allow"},
             "Version": "2012-10-17"}"#;
@@ -566,7 +566,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_a_document_is_its_own_form() {
+    fn normalization_is_idempotent() {
         let once = of_statement(&statement(&json!({ "Resource": ["b", "a"] })));
         assert_eq!(PolicyDocument::parse(&once.to_json()).unwrap().pretty(), once.pretty());
         let read: PolicyDocument = serde_json::from_str(&serde_json::to_string(&once).unwrap()).unwrap();
@@ -574,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_meaning_are_equal() {
+    fn documents_with_the_same_meaning_are_equal() {
         same(&json!({ "Action": "kms:Decrypt" }), &json!({ "Action": ["KMS:decrypt"] }));
         same(&json!({ "Action": ["a:B", "a:C"] }), &json!({ "Action": ["a:C", "a:B", "A:b"] }));
         same(&json!({ "Principal": "*" }), &json!({ "Principal": { "AWS": ["*"] } }));
@@ -602,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_that_mean_different_things_are_different() {
+    fn documents_with_different_meanings_differ() {
         different(&json!({}), &json!({ "Effect": "Deny" }));
         different(&json!({}), &json!({ "Sid": "a" }));
         different(&json!({ "Resource": "a" }), &json!({ "Resource": "A" }));
@@ -618,7 +618,7 @@ mod tests {
     }
 
     #[test]
-    fn a_diff_shows_the_statements_of_both_in_one_order() {
+    fn a_diff_orders_the_statements_of_both_sides_alike() {
         let named = |sid: &str, action: &str| statement(&json!({ "Sid": sid, "Action": action }));
         let live = of_statement(&json!([named("b", "x:B"), named("c", "x:C"), named("a", "x:Z")]));
         let desired = of_statement(&json!([named("a", "x:A"), named("b", "x:B")]));
@@ -629,7 +629,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_service_takes_is_refused_with_what_to_do() {
+    fn invalid_policies_are_refused_with_a_fix() {
         let refused = |text: &str| PolicyDocument::parse(text).unwrap_err().to_string();
         let of = |more: Value| refused(&json!({ "Statement": [statement(&more)] }).to_string());
         let all = [
@@ -687,7 +687,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_has_elements_of_its_own() {
+    fn each_policy_type_has_its_own_elements() {
         let of = |form: Form, more: Value| {
             let mut statement = json!({ "Effect": "Allow", "Action": "sts:AssumeRole" });
             statement.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -707,7 +707,7 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_answers_is_read_whatever_it_is() {
+    fn every_document_from_aws_is_accepted() {
         assert_eq!(PolicyDocument::from_aws("{}").value(), &json!({}));
         assert_eq!(PolicyDocument::from_aws("not JSON").pretty(), "not JSON");
         assert_ne!(PolicyDocument::from_aws("not JSON"), of_statement(&statement(&json!({}))));

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_names_never_become_one() {
+    fn different_names_never_collide() {
         let names = [
             "audit",
             "audit-log",

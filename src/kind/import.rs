@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_files_differ_in_letter_case_alone() {
+    fn file_names_do_not_differ_only_by_case() {
         let profiles = vec![policy("Dev"), policy("dev"), policy("dev-2")];
         let imported = import(FoundResources { profiles, ..FoundResources::default() });
         let paths: Vec<&str> = imported.files.iter().map(|file| file.path.as_str()).collect();
@@ -389,7 +389,7 @@ mod tests {
 
     /// A file `dev.test.yaml` would be read as the test cases of `dev.yaml`.
     #[test]
-    fn no_policy_is_taken_for_the_test_cases_of_another() {
+    fn a_policy_file_never_has_the_name_of_a_test_case_file() {
         let profiles = vec![policy("dev"), policy("dev.test")];
         let imported = import(FoundResources { profiles, ..FoundResources::default() });
         let paths: Vec<&str> = imported.files.iter().map(|file| file.path.as_str()).collect();
@@ -405,7 +405,7 @@ mod tests {
 
     /// A table `approvals` with another layout than the built-in one gets the key `approvals-table`.
     #[test]
-    fn two_tables_that_would_have_one_key_get_two() {
+    fn tables_with_the_same_key_get_different_keys() {
         let tables = ["approvals", "approvals-table"].map(|name| live(name, Table::default(), None)).to_vec();
         let imported = import(FoundResources { tables, ..FoundResources::default() });
         let keys: Vec<&String> = imported.sections.tables.keys().collect();
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_is_known_by_its_name_and_its_arn_within_its_kind() {
+    fn resources_are_found_by_kind_and_name_or_arn() {
         let root = PolicyRoot::new("/s");
         let mut importer = Importer::new(&root, Vec::new());
         importer.keys(KindId::Table, vec![live("orders", Table::default(), Some("arn:aws:dynamodb:::table/orders"))]);
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_of_a_kind_is_wanted_once() {
+    fn each_requested_name_is_imported_once() {
         let named = |kind, name: &str| Named { kind, name: name.to_owned() };
         let all = [named(KindId::Table, "b"), named(KindId::Policy, "c"), named(KindId::Table, "b")];
         let (policy_root, ownership) = (&PolicyRoot::new("/s"), &OwnerKey::new("mark"));

@@ -366,7 +366,7 @@ mod tests {
     use crate::kind::parameter::{Parameter, Values};
 
     #[test]
-    fn a_type_that_is_left_out_is_not_compared_and_never_that_of_a_secret() {
+    fn an_omitted_type_is_not_compared_and_never_a_secret() {
         let live = |kind, content: &str| Parameter {
             parameter_type: Some(kind),
             content: Some(content.into()),

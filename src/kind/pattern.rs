@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_cannot_match_does_not_exist() {
+    fn a_pattern_that_cannot_match_is_refused() {
         for bad in ["", "[", "tables.[", "tables.***", "tables", "table.*", "table.sessions", "dev", ".dev", ".*"] {
             assert!(bad.parse::<AddressPattern>().is_err(), "{bad} is read");
             assert!(serde_json::from_value::<AddressPattern>(bad.into()).is_err(), "{bad} is read");

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn each_cycle_is_found_once_whatever_leads_into_it() {
+    fn each_cycle_is_reported_once() {
         let references = graph(&[
             ("tables.a", &["tables.b"]),
             ("tables.b", &["tables.c", "profiles.x"]),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_of_any_kind_can_be_referred_to_by_the_word_for_its_kind() {
+    fn references_name_the_kind_and_the_key() {
         for kind in KindId::ALL {
             let source = crate::diagnostic::Source::new("m", format!("x = {{ {} = \"a\" }}", kind.about().id));
             let mut faults = crate::diagnostic::Faults::default();
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_aws_refers_to_what_has_it() {
+    fn an_aws_name_refers_to_its_resource() {
         let names = [("keys.a", "alias/a"), ("keys.b", "alias/b"), ("tables.a", "alias/a")];
         let names = names.map(|(to, name)| (address(to), name.to_owned())).into();
         let named = |name: &str| Named { setting: vec![String::from("x")], kind: KindId::Key, name: name.to_owned() };
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_diamond_is_no_cycle() {
+    fn a_diamond_is_not_a_cycle() {
         let references =
             graph(&[("tables.a", &["tables.b", "tables.c"]), ("tables.b", &["tables.d"]), ("tables.c", &["tables.d"])]);
         assert!(cycles(&references).is_empty());

@@ -299,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_store_is_its_owners_alone() {
+    fn a_new_store_is_private_to_its_owner() {
         let place = tempfile::tempdir().unwrap();
         let store = Folder::open(&place.path().join("a/b/store")).unwrap();
         let region = store.folder("eu-west-1").unwrap();
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_others_may_read_is_made_private() {
+    fn a_store_readable_by_others_becomes_private() {
         let place = tempfile::tempdir().unwrap();
         let store = Folder::open(&place.path().join("store")).unwrap();
         let file = place.path().join("store/aws.db");
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn links_above_the_store_are_followed_and_the_store_is_no_link() {
+    fn links_above_the_store_are_followed_and_a_linked_store_is_refused() {
         let place = tempfile::tempdir().unwrap();
         std::fs::create_dir(place.path().join("real")).unwrap();
         symlink("real", place.path().join("link")).unwrap();
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_is_exchanged_is_refused() {
+    fn a_replaced_database_is_refused() {
         let place = tempfile::tempdir().unwrap();
         let store = Folder::open(&place.path().join("store")).unwrap();
         let database = store.database("aws.db").unwrap();

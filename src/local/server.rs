@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_programs_of_this_machine_are_answered() {
+    fn requests_from_web_pages_are_refused() {
         for host in ["", "127.0.0.1", "127.0.0.1:4566", "localhost:4566", "[::1]:80"] {
             assert_eq!(stranger(host, ""), None, "{host}");
         }

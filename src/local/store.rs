@@ -271,13 +271,13 @@ mod tests {
     }
 
     #[test]
-    fn sqlite_is_a_release_that_is_safe_for_databases_from_elsewhere() {
+    fn the_sqlite_release_is_safe_for_untrusted_databases() {
         // CVE-2025-6965 was fixed in 3.50.2, and CVE-2026-11824 in 3.53.2.
         assert!(rusqlite::version_number() >= 3_053_002, "{}", rusqlite::version());
     }
 
     #[test]
-    fn a_store_is_opened_again_and_half_of_one_is_completed() {
+    fn a_store_is_reopened_and_a_partial_one_is_completed() {
         let (_folder, path) = file("");
         drop(Store::open(&path).unwrap());
         drop(Store::open(&path).unwrap());
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_with_anything_of_somebody_elses_is_refused() {
+    fn a_store_with_foreign_objects_is_refused() {
         let whole = SCHEMA.to_owned();
         for more in [
             "CREATE TRIGGER evil AFTER INSERT ON tags BEGIN DELETE FROM parameters; END",
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_with_anything_that_runs_is_refused() {
+    fn an_engine_database_with_executable_objects_is_refused() {
         for evil in [
             "CREATE TABLE t (x); CREATE TRIGGER evil AFTER INSERT ON t BEGIN DELETE FROM t; END",
             "CREATE VIEW evil AS SELECT 1",
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_database_or_is_damaged_is_refused() {
+    fn an_invalid_or_damaged_database_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().canonicalize().unwrap().join("test.db");
         std::fs::write(&path, "no database, and long enough to have a header to be looked at".repeat(20)).unwrap();

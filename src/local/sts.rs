@@ -162,7 +162,7 @@ mod tests {
     use crate::local::Rules;
 
     #[test]
-    fn a_key_says_who_signs() {
+    fn an_access_key_identifies_the_signer() {
         let arn = |key| Identity::of(key).arn();
         assert_eq!(arn("test"), "arn:aws:iam::123456789012:user/local");
         assert_eq!(arn("AKIALOCAL:alice@example.com"), "arn:aws:iam::123456789012:user/alice@example.com");
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn each_identity_has_a_unique_id_of_the_form_that_aws_gives() {
+    fn unique_ids_have_the_format_of_aws() {
         let id = |key| Identity::of(key).user_id();
         let (alice, bob) = (id("AKIALOCAL:alice"), id("AKIALOCAL:bob"));
         assert!(alice.starts_with("AIDA") && alice.len() == 21, "{alice}");
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn permanent_keys_are_exchanged_once_for_as_long_as_aws_gives() {
+    fn permanent_keys_are_exchanged_once_within_the_limits_of_aws() {
         let ask = |key: &str, form: &str| {
             let authorization = format!("AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/sts/aws4_request");
             let request = Request::new(String::new(), &authorization, form.as_bytes().to_vec());
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_is_taken_on_under_names_that_aws_takes() {
+    fn a_role_is_assumed_with_valid_session_names() {
         let ask = |form: &str| {
             let request = Request::new(String::new(), "", form.as_bytes().to_vec());
             let answer = answer(&LocalAws::memory(Rules::default()), &request);

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_carries_a_tag_is_listed_by_the_page() {
+    fn tagged_resources_are_listed_in_pages() {
         let aws = LocalAws::memory(Rules::default());
         for number in 0..5 {
             let tags = json!([{ "Key": "mark", "Value": if number < 4 { "us" } else { "them" } }]);

@@ -102,7 +102,7 @@ projection = { include = ["what"] }
     }
 
     #[test]
-    fn what_a_manifest_says_conforms() {
+    fn desired_state_of_a_manifest_conforms() {
         for text in [MANIFEST, &MANIFEST.replace("ownership_tag = \"created-by\"", "ownership_tag = false")] {
             for one in desired(text) {
                 assert_eq!(conform(&one, &PolicyRoot::default()), Ok(()), "{one:?}");
@@ -114,7 +114,7 @@ projection = { include = ["what"] }
     }
 
     #[test]
-    fn a_policy_that_no_manifest_says_is_refused() {
+    fn a_policy_that_no_manifest_can_express_is_refused() {
         let all = desired(MANIFEST);
         let refused = |place: usize, root: &PolicyRoot, forge: &dyn Fn(&mut Desired<PolicyParameter>)| {
             let DesiredResource::Policy(policy) = &all[place] else { unreachable!("a profile") };
@@ -168,7 +168,7 @@ projection = { include = ["what"] }
     }
 
     #[test]
-    fn a_table_that_no_manifest_says_is_refused() {
+    fn a_table_that_no_manifest_can_express_is_refused() {
         let all = desired(MANIFEST);
         let refused = |place: usize, forge: &dyn Fn(&mut Desired<Table>)| {
             let DesiredResource::Table(table) = &all[place] else { unreachable!("a table") };
@@ -200,7 +200,7 @@ projection = { include = ["what"] }
     }
 
     #[test]
-    fn only_what_is_below_the_root_and_marked_is_deleted() {
+    fn only_owned_parameters_below_the_root_are_deleted() {
         let gone = |key: &str, name: &str, ownership: Option<&str>| {
             let bare = Desired::new(Address::new(KindId::Policy, key), name, PolicyParameter::default());
             let ownership = ownership.map(OwnerKey::new);

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_of_all_files_are_one_manifest() {
+    fn sections_of_all_files_form_one_manifest() {
         let (root, faults) = joined(&["[aws]\n[tables.a]\n", "[tables.b]\n[profiles.x]\n", "[local.users.u]\n"]);
         assert_eq!(faults, [""; 0]);
         let mut plain = Faults::default();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_in_two_files_is_a_fault_of_both_places() {
+    fn a_section_in_two_files_is_a_fault_with_both_locations() {
         let (_, faults) = joined(&["[aws]\n[tables.a]\n", "\n[tables.b]\n[tables.a]\n", "# x\n[aws]\n"]);
         assert_eq!(
             faults,
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn no_message_shows_what_may_be_the_value_of_a_parameter() {
+    fn no_message_shows_a_possible_parameter_value() {
         for text in [
             "[parameters.s]\ntype = \"SecureString\"\nvalue = \"A-SECRET\" \nvalue = \"SECRET\"\n",
             "[parameters.s]\nvalues = \"SECRET\"\nvalu = 'SECRET'\n\"valu\\u0065\" = 'SECRET'",

@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn other_braces_of_a_free_text_stay_as_they_are() {
+    fn other_braces_in_free_text_are_kept() {
         let fill = |values: &Values, text: &str| values.fill(text, Braces::Any).unwrap();
         let all = [
             ("https://{region}.example.com/{id}", "https://us-east-1.example.com/{id}"),
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn an_override_is_laid_over_key_by_key() {
+    fn an_override_is_merged_key_by_key() {
         let node = |text: &str| crate::document::from_toml(&Source::new("m", text), &mut Faults::default());
         let under = node("a = 1\nb = { x = 1, y = 2 }\nc = [1, 2]\n");
         let over = node("b = { y = 3, z = 4 }\nc = [3]\nd = true\n");

@@ -197,7 +197,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back_as_the_same_manifest(manifest in manifests()) {
+        fn a_written_manifest_reads_back_unchanged(manifest in manifests()) {
             let text = manifest.to_toml();
             let mut faults = Faults::default();
             let read = parse(&Source::new("sentinel.toml", text.clone()), &mut faults).manifest;
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_manifest_is_an_empty_text() {
+    fn an_empty_manifest_is_written_as_empty_text() {
         assert_eq!(Manifest::default().to_toml(), "");
     }
 }

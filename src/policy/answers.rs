@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_the_policy_does_not_name_gets_what_everyone_else_gets() {
+    fn an_unnamed_user_gets_the_answer_for_everyone_else() {
         let policy = policy("  - { name: all, effect: allow }\n");
         let found = answers_to(&policy, Some("carol"), &question("2026-01-14T12:00:00Z"));
         assert_eq!(found.len(), 1);

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_to_be_meant_is_excluded() {
+    fn unknown_credentials_are_excluded() {
         let role_arns = vec![RolePattern::new("arn:aws:iam::123456789012:role/dev").unwrap()];
         let bound = Bound { role_arns, aws_profiles: vec![String::from("dev")] };
         assert_eq!(bound.excludes_profile(Some("dev")), None);

@@ -227,7 +227,7 @@ rules:
     }
 
     #[test]
-    fn each_case_is_asked_as_exec_would_ask() {
+    fn test_cases_are_evaluated_like_exec() {
         let text = r#"
 profile: dev
 at: "2026-01-14T10:00:00+01:00"
@@ -251,7 +251,7 @@ cases:
 
     /// An ambiguous test case could pass without checking what it seems to check.
     #[test]
-    fn cases_are_what_they_look_like() {
+    fn ambiguous_test_cases_are_refused() {
         let case =
             |case: &str| read(&format!("profile: dev\ncases:\n  - {{ {case}, at: \"2026-01-14T10:00:00Z\" }}\n"));
         for (text, fault) in [
@@ -266,7 +266,7 @@ cases:
     }
 
     #[test]
-    fn a_principal_is_asked_for_where_the_policy_has_patterns() {
+    fn a_test_case_needs_a_principal_if_the_policy_has_patterns() {
         let text = "version: \"1\"\nrules:\n  - { name: admins, effect: allow, conditions: { principals: \
                     [\"arn:aws:sts::123456789012:assumed-role/Admin/*\"] } }\n";
         let policy = super::super::parse(&Source::new("p.yaml", text), &mut Faults::default()).unwrap();

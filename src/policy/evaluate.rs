@@ -74,7 +74,7 @@ mod tests {
     const NOON: &str = "2026-01-14T12:00:00Z";
 
     #[test]
-    fn who_what_and_how_are_matched_as_written() {
+    fn users_profiles_and_modes_are_matched_exactly() {
         let cases = [
             ("{}", "alice", "dev", Mode::Cli, true),
             ("{ profiles: [], users: [], mode: [] }", "alice", "dev", Mode::Cli, true),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_are_what_a_clock_on_the_wall_shows() {
+    fn windows_use_local_time() {
         let office = r#"{ time: { days: [monday, tuesday, wednesday, thursday, friday], hours: { start: "09:00", end: "17:30" }, timezone: Europe/Zurich } }"#;
         let early = r#"{ time: { hours: { start: "02:00", end: "03:00" }, timezone: America/New_York } }"#;
         let night = r#"{ time: { days: [friday], hours: { start: "22:00", end: "06:00" } } }"#;
@@ -194,7 +194,7 @@ rules:
     }
 
     #[test]
-    fn what_is_not_understood_decides_nothing() {
+    fn invalid_policies_decide_nothing() {
         for text in [
             "version: \"1\"\nrules:\n  - { name: a, effect: allow, condition: { users: [bob] } }\n",
             "version: \"1\"\nrules:\n  - { name: a, effect: allow, conditions: { user: [bob] } }\n",
@@ -355,7 +355,7 @@ rules:
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
-        fn a_second_evaluator_says_the_same(
+        fn the_evaluator_agrees_with_a_second_one(
             rules in rules(),
             caller in callers(),
             profile in proptest::sample::select(vec!["dev", "prod"]),
@@ -381,7 +381,7 @@ rules:
         /// Compares the reported meaning of a change with the evaluator on random requests. Every observed difference is reported, no other
         /// is reported, and a rule reported as unreachable decides no request.
         #[test]
-        fn what_is_said_of_policies_holds_for_each_ask(
+        fn the_reported_meaning_agrees_with_the_evaluator(
             before in rules(),
             after in rules(),
             shared in proptest::option::of(proptest::sample::select(vec!["UTC", "Europe/Zurich", "America/St_Johns"])),

@@ -267,7 +267,7 @@ rules:
     }
 
     #[test]
-    fn another_time_and_another_mode_are_named() {
+    fn a_denial_names_another_time_or_mode_that_allows_access() {
         let office = "rule \"office-hours\" would allow it Monday to Friday 09:00-17:00 (Europe/Zurich); next from";
         let server = "rule \"servers\" would allow it through a credential server (sentinel exec --server)";
         let others = "rule \"operators\" would allow it with an approval for 3 other users";
@@ -281,7 +281,7 @@ rules:
     }
 
     #[test]
-    fn names_of_other_users_stay_unnamed_unless_they_are_most_likely_meant() {
+    fn other_users_are_not_named_unless_most_likely_meant() {
         let noon = "2026-01-14T12:00:00Z";
         let of_mallory = lines(POLICY, "mallory", noon);
         let expected = [
@@ -300,7 +300,7 @@ rules:
     }
 
     #[test]
-    fn a_rule_that_another_one_hides_is_not_named() {
+    fn unreachable_rules_are_not_named() {
         for at in ["2026-01-14T12:00:00Z", "2026-01-17T12:00:00Z"] {
             for line in lines(POLICY, "eve", at).iter().chain(&lines(POLICY, "mallory", at)) {
                 assert!(!line.contains("hidden"), "{line}");
@@ -318,7 +318,7 @@ rules:
     }
 
     #[test]
-    fn the_lines_are_few() {
+    fn the_number_of_lines_is_limited() {
         let mut text = String::from("version: \"1\"\nrules:\n");
         for number in 0..60 {
             text.push_str(&format!(

@@ -380,14 +380,14 @@ mod tests {
     const LAST: &str = "  - { name: last, effect: deny }\n";
 
     #[test]
-    fn a_policy_in_order_has_no_findings() {
+    fn a_correct_policy_has_no_findings() {
         let rules = "  - { name: office, effect: allow, conditions: { users: [alice], time: { days: [monday] } } }\n\
                      \u{20} - { name: rest, effect: require_approval, conditions: { users: [alice, bob] } }\n";
         assert_eq!(found(&format!("{rules}{LAST}")), [""; 0]);
     }
 
     #[test]
-    fn a_rule_that_nothing_gets_to_is_found_whatever_hides_it() {
+    fn unreachable_rules_are_found() {
         let hidden = |above: &str, rule: &str| {
             let rules = format!("{above}  - {{ name: r, effect: deny, conditions: {rule} }}\n{LAST}");
             found(&rules).iter().any(|finding| finding.contains("L001 unreachable rule r"))
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn users_that_aws_cannot_have_are_found() {
+    fn impossible_user_names_are_found() {
         let rule = |user: &str| format!("  - {{ name: a, effect: allow, conditions: {{ users: [{user}] }} }}\n{LAST}");
         let long = "a".repeat(65);
         for user in ["\"alice smith\"", "\" alice\"", "\"alice \"", "CORP/alice", "\"alice#1\"", "alice!", &long] {
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_does_not_say_which_credentials_it_is_for_is_found() {
+    fn unrestricted_credentials_are_found() {
         let codes = |text: &str| {
             let findings = lint(&Source::new("p.yaml", text), None, &mut Faults::default());
             findings.iter().map(|one| format!("{}: {}", one.line, one.code.code())).collect::<Vec<_>>()
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_is_allowed_on_its_line_or_the_one_above_and_nowhere_else() {
+    fn a_finding_is_suppressed_on_its_line_or_the_line_above() {
         let allow = |head: &str, tail: &str| {
             found(&format!("{head}  - name: all{tail}\n    effect: allow\n    conditions: {{ mode: [cli] }}\n"))
         };

@@ -459,7 +459,7 @@ mod tests {
     const WORK: &str = "monday, tuesday, wednesday, thursday, friday";
 
     #[test]
-    fn who_gains_and_who_loses_is_told_by_name() {
+    fn users_who_gain_or_lose_access_are_named() {
         let one = rule("allow", "users: [alice]");
         let two = rule("allow", "users: [alice, bob]");
         assert_eq!(means(&one, &two), ["bob gains prod"]);
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_takes_is_told() {
+    fn conditions_of_access_are_reported() {
         let with = |effect: &str| rule(effect, "profiles: [prod]");
         assert_eq!(means(&with("allow"), &with("require_approval")), ["prod now needs approval"]);
         assert_eq!(means(&with("require_approval"), &with("allow")), ["prod no longer needs approval"]);
@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_break_glass_is_told() {
+    fn break_glass_changes_are_reported() {
         let with = "  - { name: r, effect: require_approval }\n";
         let without = "  - { name: r, effect: require_approval, breakglass: false }\n";
         let allow = rule("allow", "");
@@ -505,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_the_limits_of_break_glass_is_told() {
+    fn break_glass_limit_changes_are_reported() {
         let with = "  - { name: r, effect: require_approval }\n";
         let limits = |events: u32, hours: u32| {
             format!("{with}breakglass_limits: {{ events_per_day: {events}, hours_per_day: {hours} }}\n")
@@ -523,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn principals_are_told_as_they_are_written() {
+    fn principals_are_reported_as_written() {
         let admin = "arn:aws:sts::123456789012:assumed-role/Admin/*";
         let by = |more: &str| rule("allow", &format!("principals: [\"{admin}\"]{more}"));
         assert_eq!(means("", &by("")), [format!("{admin} gains prod")]);
@@ -535,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn the_credentials_that_are_released_are_told() {
+    fn changes_of_released_credentials_are_reported() {
         let with = |credentials: &str| {
             let text = format!("version: \"1\"\n{credentials}rules:\n{}", rule("allow", "users: [alice]"));
             parse(&Source::new("p", text), &mut Faults::default()).unwrap()
@@ -553,7 +553,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_told_apart() {
+    fn changes_of_the_default_are_reported_separately() {
         let alice = rule("allow", "users: [alice]");
         assert_eq!(
             means(&alice, &format!("{alice}{}", rule("allow", ""))),
@@ -566,7 +566,7 @@ mod tests {
     }
 
     #[test]
-    fn hours_that_change_are_told_as_they_are_then() {
+    fn changed_hours_are_reported_with_their_new_values() {
         let office = |end: &str| rule("allow", &format!("users: [alice], {}", hours(WORK, "09:00", end)));
         let words = "the hours of prod for alice";
         assert_eq!(
@@ -596,7 +596,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_one_mode_is_told_as_that() {
+    fn changes_of_one_mode_are_reported_for_that_mode() {
         let cli = rule("allow", "users: [alice], mode: [cli]");
         assert_eq!(means("", &cli), ["alice gains prod (mode cli)"]);
         assert_eq!(
@@ -606,7 +606,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_notices_is_told_as_that() {
+    fn changes_without_effect_are_reported_as_such() {
         let alice = rule("allow", "users: [alice]");
         let same = ["access does not change"];
         assert_eq!(means(&alice, &format!("{alice}{}", rule("deny", ""))), same);
@@ -616,7 +616,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_sure_is_not_told() {
+    fn uncertain_effects_are_not_reported() {
         let zurich = rule("allow", &format!("users: [alice], {}", hours(WORK, "09:00", "17:00")));
         let tokyo = zurich.replace("Europe/Zurich", "Asia/Tokyo");
         assert_eq!(means(&zurich, &tokyo), [""; 0]);

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn access_ends_with_the_window_that_gives_it() {
+    fn access_ends_with_its_window() {
         let hours = |effect: &str, start: &str, end: &str| {
             format!(
                 "  - {{ name: \"{effect} {start}\", effect: {effect}, conditions: {{ time: {{ hours: {{ start: \"{start}\", \
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_with_very_many_windows_gives_access_until_the_last_moment_that_is_known() {
+    fn access_with_very_many_windows_ends_at_the_last_known_moment() {
         let minute = |at: u32| format!("\"{:02}:{:02}\"", at / 60, at % 60);
         let rule = |at: u32| {
             let hours = format!("{{ start: {}, end: {} }}", minute(at), minute(at + 1));

@@ -370,7 +370,7 @@ rules:
     }
 
     #[test]
-    fn break_glass_is_forbidden_and_limited_by_keys_of_their_own() {
+    fn break_glass_has_keys_that_forbid_and_limit_it() {
         let read = |text: &str| parse(&Source::new("p.yaml", text), &mut Faults::default()).unwrap();
         let rules = "version: \"1\"\nrules:\n  - { name: a, effect: require_approval, breakglass: false }\n";
         let policy = read(rules);
@@ -401,7 +401,7 @@ breakglass_limits:
     }
 
     #[test]
-    fn durations_are_read_as_go_writes_them() {
+    fn durations_are_read_in_go_format() {
         for (text, seconds) in [("30m", 1800), ("1h30m", 5400), ("45s", 45), ("1h0m5s", 3605), ("24h", 86400)] {
             assert_eq!(duration(text).ok(), Some(seconds), "{text}");
         }
@@ -411,7 +411,7 @@ breakglass_limits:
     }
 
     #[test]
-    fn a_rule_that_asks_for_a_device_denies() {
+    fn a_rule_with_a_device_condition_denies() {
         let read = |device: &str| {
             let text = format!(
                 "version: \"1\"\nrules:\n  - {{ name: a, effect: require_server_session, session_table: some-table, \
@@ -439,7 +439,7 @@ breakglass_limits:
     }
 
     #[test]
-    fn what_a_policy_is_for_is_read_whole_or_not_at_all() {
+    fn invalid_credentials_sections_are_refused() {
         let with = |credentials: &str| {
             faults(&format!("version: \"1\"\ncredentials: {credentials}\nrules:\n  - {{ name: a, effect: allow }}\n"))
         };
@@ -501,7 +501,7 @@ rules:
     }
 
     #[test]
-    fn names_are_what_they_look_like() {
+    fn ambiguous_names_are_refused() {
         let rule = |name: &str, conditions: &str| {
             let rule = format!("{{ name: {name}, effect: deny, conditions: {{ {conditions} }} }}");
             faults(&format!("version: \"1\"\nrules:\n  - {rule}\n"))
@@ -523,7 +523,7 @@ rules:
     }
 
     #[test]
-    fn no_rules_is_a_fault() {
+    fn a_policy_without_rules_is_a_fault() {
         assert_eq!(faults("version: \"1\"\nrules: []\n"), ["2: `rules` is empty"]);
         assert_eq!(faults("version: \"1\"\n"), ["1: `policy` lacks `rules`"]);
         assert_eq!(faults(" \n"), ["1: the policy is empty"]);

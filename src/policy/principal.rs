@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arn_fits_part_by_part() {
+    fn an_arn_matches_part_by_part() {
         let alice = "arn:aws:sts::123456789012:assumed-role/Admin/alice@example.com";
         let cases = [
             ("arn:aws:sts::123456789012:assumed-role/Admin/*", alice, true),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_no_caller_can_fit_is_a_fault() {
+    fn a_pattern_that_no_caller_can_match_is_a_fault() {
         for pattern in [
             "",
             "alice",
@@ -203,7 +203,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
-        fn patterns_that_one_text_fits_meet(one in "[ab*]{0,5}", other in "[ab*]{0,5}", text in "[ab]{0,6}") {
+        fn patterns_with_a_common_match_overlap(one in "[ab*]{0,5}", other in "[ab*]{0,5}", text in "[ab]{0,6}") {
             if glob(&one, &text) && glob(&other, &text) {
                 prop_assert!(meet(one.as_bytes(), other.as_bytes()), "{one} {other} {text}");
             }

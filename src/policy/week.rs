@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_piece_lies_in_a_window_to_the_minute() {
+    fn pieces_are_in_a_window_to_the_minute() {
         let hours = Some(Hours { start: time(8, 30, 0, 0), end: time(9, 45, 0, 0) });
         let window = Window { days: vec![Weekday::Tuesday], hours, zone: TimeZone::UTC };
         let within = |piece: &Piece| piece.in_window(&window);

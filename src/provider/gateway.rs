@@ -423,7 +423,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_lasts_as_long_as_access_and_never_shorter_than_sts_allows() {
+    fn a_session_ends_with_access_but_not_below_the_sts_minimum() {
         let seconds = |own: Option<i32>, asked: Option<u64>, left: Option<i64>| {
             let stamp = Stamp {
                 source_identity: String::from("alice=0123456789abcdef"),

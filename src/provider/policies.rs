@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_policy_is_read_once_within_its_time() {
+    async fn a_policy_is_read_once_within_its_cache_time() {
         let policies = Policies::new(Duration::from_secs(1));
         let reads = AtomicUsize::new(0);
         let read = || async {

@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_runs_sentinel_is_found_as_a_shell_splits_it() {
+    fn credential_process_lines_are_split_like_a_shell() {
         let lines = [
             "sentinel credentials --profile=dev",
             "/opt/bin/sentinel credentials --profile dev",

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_who_ask_together_are_one_question() {
+    async fn concurrent_callers_share_one_request() {
         for fails in [false, true] {
             let questions = Arc::<AtomicUsize>::default();
             let shared =

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_passes_the_check_of_its_broker_and_no_other() {
+    fn a_signed_request_is_valid_only_for_its_broker() {
         let (broker, digest) = (BrokerUrl::new("https://broker.example.com").unwrap(), AskDigest::of("list", "{}"));
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_725_300);
         let now = jiff::Timestamp::from_second(1_795_725_310).unwrap();

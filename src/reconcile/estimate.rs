@@ -217,7 +217,7 @@ mod tests {
 
     /// The estimate is the lower bound set by AWS's quotas and speed, for all sizes.
     #[test]
-    fn an_estimate_is_at_the_floor_that_aws_sets() {
+    fn an_estimate_equals_the_lower_bound_of_aws() {
         let seconds = |policies, tables| {
             let estimate = creating(policies, tables).estimate();
             (estimate.seconds_at_least, estimate.seconds_at_most)
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_calls_are_those_of_the_steps_and_of_looking_again() {
+    fn the_estimate_counts_steps_polling_and_verification() {
         assert_eq!(creating(0, 0).estimate().calls, 0);
         // One `PutParameter` and one check that the parameter is absent for each, then one `GetParameters` for all ten.
         assert_eq!(creating(10, 0).estimate().calls, 21);

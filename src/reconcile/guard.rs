@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_withheld_is_done_once_all_that_it_needs_is_allowed() {
+    fn withheld_steps_run_once_all_consents_are_given() {
         let ownership = Some(OwnerKey::new("managed-by"));
         let gone = Desired { presence: Presence::Absent, ownership, ..desired("a", "x") };
         let mut plan = pass(vec![(gone, live("x")), (desired("b", "x"), live("x"))]).plan;
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn another_account_is_refused_unless_it_is_nobodys() {
+    fn another_account_is_refused_except_on_the_emulator() {
         let mut plan = pass(Vec::new()).plan;
         assert_eq!(account(&plan, "the manifest", None), Ok(()));
         assert_eq!(account(&plan, "the manifest", Some(&AccountId::new("111111111111"))), Ok(()));
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unusual_share_begins_above_thirty_in_a_hundred_of_ten() {
+    fn an_unusual_share_is_above_thirty_percent_of_at_least_ten() {
         let unusual = |touched, existing| Extent { touched, existing }.is_unusual();
         assert!(unusual(4, 10) && unusual(31, 100) && unusual(10, 10));
         assert!(!unusual(3, 10) && !unusual(30, 100) && !unusual(9, 9) && !unusual(0, 10));
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_exists_and_is_changed_counts_as_touched() {
+    fn only_changes_of_existing_resources_count() {
         let mut pairs: Vec<_> = (0..6).map(|number| (desired(&format!("same{number}"), "x"), live("x"))).collect();
         pairs.extend((0..4).map(|number| (desired(&format!("drift{number}"), "x"), live("y"))));
         pairs.extend((0..20).map(|number| (desired(&format!("new{number}"), "x"), Observed::Absent)));
@@ -328,7 +328,7 @@ mod tests {
 
     /// A run that is killed between the creations and the TTL steps leaves such tables.
     #[test]
-    fn an_empty_table_that_lacks_what_follows_its_creation_is_still_being_created() {
+    fn an_empty_table_with_missing_creation_steps_counts_as_new() {
         let table = |empty: bool| {
             let mut resource = pass(vec![(desired("a", "x"), live("x"))]).plan.resources.remove(0);
             let (name, attribute) = (String::from("t"), String::from("expires_at"));
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn each_resource_that_moved_is_named_with_what_changed() {
+    fn each_changed_baseline_is_named_with_its_change() {
         let before = pass(vec![(desired("a", "x"), live("y"))]).plan;
         assert_eq!(unmoved(&before, &before), Ok(()));
         let words = |now: &Plan| unmoved(&before, now).unwrap_err().details.concat();
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_does_what_follows_from_what_it_says_and_nothing_else() {
+    fn a_plan_must_follow_from_its_own_desired_state() {
         let honest = pass(vec![(desired("a", "x"), live("y")), (desired("b", "x"), Observed::Absent)]);
         let now = honest.plan.clone();
         assert_eq!(unaltered(&honest, &now), Ok(()));

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_carries_the_tag_and_is_not_named_is_an_orphan() {
+    fn unlisted_resources_with_the_tag_are_orphans() {
         let policy =
             Desired::new(Address::new(KindId::Policy, "dev"), "/s/policies/dev", PolicyParameter::default()).into();
         let desired = [policy, table("kept")];
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_filter_leaves_out_is_no_orphan() {
+    fn filtered_resources_are_not_orphans() {
         let scope = |only: &[&str], exclude: &[&str]| {
             let parsed = |list: &[&str]| list.iter().map(|text| text.parse().unwrap()).collect();
             Scope { only: parsed(only), exclude: parsed(exclude), ..Scope::default() }
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_told_by_the_arn_of_the_live_one() {
+    fn keys_are_identified_by_the_live_arn() {
         let found = || page(&[arn("kms", "key/1"), arn("kms", "key/2")]);
         let live = |arn| {
             Observed::Present(Live {
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_looked_at_is_said() {
+    fn unexamined_resources_are_reported() {
         let empty = plan(Scope::default(), Vec::new());
         let more = vec![
             Ok(TaggedPage { arns: vec![arn("dynamodb", "table/old")], more: true }),
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_pass_over_a_manifest_that_does_not_prune_looks_for_orphans() {
+    fn only_a_manifest_pass_without_pruning_looks_for_orphans() {
         let scope = Scope { ownership: Some(OwnerKey::new("mark")), ..Scope::default() };
         assert_eq!(key(&scope), Some("mark"));
         assert_eq!(key(&Scope { prune: true, ..scope.clone() }), None);

@@ -185,7 +185,7 @@ fn outcomes(report: &ApplyReport) -> Vec<(&str, &Outcome)> {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_created_and_then_verified() {
+async fn missing_resources_are_created_and_verified() {
     let fake = Fake::default();
     let desired = [table("t-1"), policy("a", "x"), policy("b", "y")];
     let (plan, report) = pass(&fake, &desired, Intent::Converge).await;
@@ -200,7 +200,7 @@ async fn what_is_missing_is_created_and_then_verified() {
 }
 
 #[tokio::test]
-async fn one_failure_leaves_the_others_alone() {
+async fn one_failure_does_not_stop_other_resources() {
     let fake = Fake { broken: vec!["a", "t-1"], ..Fake::default() };
     let desired = [policy("a", "x"), policy("b", "y"), table("t-1"), table("t-2")];
     let (_, report) = pass(&fake, &desired, Intent::Converge).await;
@@ -218,7 +218,7 @@ async fn one_failure_leaves_the_others_alone() {
 }
 
 #[tokio::test]
-async fn a_resource_is_applied_after_what_it_depends_on() {
+async fn a_resource_is_applied_after_its_dependencies() {
     let fake = Fake::default();
     let on_table = [Address::new(KindId::Table, "t-1")];
     let on_policy = [Address::new(KindId::Policy, "b")];
@@ -263,7 +263,7 @@ async fn drifted_content_is_overwritten_by_apply_and_never_by_init() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_planned_and_never_done() {
+async fn unreadable_resources_are_planned_but_never_applied() {
     let fake = Fake { denied: vec!["a"], ..Fake::default() };
     let (plan, report) = pass(&fake, &[policy("a", "x")], Intent::Converge).await;
     assert!(matches!(&plan.resources[0].action, Action::Unknown { if_absent } if if_absent.len() == 1));
@@ -276,7 +276,7 @@ async fn what_cannot_be_read_is_planned_and_never_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_that_lags_behind_a_write_is_looked_at_again() {
+async fn an_outdated_verification_read_is_repeated() {
     let fake = Fake::default();
     fake.stale_looks.set(3);
     let (_, report) = pass(&fake, &[policy("a", "x")], Intent::Converge).await;
@@ -284,7 +284,7 @@ async fn a_read_that_lags_behind_a_write_is_looked_at_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_that_is_never_seen_did_not_take() {
+async fn a_write_that_never_becomes_visible_is_a_failure() {
     let fake = Fake::default();
     fake.stale_looks.set(100);
     let (_, report) = pass(&fake, &[policy("a", "x")], Intent::Converge).await;
@@ -292,7 +292,7 @@ async fn a_write_that_is_never_seen_did_not_take() {
 }
 
 #[tokio::test]
-async fn an_interrupt_keeps_what_is_done_and_starts_nothing_more() {
+async fn an_interrupt_keeps_completed_steps_and_starts_no_others() {
     let fake = Fake { interrupt_after: Some(("a", Interrupt::default())), ..Fake::default() };
     let (_, report) = pass(&fake, &[policy("a", "x"), table("t-1")], Intent::Converge).await;
     assert!(report.interrupted);
@@ -313,7 +313,7 @@ async fn planned(live: Live<Table>, intent: Intent) -> ResourcePlan {
 }
 
 #[tokio::test]
-async fn a_table_that_is_being_created_is_finished() {
+async fn a_table_being_created_is_completed() {
     for intent in [Intent::Converge, Intent::CreateOnly] {
         let plan = planned(live_table("CREATING", Ttl::Disabled), intent).await;
         assert_eq!(plan.action, Action::Finish);
@@ -342,7 +342,7 @@ async fn a_table_that_someone_else_is_creating_is_drift() {
 
 /// A setting that could not be read is reported as unknown even if the table exists.
 #[tokio::test]
-async fn a_part_that_could_not_be_read_is_kept_with_the_plan() {
+async fn unread_settings_are_part_of_the_plan() {
     let mut live = live_table("ACTIVE", Ttl::Disabled);
     live.gaps.push(Gap::new(Some("tags"), &failure(Class::Denied)));
     let fake = Fake::default();
@@ -356,7 +356,7 @@ async fn a_part_that_could_not_be_read_is_kept_with_the_plan() {
 }
 
 #[tokio::test]
-async fn what_is_as_desired_as_far_as_it_could_be_read_is_counted_as_unknown() {
+async fn partly_read_resources_count_as_unknown() {
     let counted = |gaps: Vec<Gap>| async move {
         let live = Live { gaps, ..live_table("ACTIVE", Ttl::Enabled(String::from("expires_at"))) };
         let fake = Fake::default();
@@ -381,7 +381,7 @@ fn index(table: &Table) -> Index {
 }
 
 #[tokio::test]
-async fn the_indexes_that_are_built_later_are_counted() {
+async fn deferred_index_builds_are_counted() {
     let mut wanted = table("t-1");
     let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
     let index = index(&desired.managed);
@@ -398,7 +398,7 @@ async fn the_indexes_that_are_built_later_are_counted() {
 }
 
 #[tokio::test]
-async fn what_would_lose_something_is_withheld_with_what_it_needs() {
+async fn destructive_changes_are_withheld_with_their_consent() {
     let mut wanted = table("t-1");
     let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
     Arc::make_mut(desired).managed.indexes = Some(BTreeMap::new());
@@ -416,7 +416,7 @@ async fn what_would_lose_something_is_withheld_with_what_it_needs() {
 }
 
 #[test]
-fn a_scope_holds_what_is_chosen_and_not_left_out() {
+fn a_scope_contains_selected_addresses_without_excluded_ones() {
     let scope = |only: &[&str], exclude: &[&str]| {
         let parsed = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
         Scope { only: parsed(only), exclude: parsed(exclude), ..Scope::default() }
@@ -430,20 +430,20 @@ fn a_scope_holds_what_is_chosen_and_not_left_out() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_going_away_takes_time() {
+async fn a_table_being_deleted_is_in_progress() {
     let plan = planned(live_table("DELETING", Ttl::Disabled), Intent::Converge).await;
     assert!(matches!(&plan.steps[..], [Step::Table(TableStep::Defer { .. })]));
     assert_eq!((plan.changes[0].path.as_str(), plan.changes[0].takes), ("status", Takes::Time));
 }
 
 #[tokio::test]
-async fn a_table_aws_cannot_open_is_refused() {
+async fn a_table_with_inaccessible_encryption_is_refused() {
     let plan = planned(live_table("INACCESSIBLE_ENCRYPTION_CREDENTIALS", Ttl::Disabled), Intent::Converge).await;
     assert_eq!(plan.action, Action::Refused);
 }
 
 #[test]
-fn every_step_names_the_call_that_changes_something_first() {
+fn the_first_operation_of_a_step_is_the_write() {
     let name = String::from("x");
     let create = Create {
         name: name.clone(),

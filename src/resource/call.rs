@@ -352,7 +352,7 @@ mod tests {
 
     /// Covers every known error, with AWS's exact message where it matters.
     #[test]
-    fn every_answer_has_its_meaning() {
+    fn every_error_is_classified() {
         let limit = "Subscriber limit exceeded: ";
         let known = [
             ("AccessDeniedException", String::new(), 400, Class::Denied),
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_transaction_is_told_by_its_reasons() {
+    fn a_canceled_transaction_is_classified_by_its_reasons() {
         let message = |reason: &str| {
             format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{reason}, None]")
         };

@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_is_what_sts_says() {
+    fn the_user_name_is_the_one_from_sts() {
         let caller = |arn: &str| Caller {
             account: AccountId::new("123456789012"),
             arn: arn.to_owned(),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn folded_names_differ_in_no_capital() {
+    fn folded_names_ignore_case() {
         assert_eq!(folded("Alice@Example.COM"), "alice@example.com");
         // The Kelvin sign and the long s.
         assert_eq!(folded("\u{212a}arl-\u{17f}"), folded("KARL-S"));

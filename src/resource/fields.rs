@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn two_looks_that_saw_the_same_are_the_same_in_any_order_and_from_a_file() {
+    fn equal_observations_are_equal_in_any_order_and_after_reading_a_file() {
         let seen = fields(&[("version", "3"), ("content", "x")]);
         assert_eq!(seen, fields(&[("content", "x"), ("version", "3")]));
         let text = serde_json::to_string(&seen).unwrap();
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_that_differ_are_told_with_both_sides() {
+    fn differing_fields_have_both_values() {
         let (before, after) =
             (fields(&[("a", "1"), ("b", "2"), ("c", "3")]), fields(&[("a", "1"), ("b", "4"), ("d", "5")]));
         let told: Vec<_> = before.differing(&after).collect();

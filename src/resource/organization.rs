@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_unit_is_known_by_its_id() {
+    fn unit_ids_are_checked() {
         for good in ["ou-ab12-11111111", "r-ab12", "ou-examplerootid111-exampleouid111"] {
             assert!(check_unit(good).is_ok(), "{good}");
         }

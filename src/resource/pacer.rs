@@ -514,7 +514,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_pace_finds_what_the_account_has() {
+    async fn the_rate_adapts_to_the_account() {
         let accounts = [
             (PUT_PARAMETER, (1.0, 20.0), 200),
             // The documented limit, for a first apply of a few policies and of many.
@@ -556,7 +556,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn calls_over_the_burst_wait_their_turn() {
+    async fn calls_beyond_the_burst_wait_for_their_turn() {
         let pacer = throttled(&Interrupt::default());
         let started = Instant::now();
         for _ in 0..15 {
@@ -571,7 +571,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn operations_of_one_quota_share_their_pace() {
+    async fn operations_of_one_quota_share_its_rate() {
         let pacer = throttled(&Interrupt::default());
         let started = Instant::now();
         for _ in 0..40 {
@@ -584,7 +584,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn calls_refused_together_lower_the_pace_once() {
+    async fn concurrent_throttled_calls_lower_the_rate_once() {
         let pacer = throttled(&Interrupt::default());
         for _ in 0..16 {
             pacer.take(PUT_PARAMETER).await.unwrap();
@@ -618,7 +618,7 @@ mod tests {
 
     /// After the burst: one call, two, four, and so on, up to the number of callers.
     #[tokio::test(start_paused = true)]
-    async fn where_aws_refuses_nothing_the_callers_are_what_bounds_the_pace() {
+    async fn without_throttling_only_concurrency_limits_the_rate() {
         for (operation, calls, callers) in
             [(PUT_PARAMETER, 1000, 16), (PUT_PARAMETER, 100, 16), (GET_PARAMETERS, 100, 32)]
         {
@@ -626,14 +626,14 @@ mod tests {
             let least = f64::from(calls) / f64::from(u32::try_from(callers).unwrap());
             assert!(
                 took <= least.ceil() + 6.0,
-                "{calls} of {} took {took} round trips, and {least} is the least",
+                "{calls} of {} took {took} round trips, and the lower bound is {least}",
                 operation.name
             );
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_run_that_was_told_to_slow_down_keeps_to_the_documented_pace_of_all_operations() {
+    async fn a_throttled_run_keeps_the_documented_rate_for_all_operations() {
         let pacer = pacer(&Interrupt::default());
         let answers = RefCell::new([refused("ThrottlingException"), Ok(response(200))].into_iter());
         let answer = || std::future::ready(answers.borrow_mut().next().unwrap());
@@ -645,7 +645,7 @@ mod tests {
 
     /// A run that is interrupted in a call beyond the documented rate releases its turn.
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_is_given_up_leaves_its_place() {
+    async fn an_abandoned_call_releases_its_turn() {
         let pacer = pacer(&Interrupt::default());
         for _ in 0..15 {
             pacer.take(PUT_PARAMETER).await.unwrap();
@@ -676,7 +676,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_passes_is_tried_again_for_as_long_as_it_may_take() {
+    async fn temporary_failures_are_retried_until_the_deadline() {
         let pacer = pacer(&Interrupt::default());
         let minutes = |duration: Duration| duration.as_secs() / 60;
         let (class, took, _) = insist(&pacer, &[], || refused("ThrottlingException")).await;
@@ -704,7 +704,7 @@ mod tests {
 
     /// A thousand tables wait for minutes before their first call: this time does not count towards the retry deadline.
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_is_made_once_is_made_again_only_when_it_was_not_taken() {
+    async fn a_non_idempotent_call_is_retried_only_if_not_processed() {
         let pacer = pacer(&Interrupt::default());
         let tries = Cell::new(0);
         let answers = [refused("ThrottlingException"), refused("ThrottlingException"), lost(), Ok(response(200))];
@@ -718,7 +718,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_wait_for_a_turn_leaves_time_to_try_again() {
+    async fn waiting_for_a_turn_does_not_count_towards_the_deadline() {
         let pacer = pacer(&Interrupt::default());
         let call = || async {
             let tries = Cell::new(0);
@@ -735,7 +735,7 @@ mod tests {
 
     /// If AWS has never responded, the call fails quickly; if it has, the call waits a minute for the connection.
     #[tokio::test(start_paused = true)]
-    async fn an_aws_that_answered_before_is_waited_for() {
+    async fn a_lost_connection_is_retried_if_aws_has_responded_before() {
         let pacer = pacer(&Interrupt::default());
         let (class, took, requests) = insist(&pacer, &[], lost).await;
         assert!(
@@ -749,7 +749,7 @@ mod tests {
 
     /// The total number of retries is limited however many calls fail. After that each call fails at once.
     #[tokio::test(start_paused = true)]
-    async fn no_storm_of_retries() {
+    async fn the_total_number_of_retries_is_limited() {
         let pacer = pacer(&Interrupt::default());
         for _ in 0..300 {
             insist(&pacer, &[], || refused("ThrottlingException")).await;
@@ -760,7 +760,7 @@ mod tests {
 
     /// When the time limit expires during a request, it may continue briefly, and its effect is unknown.
     #[tokio::test(start_paused = true)]
-    async fn a_request_under_way_when_the_time_is_up_is_waited_for_a_little() {
+    async fn a_request_in_flight_at_the_deadline_may_finish_briefly() {
         let interrupt = Interrupt::default();
         let pacer = pacer(&interrupt);
         let slow = |seconds| async move {
@@ -780,7 +780,7 @@ mod tests {
 
     /// An interrupted write whose earlier response was lost may have taken effect, and is reported as such.
     #[tokio::test(start_paused = true)]
-    async fn an_interrupt_does_not_hide_that_a_try_may_have_taken_effect() {
+    async fn an_interrupted_write_reports_a_possible_effect() {
         for (first, told) in [("InternalServerError", Class::ServerFault), ("ThrottlingException", Class::Interrupted)]
         {
             let interrupt = Interrupt::default();

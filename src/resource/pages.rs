@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_without_end_is_an_error() {
+    fn an_endless_listing_is_an_error() {
         let mut pages = Pages::new(LIST_TABLES, 3);
         assert!(pages.next(0, Some(&"a")).unwrap());
         let error = pages.next(0, Some(&"a")).unwrap_err();

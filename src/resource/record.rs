@@ -329,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conditions_speak_through_placeholders_only() {
+    fn conditions_use_only_placeholders() {
         let mut places = Places::default();
         let free = Test::Either(Box::new(Test::Absent("id")), Box::new(Test::UpTo("expires_at", Value::number(5))));
         let text = places.tests(&[Test::Is("status", Value::text("a OR b")), free]);

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_gives_its_id_to_its_own_prefix_only() {
+    fn a_key_has_an_id_only_for_its_own_prefix() {
         let key = Prefix::Request.key("0123456789abcdef");
         assert_eq!(key, "request#0123456789abcdef");
         assert_eq!(Prefix::Request.id(&key), Some("0123456789abcdef"));

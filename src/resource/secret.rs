@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_before_the_host_of_a_url_is_shown() {
+    fn user_information_in_urls_is_hidden() {
         for (text, shown) in [
             ("https://user:pw@host/a@b", "https://****@host/a@b"),
             ("https https://token@host", "https https://****@host"),
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_shows_nothing_of_a_secret() {
+    fn debug_output_hides_secrets() {
         let secret = Secret::new(String::from("wJalrXUtnFEMI"));
         assert_eq!(format!("{secret:?} {:#?}", Some(&secret)).matches("wJalr").count(), 0);
         assert_eq!(secret.reveal(), "wJalrXUtnFEMI");

@@ -326,7 +326,7 @@ mod tests {
     const NOW: &str = "2026-11-26T20:35:10Z";
 
     #[test]
-    fn a_request_as_the_client_signs_it_is_sent() {
+    fn a_correctly_signed_request_is_accepted() {
         assert_eq!(check(&signed(), NOW, None), Ok(()));
         assert_eq!(signed().key(), Some("AKIAEXAMPLE"));
         let mut temporary = signed();
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_changed_is_refused() {
+    fn a_changed_request_is_refused() {
         type Change = fn(&mut SignedIdentity);
         fn set(identity: &mut SignedIdentity, name: &str, value: &str) {
             identity.headers.insert(name.to_owned(), value.to_owned());
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_good_for_a_minute() {
+    fn a_signed_request_expires_after_a_minute() {
         for (now, expected) in [
             ("2026-11-26T20:34:44Z", Err(Flaw::Age)),
             ("2026-11-26T20:34:45Z", Ok(())),
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn only_hosts_of_sts_are_asked() {
+    fn only_sts_hosts_are_accepted() {
         for (host, region) in [
             ("sts.eu-west-1.amazonaws.com", "eu-west-1"),
             ("sts-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_takes_the_place_of_the_hosts_of_sts() {
+    fn a_custom_endpoint_replaces_the_sts_hosts() {
         let endpoint = Some("http://127.0.0.1:4566");
         assert_eq!(check(&signed(), NOW, endpoint), Err(Flaw::Address));
         let mut local = signed();
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_has_tls_unless_it_is_on_loopback() {
+    fn a_broker_requires_tls_except_on_loopback() {
         for (text, path) in [
             ("https://broker.example.com", ""),
             ("https://broker.example.com:8443/team/a", "/team/a"),

@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_without_an_answer_are_classified_by_type() {
+    fn failures_without_a_response_are_classified_by_type() {
         let refused = || io(ErrorKind::ConnectionRefused, "Connection refused (os error 111)");
         let untrusted = || rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let tunnel =
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_a_failure_do_not_change_its_kind() {
+    fn message_text_does_not_change_the_classification() {
         let refused = || {
             std::io::Error::new(ErrorKind::ConnectionRefused, "no credential, no identity: the certificate timed out")
         };
@@ -523,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_says_is_told_apart() {
+    fn aws_errors_are_distinguished() {
         let said = [
             (
                 Class::Credentials,

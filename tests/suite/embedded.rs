@@ -98,7 +98,7 @@ async fn a_table_is_creating_before_it_is_active() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ttl_changes_once_an_hour_and_says_why_not() {
+async fn ttl_changes_once_an_hour_with_a_reason_for_refusals() {
     let aws = LocalAws::memory(Rules::default());
     create(&aws, "t-1");
     advance(SECOND).await;
@@ -126,7 +126,7 @@ async fn ttl_changes_once_an_hour_and_says_why_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_index_is_on_its_way_out_for_a_while() {
+async fn a_deleted_index_is_deleting_for_a_while() {
     let aws = LocalAws::memory(Rules { index_deletion: 60 * SECOND, ..Rules::default() });
     create(&aws, "t-1");
     advance(2 * SECOND).await;
@@ -147,7 +147,7 @@ async fn an_index_is_on_its_way_out_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_index_an_update_and_its_backfill_takes_time() {
+async fn an_update_changes_one_index_and_its_backfill_takes_time() {
     let aws = LocalAws::memory(Rules { index_backfill: 60 * SECOND, ..Rules::default() });
     create(&aws, "t-1");
     advance(SECOND).await;
@@ -167,7 +167,7 @@ async fn one_index_an_update_and_its_backfill_takes_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_index_has_a_capacity_where_its_table_has_one_and_nowhere_else() {
+async fn a_new_index_has_capacity_only_on_a_provisioned_table() {
     let aws = LocalAws::memory(Rules { table_creation: Duration::ZERO, ..Rules::default() });
     create(&aws, "t-1");
     let units = json!({ "ReadCapacityUnits": 1, "WriteCapacityUnits": 1 });
@@ -197,7 +197,7 @@ async fn a_new_index_has_a_capacity_where_its_table_has_one_and_nowhere_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tags_of_tables_have_the_characters_that_aws_takes() {
+async fn table_tags_have_the_characters_that_aws_accepts() {
     let aws = LocalAws::memory(Rules { table_creation: Duration::ZERO, ..Rules::default() });
     let arn = create(&aws, "t-1")["TableArn"].clone();
     let tag = |key: &str, value: &str| {
@@ -213,7 +213,7 @@ async fn tags_of_tables_have_the_characters_that_aws_takes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn backups_come_a_moment_after_active() {
+async fn backup_status_is_available_a_moment_after_active() {
     let aws = LocalAws::memory(Rules::default());
     create(&aws, "t-1");
     advance(SECOND).await;
@@ -229,7 +229,7 @@ async fn backups_come_a_moment_after_active() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn encryption_is_updating_while_the_table_is_active_and_first_shows_the_key_from_before() {
+async fn encryption_changes_on_an_active_table_and_first_shows_the_earlier_key() {
     let aws = LocalAws::memory(Rules { encryption_change: 22 * SECOND, ..Rules::default() });
     create(&aws, "t-1");
     advance(SECOND).await;
@@ -252,7 +252,7 @@ async fn encryption_is_updating_while_the_table_is_active_and_first_shows_the_ke
 }
 
 #[tokio::test(start_paused = true)]
-async fn encryption_changes_four_times_a_day_and_the_same_counts() {
+async fn encryption_changes_four_times_a_day_including_equal_settings() {
     let aws = LocalAws::memory(Rules::default());
     create(&aws, "t-1");
     let change = json!({ "TableName": "t-1", "SSESpecification": { "Enabled": true } });
@@ -268,7 +268,7 @@ async fn encryption_changes_four_times_a_day_and_the_same_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_protected_table_is_not_deleted_and_a_deleted_one_takes_a_moment() {
+async fn a_protected_table_is_not_deleted_and_a_deletion_takes_a_moment() {
     let aws = LocalAws::memory(Rules::default());
     create(&aws, "t-1");
     advance(SECOND).await;
@@ -288,7 +288,7 @@ async fn a_protected_table_is_not_deleted_and_a_deleted_one_takes_a_moment() {
 }
 
 #[test]
-fn parameter_store_refuses_what_aws_refuses() {
+fn parameter_store_enforces_the_rules_of_aws() {
     let aws = LocalAws::memory(Rules::default());
     let put = |body: Value| {
         let mut request = json!({ "Name": "/s/a", "Value": "v", "Type": "String" });
@@ -332,7 +332,7 @@ fn parameter_store_refuses_what_aws_refuses() {
 }
 
 #[test]
-fn a_hundred_versions_are_kept_unless_a_label_holds_the_oldest() {
+fn a_hundred_versions_are_kept_unless_the_oldest_has_a_label() {
     let aws = LocalAws::memory(Rules::default());
     let put = || ssm(&aws, "PutParameter", json!({ "Name": "/a", "Value": "v", "Type": "String", "Overwrite": true }));
     for _ in 0..101 {
@@ -351,7 +351,7 @@ fn a_hundred_versions_are_kept_unless_a_label_holds_the_oldest() {
 }
 
 #[test]
-fn regions_are_apart() {
+fn regions_are_separate() {
     let world = World::new();
     let apply = |region: &str| {
         let args = ["init", "approvals", "--local", "--region", region, "--yes"];
@@ -363,7 +363,7 @@ fn regions_are_apart() {
 }
 
 #[test]
-fn local_needs_no_account_and_remembers_between_runs() {
+fn local_needs_no_account_and_persists_between_runs() {
     let world = crate::e2e::project();
     let run = |args: &[&str]| {
         let mut command = world.command(args);
@@ -383,7 +383,7 @@ fn local_needs_no_account_and_remembers_between_runs() {
 
 /// The users for one person who tries operations that need several: `--aws-profile` selects each.
 #[test]
-fn a_policy_that_names_its_role_can_be_tried() {
+fn a_policy_with_a_role_can_be_tried_locally() {
     let world = World::new();
     let run = |user: &str, args: &[&str]| {
         let args = [&args[..1], &["--local", "--aws-profile", user], &args[1..]].concat();
@@ -411,7 +411,7 @@ fn a_policy_that_names_its_role_can_be_tried() {
 }
 
 #[test]
-fn the_store_lies_beside_the_manifest() {
+fn the_store_is_beside_the_manifest() {
     let world = World::new();
     world.write("team/sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.a]\n");
     finish(world.command(&["apply", "-f", "team/sentinel.toml", "--local", "--yes"]).spawn().unwrap()).expect(0);
@@ -419,7 +419,7 @@ fn the_store_lies_beside_the_manifest() {
 }
 
 #[test]
-fn two_processes_on_one_store_both_end_well() {
+fn two_processes_on_one_store_both_succeed() {
     let world = World::new();
     let manifest = |head: &str| {
         let mut text = String::from("[aws]\nregion = \"us-east-1\"\n");
@@ -442,7 +442,7 @@ fn two_processes_on_one_store_both_end_well() {
 }
 
 #[test]
-fn two_applies_of_one_manifest_at_the_same_time_both_end_well() {
+fn two_concurrent_applies_of_one_manifest_both_succeed() {
     let world = crate::e2e::project();
     let start = || world.command(&["apply", "--local", "--yes"]).spawn().unwrap();
     let (one, other) = (start(), start());
@@ -452,7 +452,7 @@ fn two_applies_of_one_manifest_at_the_same_time_both_end_well() {
 }
 
 #[test]
-fn many_processes_can_open_a_new_store_at_the_same_moment() {
+fn many_processes_can_open_a_new_store_at_once() {
     for round in 0..25 {
         let world = World::new();
         let local = format!("--local=store-{round}");
@@ -465,14 +465,14 @@ fn many_processes_can_open_a_new_store_at_the_same_moment() {
 }
 
 #[test]
-fn the_embedded_aws_is_nobodys_account() {
+fn the_emulator_ignores_account_checks() {
     let world = World::new();
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\naccount_id = \"999999999999\"\n[profiles.a]\n");
     finish(world.command(&["apply", "--local", "--yes"]).spawn().unwrap()).expect(0);
 }
 
 #[test]
-fn a_store_that_cannot_be_opened_is_an_error_at_once() {
+fn an_unreadable_store_is_an_immediate_error() {
     let world = World::new();
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.a]\n");
     world.write("broken/us-east-1/aws.db", &"no database at all ".repeat(100)).write("file", "");

@@ -180,7 +180,7 @@ fn garbage_ends_the_run() {
 }
 
 #[test]
-fn an_answer_that_trickles_ends_the_run() {
+fn a_slow_response_ends_the_run() {
     let url = aws(|_, _, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")?;
         loop {
@@ -265,7 +265,7 @@ fn endless_items_end_the_run() {
 
 /// The server resembles AWS closely enough that a finite listing succeeds.
 #[test]
-fn a_run_against_an_honest_aws_is_within_the_bounds() {
+fn a_run_against_a_regular_aws_is_within_the_limits() {
     let world = World::new();
     let mut command = world.command(&["init", "status", "--endpoint-url", world.url()]);
     command.env("AWS_REGION", "us-east-1");

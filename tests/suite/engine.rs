@@ -88,7 +88,7 @@ async fn pass(client: SharedHttpClient, loaded: &Loaded, limit: Duration) -> (Pl
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test(start_paused = true)]
-async fn a_table_that_takes_twenty_minutes_is_waited_for() {
+async fn a_table_that_takes_twenty_minutes_is_awaited() {
     let rules = Rules { table_creation: HOUR / 3, ..Rules::default() };
     let client = SharedHttpClient::new(LocalAws::memory(rules));
     let loaded = load("[tables.approvals]\n[tables.sessions]\npoint_in_time_recovery = true\n", Path::new("."));
@@ -102,7 +102,7 @@ async fn a_table_that_takes_twenty_minutes_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_at_its_limit_and_the_next_run_goes_on() {
+async fn a_wait_ends_at_its_limit_and_the_next_run_continues() {
     let rules = Rules { table_creation: HOUR / 3, ..Rules::default() };
     let client = SharedHttpClient::new(LocalAws::memory(rules));
     let loaded = load("[tables.approvals]\n", Path::new("."));
@@ -142,7 +142,7 @@ impl HttpConnector for Throttled {
 }
 
 #[tokio::test(start_paused = true)]
-async fn three_writes_a_second_make_an_apply_slower_and_never_make_it_fail() {
+async fn throttled_writes_slow_an_apply_and_never_fail_it() {
     let throttled = Arc::new(Throttled {
         local: LocalAws::memory(Rules::default()),
         admitted: Mutex::default(),
@@ -208,7 +208,7 @@ impl HttpConnector for Connector {
 
 /// A read just after a change may return the earlier state, which must not end the wait.
 #[tokio::test(start_paused = true)]
-async fn an_index_that_is_not_yet_seen_is_waited_for_all_the_same() {
+async fn an_index_that_is_not_visible_yet_is_awaited() {
     let rules = Rules { index_backfill: HOUR / 4, ..Rules::default() };
     let lagging =
         Arc::new(Lagging { local: LocalAws::memory(rules), before: Mutex::default(), stale: Mutex::default() });
@@ -225,7 +225,7 @@ async fn an_index_that_is_not_yet_seen_is_waited_for_all_the_same() {
 
 /// AWS takes 22 seconds to change the encryption of a table, which is ACTIVE all the time and at first shows the earlier key.
 #[tokio::test(start_paused = true)]
-async fn a_change_of_encryption_is_waited_for_until_it_is_over() {
+async fn an_encryption_change_is_awaited() {
     let rules = Rules { encryption_change: Duration::from_secs(22), ..Rules::default() };
     let aws = LocalAws::memory(rules);
     let client = SharedHttpClient::new(aws.clone());
@@ -251,7 +251,7 @@ async fn a_change_of_encryption_is_waited_for_until_it_is_over() {
 
 /// Every example is applied twice, and the second plan has no changes.
 #[tokio::test(start_paused = true)]
-async fn every_example_is_applied_and_then_as_desired() {
+async fn every_example_is_in_sync_after_apply() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut manifests = vec![root.join("sentinel.toml.example")];
     let mut folders: Vec<_> =
@@ -329,7 +329,7 @@ proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config { cases: 48, ..Default::default() })]
 
     #[test]
-    fn whatever_is_applied_is_then_as_desired(text in manifests()) {
+    fn every_applied_table_is_in_sync(text in manifests()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let loaded = load(&text, Path::new("."));
@@ -384,7 +384,7 @@ fn put(local: &LocalAws, rule: &str) {
 /// If the response of a write never comes, or only for a later attempt, the write is verified, and a write of someone else in between is
 /// reported.
 #[tokio::test(start_paused = true)]
-async fn a_write_whose_answer_never_comes_is_looked_at() {
+async fn a_write_without_a_response_is_verified() {
     for (someone_else, denies_after) in [(false, false), (false, true), (true, false), (true, true)] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("dev.yaml"), "version: \"1\"\nrules:\n  - { name: ours, effect: deny }\n")
@@ -421,7 +421,7 @@ impl HttpConnector for Remote {
 
 /// Parameter Store has no compare-and-set, so this is not guaranteed for each of them.
 #[tokio::test(start_paused = true)]
-async fn two_applies_at_the_same_moment_write_most_policies_once() {
+async fn concurrent_applies_write_most_policies_once() {
     const COUNT: usize = 12;
     let folder = tempfile::tempdir().unwrap();
     let write = |rule: &str| {
@@ -452,7 +452,7 @@ async fn two_applies_at_the_same_moment_write_most_policies_once() {
 
 /// A creation whose response never comes is verified, since it may have succeeded.
 #[tokio::test(start_paused = true)]
-async fn a_creation_whose_answer_never_comes_is_looked_for() {
+async fn a_creation_without_a_response_is_verified() {
     for denies_after in [false, true] {
         let local = LocalAws::memory(Rules::default());
         let losing = Losing { local, written: Arc::default(), someone_else: false, denies_after };
@@ -481,7 +481,7 @@ impl HttpConnector for Stalling {
 
 /// An incomplete response ends by the timeouts, although the SDK's stalled stream protection is off.
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_stalls_midway_is_no_answer_in_time() {
+async fn a_stalled_response_times_out() {
     let connector = SharedHttpConnector::new(Stalling(LocalAws::memory(Rules::default())));
     let client = http_client_fn(move |_, _| connector.clone());
     let started = Instant::now();

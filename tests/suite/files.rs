@@ -184,7 +184,7 @@ fn a_saved_plan_does_not_follow_a_link_that_came_after_it() {
 }
 
 #[test]
-fn a_store_below_links_of_the_users_own_is_used() {
+fn a_store_below_the_users_own_links_is_used() {
     let world = project();
     std::fs::create_dir(world.folder.path().join("real")).unwrap();
     symlink("real", world.folder.path().join("link")).unwrap();
@@ -199,7 +199,7 @@ fn a_store_below_links_of_the_users_own_is_used() {
 }
 
 #[test]
-fn what_is_no_file_is_not_read_and_nothing_waits_for_it() {
+fn special_files_are_not_read_and_do_not_block() {
     let world = World::new();
     let at = |name: &str| world.folder.path().join(name);
     world

@@ -83,7 +83,7 @@ pub fn hold_markdown(markdown: &str) {
 }
 
 #[test]
-fn nothing_hostile_gets_out_of_a_comment() {
+fn hostile_text_stays_inside_a_comment() {
     let world = world();
     let markdown = world.run(&["plan", "--format", "markdown"]).expect(1).stdout;
     assert!(markdown.contains("octocat") && markdown.contains("case fails"), "{markdown}");
@@ -93,7 +93,7 @@ fn nothing_hostile_gets_out_of_a_comment() {
 }
 
 #[test]
-fn nothing_hostile_gets_out_of_a_page() {
+fn hostile_text_stays_inside_a_page() {
     let world = world();
     for command in ["plan", "status"] {
         let page = world.run(&[command, "--format", "html"]).expect(1).stdout;
@@ -108,7 +108,7 @@ fn nothing_hostile_gets_out_of_a_page() {
 }
 
 #[test]
-fn nothing_hostile_is_obeyed_by_a_workflow() {
+fn hostile_text_does_not_affect_a_workflow() {
     let world = world();
     let log = world.run(&["plan", "--format", "github"]).expect(1).stdout;
     let (head, rest) = log.split_once('\n').unwrap();
@@ -125,7 +125,7 @@ fn nothing_hostile_is_obeyed_by_a_workflow() {
 
 /// GitHub allows 65,536 characters. The least important parts are omitted, and the comment says so.
 #[test]
-fn a_comment_fits_whatever_the_plan() {
+fn a_comment_fits_for_every_plan() {
     let world = World::new();
     let mut manifest = String::from(
         "[aws]\nregion = \"us-east-1\"\n[tables.approvals]\npartition_key = { name = \"other\", type = \"S\" }\n",
@@ -162,7 +162,7 @@ fn a_comment_fits_whatever_the_plan() {
 
 /// A document is often shown on a terminal first.
 #[test]
-fn nothing_hostile_is_obeyed_by_a_terminal_whatever_the_format() {
+fn hostile_text_does_not_affect_a_terminal_in_any_format() {
     let world = world();
     for format in ["text", "json", "markdown", "html", "github"] {
         for command in ["plan", "status"] {

@@ -106,7 +106,7 @@ fn messages_use_standard_expressions() {
 }
 
 #[test]
-fn an_expression_is_found_across_lines_and_not_within_a_word() {
+fn expressions_are_found_across_lines_and_not_within_words() {
     assert_eq!(avoidable("It is As\n  desired."), ["\"as desired\": write in sync"]);
     assert!(avoidable("was desired, has desired").is_empty());
     let mut texts = Vec::new();

@@ -231,7 +231,7 @@ fn refused(why: &Unusable, what: &str) {
 }
 
 #[test]
-fn no_text_of_a_plan_is_obeyed_in_any_format() {
+fn no_text_of_a_plan_has_an_effect_in_any_format() {
     let mut walked = 0;
     let mut seen = BTreeSet::new();
     for document in plans() {
@@ -270,7 +270,7 @@ fn no_text_of_a_plan_is_obeyed_in_any_format() {
 
 /// The same through the binary, once for each kind of location, with a valid digest.
 #[test]
-fn no_text_of_a_plan_is_obeyed_by_what_the_program_prints() {
+fn no_text_of_a_plan_has_an_effect_in_the_output() {
     let world = World::quick();
     world.write(
         "sentinel.toml",

@@ -83,7 +83,7 @@ fn ttl(status: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_table_as_aws_describes_it_is_as_desired() {
+async fn a_recorded_table_description_is_in_sync() {
     let manifest =
         "[tables.approvals]\npoint_in_time_recovery = true\nencryption = \"aws-managed\"\ntags = { a = \"b\" }\n";
     let backups = json!({ "ContinuousBackupsDescription": {
@@ -122,7 +122,7 @@ async fn continuous_backups_are_not_point_in_time_recovery() {
 }
 
 #[tokio::test]
-async fn an_index_that_backfills_takes_time() {
+async fn a_backfilling_index_is_in_progress() {
     let mut table = table();
     table["Table"]["GlobalSecondaryIndexes"][1]["IndexStatus"] = json!("CREATING");
     table["Table"]["GlobalSecondaryIndexes"][1]["Backfilling"] = json!(true);
@@ -136,7 +136,7 @@ async fn an_index_that_backfills_takes_time() {
 
 /// While a table is being created, reading its TTL fails in one of several ways, all of which mean "not yet".
 #[tokio::test]
-async fn a_table_that_is_being_created_is_not_ready_rather_than_wrong() {
+async fn a_table_being_created_is_not_ready_instead_of_different() {
     let mut table = table();
     table["Table"]["TableStatus"] = json!("CREATING");
     let refusals = [
@@ -153,7 +153,7 @@ async fn a_table_that_is_being_created_is_not_ready_rather_than_wrong() {
 }
 
 #[tokio::test]
-async fn a_missing_permission_is_told_from_a_missing_table() {
+async fn a_missing_permission_differs_from_a_missing_table() {
     let denied = json!({
         "__type": "com.amazon.coral.service#AccessDeniedException",
         "Message": "User: arn:aws:sts::111122223333:assumed-role/deploy/ci is not authorized to perform: \
@@ -173,7 +173,7 @@ async fn a_missing_permission_is_told_from_a_missing_table() {
 }
 
 #[tokio::test]
-async fn a_parameter_as_aws_gives_it_keeps_its_version_and_date() {
+async fn a_recorded_parameter_keeps_its_version_and_date() {
     let answer = json!({
         "Parameters": [{
             "ARN": "arn:aws:ssm:us-east-1:111122223333:parameter/sentinel/policies/dev", "DataType": "text",

@@ -51,7 +51,7 @@ fn value(aws: &LocalAws, name: &str) -> Result<String, String> {
 }
 
 #[test]
-fn what_a_write_does_not_say_of_a_parameter_stays() {
+fn a_write_keeps_omitted_parameter_settings() {
     let aws = aws();
     let policies = r#"[{"Type":"Expiration","Version":"1.0","Attributes":{"Timestamp":"2030-01-01T00:00:00Z"}}]"#;
     let first = json!({
@@ -79,7 +79,7 @@ fn what_a_write_does_not_say_of_a_parameter_stays() {
 }
 
 #[test]
-fn a_value_has_to_fit_the_pattern_and_a_secret_needs_a_key_that_is_there() {
+fn a_value_must_match_its_pattern_and_a_secret_needs_an_existing_key() {
     let aws = aws();
     let put = |more: Value| {
         let mut body = json!({ "Name": "port", "Value": "8080", "Type": "String" });
@@ -100,7 +100,7 @@ fn a_value_has_to_fit_the_pattern_and_a_secret_needs_a_key_that_is_there() {
 }
 
 #[test]
-fn a_parameter_is_named_by_its_arn_a_version_or_a_label() {
+fn a_parameter_is_named_by_arn_version_or_label() {
     let aws = aws();
     for (overwrite, value) in [(false, "one"), (true, "two")] {
         let body = json!({ "Name": "/app/mode", "Value": value, "Type": "String", "Overwrite": overwrite });
@@ -138,7 +138,7 @@ fn a_parameter_is_named_by_its_arn_a_version_or_a_label() {
 }
 
 #[test]
-fn parameters_are_filtered_by_what_they_are() {
+fn parameters_are_filtered_by_their_settings() {
     let aws = aws();
     for (name, kind) in [("/app/a", "String"), ("/app/b", "SecureString"), ("/app/deep/c", "StringList")] {
         ssm(&aws, "PutParameter", &json!({ "Name": name, "Value": "x", "Type": kind })).unwrap();
@@ -178,7 +178,7 @@ fn table(more: &Value) -> Value {
 }
 
 #[test]
-fn what_is_not_here_of_a_request_is_refused() {
+fn unsupported_members_of_a_request_are_refused() {
     let aws = aws();
     let unknown = "UnknownOperationException: the AWS emulator does not have ";
     for (member, value) in
@@ -192,7 +192,7 @@ fn what_is_not_here_of_a_request_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_limits_of_an_index_and_the_days_of_recovery_are_kept() {
+async fn index_limits_and_recovery_days_are_stored() {
     let aws = aws();
     let index = json!({
         "IndexName": "by-id",
@@ -224,7 +224,7 @@ async fn the_limits_of_an_index_and_the_days_of_recovery_are_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_update_says_what_to_change_and_nobody_gives_tags_of_aws() {
+async fn an_update_needs_a_change_and_aws_tags_are_refused() {
     let aws = aws();
     let reserved = json!({ "Tags": [{ "Key": "aws:x", "Value": "y" }] });
     refused(dynamodb(&aws, "CreateTable", &table(&reserved)), "ValidationException: aws: prefixed");
@@ -238,7 +238,7 @@ async fn an_update_says_what_to_change_and_nobody_gives_tags_of_aws() {
 }
 
 #[test]
-fn nobody_gives_a_parameter_tags_of_aws() {
+fn a_parameter_cannot_have_tags_of_aws() {
     let aws = aws();
     let reserved = json!([{ "Key": "aws:x", "Value": "y" }]);
     let put = json!({ "Name": "/a", "Value": "b", "Type": "String", "Tags": reserved });
@@ -250,7 +250,7 @@ fn nobody_gives_a_parameter_tags_of_aws() {
 
 // DDB-TABLE-103, 440 and 441 of the lab notes of ack-api-quirks.
 #[tokio::test(start_paused = true)]
-async fn a_change_of_tags_locks_them_but_for_a_request_that_holds_it() {
+async fn a_tag_change_locks_the_tags_except_for_a_request_that_includes_it() {
     let aws = aws();
     dynamodb(&aws, "CreateTable", &table(&json!({}))).unwrap();
     advance(Duration::from_secs(60)).await;
@@ -277,7 +277,7 @@ async fn a_change_of_tags_locks_them_but_for_a_request_that_holds_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_global_index_does_not_get_the_name_of_a_local_one() {
+async fn a_global_index_cannot_have_the_name_of_a_local_one() {
     let aws = aws();
     let element = |name: &str, role: &str| json!({ "AttributeName": name, "KeyType": role });
     let attribute = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
@@ -305,7 +305,7 @@ async fn a_global_index_does_not_get_the_name_of_a_local_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_encryption_that_aws_does_not_have_is_refused() {
+async fn an_unknown_encryption_type_is_refused() {
     let aws = aws();
     let encrypted = |specification: Value| json!({ "SSESpecification": specification });
     let other = json!({ "Enabled": true, "SSEType": "AES256" });
@@ -325,7 +325,7 @@ async fn an_encryption_that_aws_does_not_have_is_refused() {
 }
 
 #[test]
-fn other_services_are_refused_in_words_that_their_clients_read() {
+fn unsupported_services_are_refused_in_their_own_format() {
     let aws = aws();
     for (service, target, body, form) in [
         ("s3", "", "", "<Error><Code>NotImplemented</Code>"),

@@ -222,13 +222,13 @@ const ELSEWHERE: [(&str, &str, &str); 6] = [
     // Only the names of policies change, and all are valid.
     ("validate", "policy-root", "the_policy_root_of_the_command_line_is_validated"),
     // It is an option of --server.
-    ("exec", "session-table", "a_session_is_recorded_where_the_policy_says"),
+    ("exec", "session-table", "a_session_is_recorded_in_the_table_of_the_policy"),
     // It names a table to create.
     ("init bootstrap", "session-table", "bootstrap_names_its_tables"),
 ];
 
 #[test]
-fn no_command_ignores_an_option_that_it_shares_with_others() {
+fn no_command_ignores_a_shared_option() {
     let mut runs = Vec::new();
     for leaf in leaves() {
         for (long, around, option) in SHARED.into_iter().filter(|(long, ..)| leaf.takes(long)) {
@@ -285,7 +285,7 @@ fn every_option_is_used_by_a_test() {
 }
 
 #[test]
-fn an_option_that_a_command_does_not_take_is_rejected_and_not_shown() {
+fn an_unsupported_option_is_rejected_and_not_shown() {
     for leaf in leaves() {
         let help = leaf.definition.clone().render_long_help().to_string();
         for (long, _, option) in SHARED {
@@ -343,7 +343,7 @@ fn a_command_line_without_a_command_fails_as_json_too() {
 
 /// Global options also affect rejected command lines, which every command has.
 #[test]
-fn no_command_ignores_an_option_of_every_command() {
+fn no_command_ignores_a_global_option() {
     each(leaves(), |leaf| {
         let with = |options: &[&str]| run(Around::Nothing, &leaf.line(options, leaf.args)).0;
         let logged = with(&["--log-format", "json", "--no-such-option"]).stderr;

@@ -580,21 +580,21 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn what_the_plan_says_is_what_happens(case in cases()) {
+    fn an_apply_makes_exactly_the_planned_changes(case in cases()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(check(&case, None, None));
     }
 
     /// Failures of AWS do not change the result.
     #[test]
-    fn what_the_plan_says_happens_in_any_weather(case in cases(), seed: u64) {
+    fn the_planned_changes_are_made_despite_failures(case in cases(), seed: u64) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(check(&case, Some(seed), None));
     }
 
     /// An earlier interrupted run does not change the result.
     #[test]
-    fn what_the_plan_says_happens_after_an_interruption_too(case in cases(), cut in 1..20usize) {
+    fn the_planned_changes_are_made_after_an_interruption(case in cases(), cut in 1..20usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(check(&case, None, Some(cut)));
     }

@@ -92,7 +92,7 @@ fn arn_in(region: &str) -> String {
 
 /// DDB-TABLE-226, 227 and 298.
 #[tokio::test(start_paused = true)]
-async fn a_replica_comes_in_steps_that_the_status_of_the_table_does_not_tell() {
+async fn a_replica_creation_is_not_visible_in_the_table_status() {
     let group = Group::new().await;
     let answer = group.replicas(HOME, &[create_in(EU)]).unwrap();
     assert_eq!(answer["TableDescription"]["TableStatus"], "UPDATING");
@@ -117,7 +117,7 @@ async fn a_replica_comes_in_steps_that_the_status_of_the_table_does_not_tell() {
 
 /// DDB-TABLE-224, 265, 203, 223 and 225.
 #[tokio::test(start_paused = true)]
-async fn a_request_takes_one_action_on_one_other_region() {
+async fn a_request_has_one_action_on_one_other_region() {
     let group = Group::new().await;
     let with = |more: Value| {
         let mut body = json!({ "ReplicaUpdates": [create_in(EU)] });
@@ -147,7 +147,7 @@ async fn a_request_takes_one_action_on_one_other_region() {
 
 /// DDB-TABLE-188.
 #[tokio::test(start_paused = true)]
-async fn a_table_of_fixed_capacity_takes_no_replica() {
+async fn a_table_with_fixed_capacity_cannot_have_replicas() {
     let group = Group(LocalAws::memory(Rules::default()));
     let capacity = json!({ "ReadCapacityUnits": 1, "WriteCapacityUnits": 1 });
     group.create(HOME, json!({ "BillingMode": "PROVISIONED", "ProvisionedThroughput": capacity })).unwrap();
@@ -158,7 +158,7 @@ async fn a_table_of_fixed_capacity_takes_no_replica() {
 
 /// DDB-TABLE-229, 230 and 296.
 #[tokio::test(start_paused = true)]
-async fn a_replica_shares_its_items_and_has_settings_of_its_own() {
+async fn a_replica_shares_items_and_has_its_own_settings() {
     let group = Group::with_replica().await;
     group.call(HOME, "PutItem", json!({ "Item": { "id": { "S": "1" } } })).unwrap();
     assert_eq!(group.call(EU, "Scan", json!({})).unwrap()["Count"], 1);
@@ -208,7 +208,7 @@ async fn a_replica_shares_its_items_and_has_settings_of_its_own() {
 
 /// DDB-TABLE-294, 250 and 251.
 #[tokio::test(start_paused = true)]
-async fn an_update_of_a_replica_is_what_it_has_in_place_of_the_tables() {
+async fn a_replica_update_overrides_the_settings_of_the_table() {
     let group = Group::with_replica().await;
     let update = |more: Value| {
         let mut action = json!({ "RegionName": EU });
@@ -236,7 +236,7 @@ async fn an_update_of_a_replica_is_what_it_has_in_place_of_the_tables() {
 
 /// DDB-TABLE-204, 222, 228, 266, 297 and 308.
 #[tokio::test(start_paused = true)]
-async fn a_replica_goes_in_steps_and_its_table_goes_after_it() {
+async fn a_replica_is_deleted_in_steps_and_before_its_table() {
     let group = Group::with_replica().await;
     refused(group.call(HOME, "DeleteTable", json!({})), "acted as a source region for new replica(s)");
     refused(
@@ -277,7 +277,7 @@ async fn a_replica_goes_in_steps_and_its_table_goes_after_it() {
 
 /// DDB-TABLE-265 and 267.
 #[tokio::test(start_paused = true)]
-async fn a_replica_that_another_was_made_from_goes_after_it() {
+async fn a_source_replica_is_deleted_after_its_copy() {
     let group = Group::with_replica().await;
     group.replicas(EU, &[create_in(ASIA)]).unwrap();
     advance(MINUTE).await;
@@ -291,7 +291,7 @@ async fn a_replica_that_another_was_made_from_goes_after_it() {
 
 /// DDB-TABLE-295, 309 and 313.
 #[tokio::test(start_paused = true)]
-async fn the_key_of_a_replica_is_one_of_its_region_and_of_the_same_kind() {
+async fn a_replica_key_is_in_its_region_and_of_the_same_type() {
     let group = Group::new().await;
     let key_in = |region: &str| {
         let key = call_in(&group.0, region, "TrentService.CreateKey", json!({})).unwrap();
@@ -319,7 +319,7 @@ async fn the_key_of_a_replica_is_one_of_its_region_and_of_the_same_kind() {
 
 /// DDB-TABLE-257 to 261.
 #[tokio::test(start_paused = true)]
-async fn a_group_with_strong_consistency_is_made_and_ended_whole() {
+async fn a_strong_consistency_group_is_created_and_deleted_as_a_whole() {
     let group = Group::new().await;
     let strong = |creates: &[&str], witness: Option<&str>| {
         let creates: Vec<Value> = creates.iter().map(|region| create_in(region)).collect();
@@ -358,7 +358,7 @@ async fn a_group_with_strong_consistency_is_made_and_ended_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_takes_permissions_in_its_region() {
+async fn a_replica_requires_permissions_in_its_region() {
     use sentinel::local::{Request, Users};
     let group = Group::new().await;
     let create = create_in(EU);

@@ -63,7 +63,7 @@ pub fn hold_plan(document: &Value) {
 }
 
 #[test]
-fn a_field_that_the_schema_does_not_describe_is_noticed() {
+fn an_undescribed_field_is_detected() {
     let plan =
         json!({ "format_version": 1, "command": "plan", "error": { "message": "m", "hint": null, "faults": [] } });
     hold_plan(&plan);
@@ -87,7 +87,7 @@ fn as_json(text: &str) -> Value {
 
 /// The parser lists the known keys in its error for an unknown one.
 #[test]
-fn the_manifests_schema_has_the_keys_that_the_parser_knows() {
+fn the_manifest_schema_has_the_keys_of_the_parser() {
     let schema = schema("sentinel.schema.json");
     // A section of each kind, by the definition that the schema uses for any name.
     let kinds: Vec<(String, String)> = KindId::ALL
@@ -149,7 +149,7 @@ const MATRIX: &str = "[targets.a]\naccounts = [\"111111111111\"]\nrole_arn = \"a
 const MAIL: &str = "protocol = \"email\"\nendpoint = \"ops@example.com\"\n";
 
 #[test]
-fn what_the_schema_refuses_the_parser_refuses_and_the_other_way() {
+fn the_schema_and_the_parser_refuse_the_same_manifests() {
     let key = "partition_key = { name = \"id\", type = \"S\" }";
     let manifests = [
         ("[aws]\nregion = 1\n".to_owned(), false),

@@ -16,7 +16,7 @@ fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
 }
 
 #[test]
-fn nothing_that_a_run_writes_holds_a_key() {
+fn no_output_contains_an_access_key() {
     let world = World::new();
     world.write(
         "sentinel.toml",
@@ -81,7 +81,7 @@ fn nothing_that_a_run_writes_holds_a_key() {
 /// A saved plan contains policies, and changing it changes what is applied.
 #[cfg(unix)]
 #[test]
-fn a_saved_plan_is_its_owners_alone() {
+fn a_saved_plan_is_private_to_its_owner() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new();
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\n");
@@ -96,7 +96,7 @@ fn a_saved_plan_is_its_owners_alone() {
 
 /// A web page on this machine can send requests, with its own name for this address.
 #[test]
-fn the_embedded_aws_answers_no_pages() {
+fn the_emulator_refuses_web_pages() {
     let world = World::new();
     let ask = |headers: &[(&str, &str)]| {
         let (_, answer) = crate::world::http(world.url(), "POST /", headers, b"Action=GetCallerIdentity");
@@ -273,7 +273,7 @@ fn no_command_writes_a_secret_of_the_manifest() {
 
 /// A panic may print any value in scope.
 #[test]
-fn what_a_panic_could_print_has_no_secret() {
+fn panic_messages_contain_no_secret() {
     use sentinel::diagnostic::{Faults, Source};
     use sentinel::document::Variables;
     use sentinel::manifest::{Overrides, parse, resolve};
@@ -303,7 +303,7 @@ const IN_A_CHILD: &str = "SENTINEL_TEST_PANIC";
 
 /// The next test starts this one and checks the output of the hook.
 #[test]
-fn panics_as_they_are_reported() {
+fn panics_for_the_hook_test() {
     use sentinel::command::{caught, report_panics};
     if std::env::var_os(IN_A_CHILD).is_none() {
         return;
@@ -329,9 +329,9 @@ fn panics_as_they_are_reported() {
 }
 
 #[test]
-fn a_panic_is_reported_by_its_place_and_without_what_was_held() {
+fn a_panic_is_reported_with_its_location_and_without_values() {
     let run = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "secrets::panics_as_they_are_reported", "--nocapture"])
+        .args(["--exact", "secrets::panics_for_the_hook_test", "--nocapture"])
         .env(IN_A_CHILD, "1")
         .env("RUST_BACKTRACE", "1")
         .output()

@@ -180,7 +180,7 @@ fn no_two_modules_use_each_other() {
 
 /// Each way to name another module, in a file of `report` that may not name `manifest`.
 #[test]
-fn a_boundary_is_enforced_however_a_module_is_named() {
+fn a_boundary_is_enforced_for_every_notation() {
     let ways = [
         "use crate::manifest::Manifest;",
         "use crate::manifest;",
@@ -229,7 +229,7 @@ fn a_boundary_is_enforced_however_a_module_is_named() {
 
 /// Constructs with which a file could reach a module without naming it.
 #[test]
-fn no_file_gets_around_the_boundaries() {
+fn no_file_bypasses_the_boundaries() {
     let ways = [
         "use crate as root;",
         "use crate::*;",
@@ -254,7 +254,7 @@ fn no_file_gets_around_the_boundaries() {
 }
 
 #[test]
-fn what_a_module_may_use_is_not_refused() {
+fn allowed_uses_are_not_refused() {
     let text = r#"
         //! Unlike [`crate::manifest`], see `crate::manifest::read`.
         use std::fmt::{self, Write};
@@ -273,7 +273,7 @@ fn what_a_module_may_use_is_not_refused() {
 }
 
 #[test]
-fn each_library_has_its_place() {
+fn each_library_is_used_only_by_its_modules() {
     // The name of a library, and the modules that may use it.
     let places: &[(&str, &[&str])] = &[
         ("aws_sdk_", &["kind", "resource"]),
@@ -340,7 +340,7 @@ fn openings(place: &[&str], text: &str) -> Vec<String> {
 
 /// Files are opened in one module, which limits the size of reads and does not follow links when it writes.
 #[test]
-fn files_are_opened_in_one_place() {
+fn files_are_opened_in_one_module() {
     for (path, text) in sources() {
         let place = place(&path);
         let place: Vec<&str> = place.iter().map(String::as_str).collect();
@@ -367,7 +367,7 @@ fn files_are_opened_in_one_place() {
 }
 
 #[test]
-fn an_opening_is_found_however_it_is_written() {
+fn file_access_is_found_in_every_notation() {
     let ways = [
         "fn f() { std::fs::read(x); }",
         "use std::fs; fn f() { fs::read_to_string(x); }",
@@ -465,7 +465,7 @@ fn no_function_takes_a_bool() {
 }
 
 #[test]
-fn a_bool_is_found_wherever_a_parameter_has_it() {
+fn bool_parameters_are_found_in_every_position() {
     for text in [
         "fn f(x: bool) {}",
         "fn f(x: u8, (y, z): (&str, bool)) {}",
@@ -567,7 +567,7 @@ fn no_function_takes_two_names_as_text() {
 }
 
 #[test]
-fn two_names_are_found_wherever_parameters_have_them() {
+fn swappable_names_are_found_in_every_position() {
     for text in [
         "fn f(name: &str, arn: &str) {}",
         "fn f(user: &str, now: Timestamp, profile: Option<&str>) {}",

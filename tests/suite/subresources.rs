@@ -52,7 +52,7 @@ fn policy(action: &str) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_set_of_a_table_that_is_being_created() {
+async fn no_setting_changes_on_a_table_being_created() {
     let aws = LocalAws::memory(Rules::default());
     create(&aws);
     let named = || json!({ "TableName": "orders" });
@@ -72,7 +72,7 @@ async fn nothing_is_set_of_a_table_that_is_being_created() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn insights_are_on_for_the_table_or_an_index_after_a_moment() {
+async fn insights_are_enabled_after_a_moment() {
     let aws = active().await;
     let described = |index: Option<&str>| {
         let mut body = json!({ "TableName": "orders" });
@@ -120,7 +120,7 @@ async fn insights_are_on_for_the_table_or_an_index_after_a_moment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_kinesis_stream_at_a_time_gets_the_changes_of_a_table() {
+async fn a_table_has_one_kinesis_destination_at_a_time() {
     let aws = active().await;
     let call = |operation: &str, stream: &str, more: Value| {
         let mut body = json!({ "TableName": "orders", "StreamArn": stream });
@@ -164,7 +164,7 @@ async fn one_kinesis_stream_at_a_time_gets_the_changes_of_a_table() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_policy_is_changed_by_its_revision_and_read_later() {
+async fn a_resource_policy_is_changed_by_revision_and_visible_later() {
     let aws = active().await;
     let put = |action: &str, revision: Option<&str>| {
         let mut body = json!({ "ResourceArn": TABLE, "Policy": policy(action).to_string() });

@@ -106,7 +106,7 @@ fn hidden_text_and_yaml_that_is_not_plain_are_refused_everywhere() {
 }
 
 #[test]
-fn every_code_is_explained_and_another_is_not() {
+fn every_code_is_explained_and_unknown_codes_are_refused() {
     let world = World::new();
     let all = run(&world, &["explain"]).expect(0).stdout;
     for line in all.lines() {
@@ -121,7 +121,7 @@ fn every_code_is_explained_and_another_is_not() {
 }
 
 #[test]
-fn validating_looks_at_the_cases_too() {
+fn validate_checks_the_test_cases() {
     let world = project();
     run(&world, &["validate"]).expect(0);
     world.write("policies/dev.test.yaml", "profile: dev\ncases:\n  - { user: alice, expect: alow }\n");
@@ -139,7 +139,7 @@ fn an_error_names_its_code() {
 }
 
 #[test]
-fn the_schemas_are_printed_as_they_are_published() {
+fn the_printed_schemas_equal_the_published_ones() {
     let world = World::new();
     for (of, file) in [("manifest", "sentinel"), ("plan", "plan")] {
         let printed: Value = run(&world, &["schema", of]).expect(0).json();
@@ -149,7 +149,7 @@ fn the_schemas_are_printed_as_they_are_published() {
 }
 
 #[test]
-fn a_graph_has_what_the_manifest_names_and_what_leads_where() {
+fn a_graph_has_the_resources_and_their_references() {
     let world = project();
     let graph = |format: &str| run(&world, &["graph", "--format", format]).expect(0).stdout;
     let mermaid = graph("mermaid");
@@ -173,7 +173,7 @@ fn a_graph_has_what_the_manifest_names_and_what_leads_where() {
 
 /// The completion script in each installed shell.
 #[test]
-fn shells_complete_what_the_manifest_names() {
+fn shells_complete_names_of_the_manifest() {
     let world = project();
     world.write("other.toml", "[profiles.elsewhere]\n");
     world.write(".aws/config", "[profile admin]\nregion = us-east-1\n");
@@ -244,7 +244,7 @@ fn each_command_has_a_manual_page() {
 }
 
 #[test]
-fn what_is_mistyped_is_guessed() {
+fn typos_get_a_suggestion() {
     let world = project();
     for (args, meant) in [
         (&["paln"][..], "plan"),

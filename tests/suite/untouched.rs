@@ -276,7 +276,7 @@ fn check(world: &World, repairs: &[Repair]) {
 }
 
 #[test]
-fn a_repair_of_one_setting_leaves_all_others_of_a_global_table_alone() {
+fn a_repair_of_a_global_table_changes_only_one_setting() {
     let world = global();
     world.write("table.json", &policy(&arn_in(HOME), "dynamodb:Query"));
     world.write("stream.json", &policy("*", "dynamodb:DescribeStream"));
@@ -345,7 +345,7 @@ fn a_repair_of_one_setting_leaves_all_others_of_a_global_table_alone() {
 }
 
 #[test]
-fn a_repair_of_one_setting_leaves_all_others_of_a_provisioned_table_alone() {
+fn a_repair_of_a_provisioned_table_changes_only_one_setting() {
     let world = scaled();
     check(
         &world,
@@ -422,7 +422,7 @@ fn lines(of: &str, answer: &Value) -> String {
 }
 
 #[test]
-fn a_repair_of_one_setting_leaves_all_others_of_a_parameter_alone() {
+fn a_repair_of_a_parameter_changes_only_one_setting() {
     const NAME: &str = "/app/url";
     let world = World::quick();
     let after = |days: &str| json!([{ "Type": "NoChangeNotification", "Version": "1.0", "Attributes": { "After": days, "Unit": "Days" } }]);
@@ -469,7 +469,7 @@ fn a_repair_of_one_setting_leaves_all_others_of_a_parameter_alone() {
 }
 
 #[test]
-fn a_repair_of_one_setting_leaves_all_others_of_a_key_and_a_topic_alone() {
+fn a_repair_of_a_key_or_a_topic_changes_only_one_setting() {
     const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
     let world = World::quick();
     let body = json!({ "Description": "by hand", "Tags": [{ "TagKey": "team", "TagValue": "shop" }] });

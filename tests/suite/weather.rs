@@ -726,7 +726,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
         let _ = writeln!(wrong, "{} requests in {} runs", sky.tally.requests, sky.tally.runs);
     }
     let mut tally = sky.tally.clone();
-    tally.met.insert("writes over the least", tally.writes.saturating_sub(least));
+    tally.met.insert("writes above the lower bound", tally.writes.saturating_sub(least));
     if wrong.is_empty() { Ok(tally) } else { Err(wrong + &diary) }
 }
 
@@ -769,7 +769,7 @@ fn tried(seed: u64) -> Result<Tally, String> {
 }
 
 #[test]
-fn whatever_the_weather_running_again_ends_where_the_manifest_says() {
+fn repeated_runs_reach_the_manifest_state_despite_failures() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let seeds = number("WEATHER_SEEDS", 40);
     let start = number("WEATHER_START", 1);
@@ -817,7 +817,7 @@ fn whatever_the_weather_running_again_ends_where_the_manifest_says() {
 }
 
 #[test]
-fn a_killed_run_excuses_only_the_foreign_writes_that_it_replaced() {
+fn a_killed_run_excuses_only_foreign_writes_that_it_replaced() {
     let write = |run, name: &str| ForeignWrite { run, name: name.to_owned(), content: format!("{name} in {run}") };
     let (before, replaced, live) = (write(0, "p1"), write(1, "p1"), write(1, "p2"));
     let mut reported = Reported::default();

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_signs_or_that_aws_manages_is_told_from_one_that_encrypts() {
+    fn signing_keys_and_aws_managed_keys_are_detected() {
         let usual = key(KeySpec::SymmetricDefault, KeyUsageType::EncryptDecrypt, KeyManagerType::Customer);
         let signs = key(KeySpec::Rsa2048, KeyUsageType::SignVerify, KeyManagerType::Customer);
         let managed = key(KeySpec::SymmetricDefault, KeyUsageType::EncryptDecrypt, KeyManagerType::Aws);

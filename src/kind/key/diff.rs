@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_as_desired_has_no_difference() {
+    fn a_key_in_sync_has_no_difference() {
         check(|_| {}, &[]);
         check(|live| live.policy = Some(policy("KMS:*")), &[]);
         assert_eq!(diff(&Key::default(), &key()), [], "what is not managed is not compared");
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_type_is_left_alone() {
+    fn a_key_of_another_type_is_not_changed() {
         let live = Live {
             state: Key { unlike: Some(String::from("RSA_2048 for SIGN_VERIFY")), ..key() },
             facts: Facts::default(),
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_encrypts_nothing_says_why() {
+    fn an_unusable_key_has_a_reason() {
         let of = |state: &str, unlike: Option<&str>| {
             let facts = Facts { status: Some(state.to_owned()), ..Facts::default() };
             unusable(&Live { state: Key { unlike: unlike.map(str::to_owned), ..key() }, facts, gaps: Vec::new() })
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_another_state_is_left_alone_and_says_what_to_do() {
+    fn a_key_in_another_state_is_not_changed_and_has_a_fix() {
         let settled = |state: &str| {
             let facts = Facts { status: Some(state.to_owned()), arn: Some(String::from("ARN")), ..Facts::default() };
             let live = Live { state: key(), facts, gaps: Vec::new() };

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_at_its_default_is_left_unmanaged() {
+    fn settings_at_their_default_are_not_imported() {
         let state = Key {
             description: Some(String::from("alias/records, created by sentinel")),
             policy: default_policy(ARN),
@@ -123,13 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_with_a_path_is_written_out() {
+    fn an_alias_with_a_path_is_written_explicitly() {
         let imported = import(found("alias/app/records", Key::default()));
         assert_eq!(imported.sections.keys["app-records"].alias.as_deref(), Some("alias/app/records"));
     }
 
     #[test]
-    fn a_policy_that_differs_from_the_default_in_anything_is_written_to_a_file() {
+    fn a_non_default_policy_is_written_to_a_file() {
         let mut policy = default_policy(ARN).unwrap().value().clone();
         policy["Statement"][0]["Principal"]["AWS"] = json!("arn:aws:iam::210987654321:root");
         let imported = with_policy(policy.clone());
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_a_manifest_cannot_name_is_left_unmanaged_with_a_warning() {
+    fn a_policy_that_a_manifest_cannot_express_is_omitted_with_a_warning() {
         let imported =
             with_policy(json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "*" }] }));
         assert_eq!(imported.sections.keys["records"].policy, None);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_in_use_is_left_out() {
+    fn a_disabled_key_is_not_imported() {
         let mut disabled = found("alias/records", Key::default());
         disabled.live.facts.status = Some(String::from("Disabled"));
         let imported = import(disabled);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_known_by_its_alias_its_id_and_their_arns() {
+    fn a_key_is_found_by_alias_id_and_arn() {
         let known = known_as(&found("alias/records", Key::default()));
         let alias = "arn:aws:kms:us-east-1:123456789012:alias/records";
         assert_eq!(known, ["alias/records", ARN, "1234-5678", alias]);

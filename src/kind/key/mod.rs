@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn rotation_that_is_only_to_be_on_may_have_any_period() {
+    fn rotation_without_a_period_accepts_any_period() {
         let live = [Rotation::Off, Rotation::Days(90), Rotation::Days(365)];
         assert_eq!(live.map(|live| Rotation::On.fits(live)), [false, true, true]);
         assert_eq!(live.map(|live| Rotation::Days(365).fits(live)), [false, false, true]);

@@ -65,7 +65,7 @@ mod tests {
     const HOME: &str = "arn:aws:kms:us-east-1:123456789012:";
 
     #[test]
-    fn a_name_stands_for_an_arn_of_its_own_account_and_region() {
+    fn a_name_resolves_to_an_arn_in_its_own_account_and_region() {
         assert_eq!(whole(HOME, "alias/a"), format!("{HOME}alias/a"));
         assert_eq!(whole(HOME, "1234-5678"), format!("{HOME}key/1234-5678"));
         let foreign = "arn:aws:kms:us-east-1:999999999999:key/1";
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_keys_apart_by_account_region_id_and_aws_alias() {
+    fn names_distinguish_keys_by_account_region_id_and_aws_alias() {
         let own = |name: &str| whole(HOME, name);
         let foreign = |name: &str| whole("arn:aws:kms:us-east-1:999999999999:", name);
         let elsewhere = |name: &str| whole("arn:aws:kms:eu-west-1:123456789012:", name);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_aws_is_known_by_its_alias() {
+    fn an_aws_managed_key_is_recognized_by_its_alias() {
         assert!(is_of_aws("alias/aws/sns") && is_of_aws(&format!("{HOME}alias/aws/sns")));
         assert!(!is_of_aws("alias/awsome") && !is_of_aws("1234") && !is_of_aws(&format!("{HOME}key/1234")));
     }

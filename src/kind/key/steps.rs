@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_creation_carries_everything_but_rotation() {
+    fn a_creation_includes_everything_but_rotation() {
         let with_tags = "creating: CreateKey CreateAlias TagResource ListKeys ListAliases ListResourceTags DescribeKey";
         let without = "creating: CreateKey CreateAlias ListKeys ListAliases ListResourceTags DescribeKey";
         let rotation = "enabling rotation: EnableKeyRotation DescribeKey";
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_opposite_of_a_key_takes_every_kind_of_repair() {
+    fn the_opposite_of_a_key_needs_every_kind_of_repair() {
         let wanted = Desired { adopt: true, ..desired() };
         let live = opposite(&wanted);
         let steps = repair(&wanted, &live, &changes(&wanted, &live));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn rotation_protects_where_it_is_turned_on_or_comes_more_often() {
+    fn enabling_or_shortening_rotation_adds_protection() {
         let change = |before: Rotation, after: Rotation| {
             let mut wanted = desired();
             wanted.managed = Key { rotation: Some(after), ..Key::default() };
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_what_is_managed() {
+    fn only_managed_settings_are_read() {
         let names = |managed: Key, adopt| -> Vec<&str> {
             reads(&Desired { adopt, managed, ..desired() }).iter().map(|operation| operation.name).collect()
         };
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_reads_back_as_it_was_written() {
+    fn steps_read_back_unchanged() {
         let wanted = Desired { adopt: true, ..desired() };
         let live = opposite(&wanted);
         let mut steps = repair(&wanted, &live, &changes(&wanted, &live));

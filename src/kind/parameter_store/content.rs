@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_saved_as_a_digest_that_only_its_text_has() {
+    fn a_secret_is_saved_as_a_salted_digest() {
         let secret = Content::Secret(Secret::new("hush"));
         let saved = serde_json::to_string(&secret).unwrap();
         assert!(!saved.contains("hush") && !format!("{secret:?}").contains("hush"));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_not_at_hand_is_no_other() {
+    fn an_unset_secret_differs_from_every_other() {
         let unset = Content::Secret(Secret::unset("TOKEN"));
         assert!(unset.is_unset() && unset.text().is_none() && unset == unset.clone());
         assert_ne!(unset, Content::Secret(Secret::new("TOKEN")));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_the_same_as_a_text_only_where_that_is_asked() {
+    fn a_secret_equals_a_text_only_if_requested() {
         let (secret, text) = (Content::Secret(Secret::new("x")), Content::from("x"));
         assert!(secret.is_same(&text) && text.is_same(&secret) && text.clone().hidden() == secret);
         assert!(secret != text && !secret.is_same(&"y".into()));

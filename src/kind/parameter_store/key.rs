@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_an_alias_an_arn_or_the_one_that_aws_manages() {
+    fn a_key_is_an_alias_an_arn_or_the_aws_managed_key() {
         for good in ["alias/app", "alias/aws/ssm", "arn:aws:kms:eu-west-1:111111111111:key/1"] {
             assert_eq!(check(good), Ok(()), "{good}");
         }

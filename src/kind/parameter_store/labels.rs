@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_of_older_versions_are_named_apart() {
+    fn labels_of_older_versions_are_listed_separately() {
         let labels = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<BTreeSet<_>>();
         let found = by_version(vec![(1, labels(&["old"])), (2, labels(&[])), (3, labels(&["live"]))]);
         assert_eq!((found.newest, found.older), (labels(&["live"]), vec![String::from("the label old on version 1")]));

@@ -63,7 +63,7 @@ mod tests {
 
     /// The SDK's types may get new fields with each release, and the list must contain all of them.
     #[test]
-    fn every_member_that_the_sdk_knows_is_listed() {
+    fn every_member_of_the_sdk_types_is_listed() {
         let of_the_sdk = [
             fields_of(&sdk::Parameter::builder().build()),
             fields_of(&sdk::ParameterMetadata::builder().build()),

@@ -145,7 +145,7 @@ mod tests {
 
     /// A step that writes a secret gets its text again, unless the digest in the plan is that of another text.
     #[test]
-    fn a_saved_step_gets_the_text_that_its_digest_is_of() {
+    fn a_saved_step_gets_the_text_that_matches_its_digest() {
         type Saved = (Desired<PolicyParameter>, PolicyStep);
         let saved = |desired: &Desired<PolicyParameter>| -> Saved {
             let step = PolicyStep(create(desired).remove(0));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_and_writing_a_secret_take_its_key() {
+    fn reading_and_writing_a_secret_require_its_key() {
         let names = |desired: &Desired<PolicyParameter>| -> Vec<&str> {
             reads(desired).iter().map(|operation| operation.name).collect()
         };

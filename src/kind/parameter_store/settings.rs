@@ -405,7 +405,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_checked_against_the_pattern_where_java_and_rust_agree_on_it() {
+    fn values_are_checked_if_java_and_rust_agree_on_the_pattern() {
         let fits = |value: &str, pattern: &str| {
             let settings = Settings { allowed_pattern: Some(pattern.to_owned()), ..Settings::default() };
             check_fits(Some(&value.into()), &settings).is_ok()
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_is_not_known_is_kept_as_it_is() {
+    fn unknown_parameter_policies_are_kept() {
         let strange = r#"{"Type":"Rotation","Version":"2.0","Attributes":{}}"#;
         let policies = ParameterPolicies::from_texts([strange].into_iter());
         assert_eq!((policies.others.len(), policies.document()), (1, format!("[{strange}]")));

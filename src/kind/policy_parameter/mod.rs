@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn other_content_is_overwritten_at_the_version_seen() {
+    fn different_content_is_overwritten_at_the_observed_version() {
         let (wanted, found) = (desired(state("new")), live(state("old")));
         let changes = diff(&wanted.managed, &found.state);
         assert_eq!(changes.len(), 1);
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secure_string_is_replacement_and_nothing_is_sent() {
+    fn a_secure_string_would_be_a_replacement_and_is_not_written() {
         let mut found = live(state("ciphertext"));
         found.state.parameter_type = Some(ParameterType::SecureString);
         let wanted = desired(state("new"));
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn managed_tags_are_the_whole_set_but_for_awss_own() {
+    fn managed_tags_are_complete_except_for_those_of_aws() {
         let tags = |pairs: &[(&str, &str)]| {
             Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<Tags>())
         };
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_managed_is_never_a_difference() {
+    fn unmanaged_settings_are_never_a_difference() {
         let mut found = state("anything");
         found.tier = Some(Tier::Advanced);
         found.tags = Some(Tags::from([(String::from("a"), String::from("b"))]));
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_looked_at_is_what_is_managed() {
+    fn only_managed_settings_are_observed() {
         let names = |tier: Option<Tier>, tags: Option<Tags>, adopt| -> Vec<&str> {
             let managed = PolicyParameter { tier, tags, ..state("x") };
             reads(&Desired { adopt, ..desired(managed) }).iter().map(|operation| operation.name).collect()
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_is_told_by_field_and_a_text_by_its_digest() {
+    fn the_baseline_has_each_field_and_digests_of_texts() {
         let tags = Some(Tags::from([(String::from("team"), String::from("web"))]));
         let found = live(PolicyParameter { tier: Some(Tier::Advanced), tags, ..state("text") });
         let of_text = digest("text");
@@ -473,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn the_opposite_of_a_parameter_takes_every_kind_of_repair() {
+    fn the_opposite_of_a_parameter_needs_every_kind_of_repair() {
         let managed = PolicyParameter {
             tier: Some(Tier::Advanced),
             tags: Some(Tags::from([("team", "x")].map(owned))),
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_says_what_it_does_and_calls() {
+    fn steps_have_a_description_and_operations() {
         let told = |step: &Write| {
             let step = PolicyStep(step.clone());
             let names: Vec<&str> = step.operations().iter().map(|operation| operation.name).collect();
@@ -517,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_is_what_stands_below_the_root() {
+    fn the_profile_is_the_part_of_the_name_below_the_root() {
         let root = PolicyRoot::new("/sentinel/policies");
         assert_eq!(profile_of("/sentinel/policies/dev", &root), "dev");
         assert_eq!(profile_of("/sentinel/policies/team/dev", &root), "team/dev");

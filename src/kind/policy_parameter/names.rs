@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_as_long_as_aws_takes_with_the_longest_arn_before_it() {
+    fn the_longest_name_fits_with_the_longest_arn_prefix() {
         assert_eq!(NAME_LIMIT, 951);
         assert!(check_length(&"x".repeat(951)).is_ok());
         let refused = check_length(&"x".repeat(952)).unwrap_err();

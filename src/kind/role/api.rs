@@ -372,7 +372,7 @@ mod tests {
     proptest! {
         /// Documents are equal in every spelling and encoding, and differ with another action.
         #[test]
-        fn documents_are_compared_by_what_they_mean(
+        fn documents_are_compared_by_meaning(
             statements in proptest::collection::vec(("[a-zA-Z0-9]{1,8}", "sts:[A-Z][a-z]{1,8}"), 1..4),
             seed: u64,
         ) {

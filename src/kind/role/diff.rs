@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_is_in_sync_when_every_field_is() {
+    fn a_role_is_in_sync_if_every_field_is() {
         check(|_| {}, &[]);
         check(|live| *live.policies.as_mut().unwrap().get_mut("own").unwrap() = policy("S3:getobject"), &[]);
         check(|live| live.trust = Some(trust("arn:aws:iam::123456789012:root")), &[]);
@@ -290,14 +290,14 @@ mod tests {
     }
 
     #[test]
-    fn giving_up_the_boundary_needs_consent() {
+    fn removing_the_boundary_needs_consent() {
         let off = Role { permissions_boundary: Some(Boundary::Off), ..role() };
         let changes = changes(&desired(off), &live(role()));
         assert_eq!((changes.len(), changes[0].needs), (1, Some(Consent::Protection)));
     }
 
     #[test]
-    fn the_account_of_the_live_role_stands_in_the_place_of_its_marker() {
+    fn the_marker_is_replaced_by_the_account_of_the_live_role() {
         let wanted = Role { trust: Some(trust(super::super::ACCOUNT)), ..role() };
         assert_eq!(changes(&desired(wanted.clone()), &live(role())), []);
         let other = Role { trust: Some(trust("210987654321")), ..role() };
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_of_aws_is_left_alone() {
+    fn a_role_of_aws_is_not_changed() {
         let live = live(Role { path: Some(String::from("/aws-service-role/x.amazonaws.com/")), ..role() });
         let all = changes(&desired(role()), &live);
         assert_eq!((all.len(), all[0].takes), (1, Takes::NotPossible));

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_account_is_substituted_and_variables_of_iam_are_not() {
+    fn the_account_is_substituted_and_iam_variables_are_kept() {
         let value = json!({ "Resource": ["arn:${sentinel:partition}:iam::${sentinel:account}:user/${aws:username}", "${aws:userid}"] });
         let expected = json!({ "Resource": [{ "Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:user/${!aws:username}" }, "${aws:userid}"] });
         assert_eq!(substituted(&value), expected);

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_account_and_partition_of_a_live_role_take_the_place_of_the_markers() {
+    fn markers_are_replaced_by_the_account_and_partition() {
         let arn = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/broker");
         assert_eq!(home().fill(&arn), "arn:aws-cn:iam::123456789012:role/broker");
         assert_eq!(home().fill("${aws:userid}"), "${aws:userid}");
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_for_any_account_names_no_partition() {
+    fn a_document_for_any_account_has_no_partition() {
         let of = |resource: &str| {
             let statement = json!({ "Effect": "Allow", "Action": "ssm:GetParameter", "Resource": resource });
             PolicyDocument::from(json!({ "Version": "2012-10-17", "Statement": [statement] }))

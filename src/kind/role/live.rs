@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_at_its_default_is_left_unmanaged() {
+    fn settings_at_their_default_are_not_imported() {
         let imported = import(plain());
         let trust = Some(Trust::File(String::from("policies/prod-trust.json")));
         assert_eq!(imported.sections.roles["prod"], RoleSection { trust, ..RoleSection::default() });
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_that_no_manifest_describes_is_left_out() {
+    fn a_role_that_no_manifest_can_express_is_not_imported() {
         let linked = import(Role { path: Some(String::from("/aws-service-role/x/")), ..plain() });
         assert_eq!(whys(&linked), ["left out: a service of AWS created it for itself, at /aws-service-role/x/"]);
         let strange = import(Role { trust: Some(PolicyDocument::from_aws("x")), ..plain() });
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_no_manifest_says_is_left_unmanaged_with_a_warning() {
+    fn a_setting_that_no_manifest_can_express_is_omitted_with_a_warning() {
         let managed = (0..30).map(|number| format!("arn:aws:iam::aws:policy/P{number}")).collect();
         let imported = import(Role { managed_policies: Some(managed), ..plain() });
         assert_eq!(imported.sections.roles["prod"].managed_policies, None);

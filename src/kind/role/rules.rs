@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_counted_as_iam_counts_them() {
+    fn sizes_are_counted_like_iam() {
         let of = |resource: &str| {
             let statement = json!({ "Effect": "Allow", "Action": "s3:GetObject", "Resource": resource });
             PolicyDocument::from(json!({ "Version": "2012-10-17", "Statement": [statement] }))

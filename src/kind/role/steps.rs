@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn the_opposite_of_a_role_takes_every_kind_of_repair() {
+    fn the_opposite_of_a_role_needs_every_kind_of_repair() {
         let wanted = Desired { adopt: true, ..desired() };
         let live = opposite(&wanted);
         let steps = repair(&wanted, &live, &changes(&wanted, &live));
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_unmanaged_keeps_its_value_when_the_other_is_changed() {
+    fn unmanaged_settings_are_kept_by_an_update_of_others() {
         let mut wanted = desired();
         wanted.managed = Role { max_session_duration: Some(7200), ..Role::default() };
         let state = Role { description: Some(String::from("theirs")), max_session_duration: Some(3600), ..role() };
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn policies_that_shrink_are_written_before_those_that_grow() {
+    fn shrinking_policies_are_written_before_growing_ones() {
         let mut wanted = desired();
         let both = |one: &str, other: &str| {
             Some(BTreeMap::from([(String::from("a"), policy(one)), (String::from("b"), policy(other))]))
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_is_stripped_before_it_is_deleted() {
+    fn a_role_loses_its_policies_before_its_deletion() {
         let gone = Desired { presence: Presence::Removed, ..desired() };
         let gone = Desired { managed: Role::default(), ..gone };
         let steps = delete(&gone, &opposite(&gone));
@@ -481,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_what_is_managed() {
+    fn only_managed_settings_are_read() {
         let names = |desired: &Desired<Role>| reads(desired).iter().map(|operation| operation.name).collect::<Vec<_>>();
         assert_eq!(names(&desired()), ["GetRole", "ListAttachedRolePolicies", "ListRolePolicies", "GetRolePolicy"]);
         let bare = Desired { managed: Role::default(), ..desired() };
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_reads_back_as_it_was_written() {
+    fn steps_read_back_unchanged() {
         let wanted = Desired { adopt: true, ..desired() };
         let live = opposite(&wanted);
         let mut steps = repair(&wanted, &live, &changes(&wanted, &live));

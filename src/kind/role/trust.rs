@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn the_broker_is_trusted_alone_and_may_say_for_whom_it_asks() {
+    fn only_the_broker_is_trusted_and_it_may_set_a_source_identity() {
         let statement = of(&TrustedBy::Broker);
         let arn = "arn:${sentinel:partition}:iam::${sentinel:account}:role/sentinel/broker";
         assert_eq!(statement["Principal"], json!({ "AWS": arn }));
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn there_has_to_be_one_broker() {
+    fn exactly_one_broker_is_required() {
         let refused = |keys: &[&str]| {
             let (served, names) = broker(keys);
             document(&TrustedBy::Broker, &served, &names).unwrap_err().problem
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_of_github_are_told_by_the_subject_of_their_token() {
+    fn github_jobs_are_identified_by_the_token_subject() {
         let subject = |jobs| {
             let statement = of(&TrustedBy::GitHub(GitHub { repository: String::from("acme/infra"), jobs }));
             statement["Condition"]["StringEquals"][format!("{GITHUB}:sub")].clone()
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_stands_for_others_is_refused() {
+    fn a_name_with_wildcards_is_refused() {
         for bad in ["", "*", "ma?n", "a:b", "${x}", "a b"] {
             assert!(check_part(bad).is_err(), "{bad} passed");
         }

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_takes_a_higher_quota_says_so() {
+    fn values_above_the_default_quota_are_marked() {
         let trust = |name: &str| -> PolicyDocument {
             let statement = json!({ "Effect": "Allow", "Principal": { "AWS": name }, "Action": "sts:AssumeRole" });
             json!({ "Version": "2012-10-17", "Statement": [statement] }).into()
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_shows_who_is_trusted_and_what_is_allowed() {
+    fn a_sketch_shows_principals_and_permissions() {
         let statement = json!({ "Effect": "Allow", "Principal": { "AWS": ["a", "b"], "Service": "c" }, "Action": "sts:AssumeRole" });
         let role = Role {
             trust: Some(json!({ "Statement": [statement] }).into()),

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_as_everyone_gets_it_has_nothing_more() {
+    fn a_default_table_has_no_unsupported_settings() {
         let plain = sdk::TableDescription::builder()
             .multi_region_consistency(sdk::MultiRegionConsistency::Eventual)
             .disassociation_protection_enabled(false);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_replica_has_in_place_of_its_table_s_is_named() {
+    fn own_settings_of_a_replica_are_listed() {
         let capacity = || sdk::ProvisionedThroughputOverride::builder().read_capacity_units(7).build();
         let limit = sdk::OnDemandThroughputOverride::builder().max_read_request_units(90).build();
         let index = sdk::ReplicaGlobalSecondaryIndexDescription::builder().index_name("by-user");
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn each_setting_that_no_manifest_has_is_named() {
+    fn each_unsupported_setting_is_listed() {
         let table = sdk::TableDescription::builder()
             .replicas(sdk::ReplicaDescription::builder().region_name("eu-west-1").build())
             .global_table_witnesses(sdk::GlobalTableWitnessDescription::builder().region_name("eu-west-2").build())

@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn each_dimension_that_differs_is_one_change_that_keeps_what_no_manifest_has() {
+    fn each_scaling_change_keeps_unsupported_settings() {
         let tables = Sides { live: &Table::default(), desired: &Table::default() };
         let desired = table(Some(within(1, 10, Some(70))), Some(Scale::Off));
         let mut live = table(Some(within(1, 10, Some(60))), Some(within(1, 5, None)));
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_of_a_table_has_one_line_in_what_was_seen_of_it() {
+    fn the_baseline_has_one_line_for_each_part_of_a_table() {
         let scales = Scales { read: Some(within(1, 10, Some(70))), write: Some(Scale::Off) };
         let all =
             Autoscaling { table: scales, indexes: [(String::from("i"), scales)].into(), ..Autoscaling::default() };
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_leaves_out_what_no_manifest_can_say() {
+    fn an_import_omits_unsupported_scaling_settings() {
         let live = table(Some(within(1, 10, None)), Some(within(1, 10, Some(70))));
         assert_eq!(live.beyond_new(), Some(table(None, Some(within(1, 10, Some(70))))));
         let odd = Scale::Within(Bounds { min: 1, max: 2, target: Some(Target::of_percent(70.5)) });

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_backup_fits() {
+    fn a_backup_name_has_a_limited_length() {
         assert_eq!(backup_name(&"x".repeat(255)).len(), NAME_LIMIT);
         assert_eq!(backup_name("abc"), "abc-before-deletion");
     }

@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn capacity_that_something_else_sets_is_not_compared() {
+    fn external_capacity_is_not_compared() {
         let managed = Table { billing: Some(Billing::External), ..table() };
         for units in [1, 9] {
             let live = Table { billing: Some(Billing::Provisioned(Capacity { read: units, write: units })), ..table() };
@@ -464,17 +464,17 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_as_desired_when_every_field_is() {
+    fn a_table_is_in_sync_if_every_field_is() {
         check(|_| {}, &[]);
     }
 
     #[test]
-    fn what_is_not_managed_is_never_a_difference() {
+    fn unmanaged_settings_are_never_a_difference() {
         assert_eq!(diff(&Table::default(), &table()), []);
     }
 
     #[test]
-    fn another_partition_key_is_not_possible() {
+    fn the_partition_key_cannot_change() {
         check(
             |live| live.key.as_mut().unwrap().partition.name = String::from("pk"),
             &["partition_key: pk -> id [NotPossible]"],
@@ -482,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn another_type_of_the_partition_key_is_not_possible() {
+    fn the_type_of_the_partition_key_cannot_change() {
         check(
             |live| live.key.as_mut().unwrap().partition.kind = AttributeType::N,
             &["partition_key.type: N -> S [NotPossible]"],
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sort_key_too_many_is_not_possible() {
+    fn a_sort_key_cannot_be_removed() {
         check(
             |live| live.key.as_mut().unwrap().sort = Some(attribute("at", AttributeType::N)),
             &["sort_key: at -> none [NotPossible]"],
@@ -506,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_on_other_attributes_is_replacement() {
+    fn an_index_on_other_attributes_is_a_replacement() {
         check(
             |live| *live.indexes.as_mut().unwrap().get_mut("user-index").unwrap() = index("owner"),
             &["index user-index: owner, created_at -> user, created_at [Replacement, needs index]"],
@@ -514,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_of_an_index_that_is_built_are_not_possible_on_a_provisioned_table() {
+    fn index_limits_are_refused_on_a_provisioned_table() {
         let limited = Index { limits: Some(Limits { read: Some(40), write: None }), ..index("user") };
         let managed =
             Table { indexes: Some(BTreeMap::from([(String::from("user-index"), limited)])), ..Table::default() };
@@ -528,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_with_another_attribute_type_is_replacement_and_names_the_types() {
+    fn an_index_with_another_attribute_type_is_a_replacement_and_shows_the_types() {
         check(
             |live| {
                 let found = live.indexes.as_mut().unwrap().get_mut("user-index").unwrap();
@@ -539,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_is_built_again_names_what_an_end_in_between_would_lose() {
+    fn a_rebuilt_index_shows_the_settings_that_an_interruption_would_lose() {
         let how = |own: Option<Capacity>, billing: Option<Billing>| {
             let table = |index: Index, billing| Table {
                 indexes: Some(BTreeMap::from([(String::from("i"), index)])),
@@ -557,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn another_projection_is_replacement() {
+    fn another_projection_is_a_replacement() {
         check(
             |live| {
                 let found = live.indexes.as_mut().unwrap().get_mut("user-index").unwrap();
@@ -568,7 +568,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_is_being_built_takes_time() {
+    fn an_index_being_built_is_reported_as_in_progress() {
         check(
             |live| {
                 let found = live.indexes.as_mut().unwrap().get_mut("user-index").unwrap();
@@ -579,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_too_many_would_lose_data() {
+    fn deleting_an_unlisted_index_is_destructive() {
         check(
             |live| {
                 live.indexes.as_mut().unwrap().insert(String::from("old-index"), index("x"));
@@ -594,17 +594,17 @@ mod tests {
     }
 
     #[test]
-    fn ttl_on_another_attribute_is_renamed_in_place() {
+    fn a_ttl_attribute_is_renamed_in_place() {
         check(|live| live.ttl = Some(Ttl::Enabled(String::from("ttl"))), &["ttl: ttl -> expires_at [InPlace]"]);
     }
 
     #[test]
-    fn ttl_on_its_way_off_is_a_difference() {
+    fn ttl_being_disabled_is_a_difference() {
         check(|live| live.ttl = Some(Ttl::Disabling), &["ttl: disabling -> expires_at [Time]"]);
     }
 
     #[test]
-    fn another_type_of_the_sort_key_is_not_possible_and_another_sort_key_is_told_once() {
+    fn a_sort_key_change_is_refused_and_reported_once() {
         let with = |name: &str, kind| {
             let sort = Some(attribute(name, kind));
             Table { key: Some(Key { partition: attribute("id", AttributeType::S), sort }), ..Table::default() }
@@ -622,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_the_manifest_does_not_have_keeps_its_capacity() {
+    fn an_unlisted_index_keeps_its_capacity() {
         let units = |read, write| Capacity { read, write };
         let live = Table {
             billing: Some(Billing::Provisioned(units(2, 2))),
@@ -640,7 +640,7 @@ mod tests {
     }
 
     #[test]
-    fn a_way_of_paying_is_told_with_what_its_change_takes() {
+    fn a_billing_change_shows_its_requirements() {
         let units = |read| Billing::Provisioned(Capacity { read, write: 1 });
         let told = |live: Billing, desired: Billing| -> Vec<String> {
             let index = |read| Index { capacity: Some(Capacity { read, write: 1 }), ..index("x") };

@@ -525,7 +525,7 @@ mod tests {
     }
 
     #[test]
-    fn another_stream_is_off_and_on_and_another_precision_is_one_call() {
+    fn a_stream_change_turns_it_off_and_on_and_a_precision_change_is_one_call() {
         let (milli, micro) = (Some(Precision::Millisecond), Some(Precision::Microsecond));
         let failed = Kinesis::Failed { stream: String::from("a"), why: String::from("x") };
         assert_eq!(steps(&to("a", None), &to("a", micro)), []);
@@ -539,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn the_destination_that_is_on_counts_and_one_that_failed_where_it_is_wanted() {
+    fn the_active_destination_counts_or_the_failed_desired_one() {
         let one = |stream: &str, status: sdk::DestinationStatus| {
             sdk::KinesisDataStreamDestination::builder().stream_arn(stream).destination_status(status).build()
         };

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_built_again_right_after_its_deletion() {
+    fn an_index_is_rebuilt_right_after_its_deletion() {
         use AttributeType::{N, S};
         let managed = table([("aaa", index("a", N)), ("bbb", index("b", N))]);
         let managed = Table { billing: None, ..managed };
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_under_another_name_is_built_right_after_the_old_one_is_deleted() {
+    fn a_renamed_index_is_built_right_after_the_old_one_is_deleted() {
         use AttributeType::S;
         let managed = table([("a", index("a", S)), ("b", index("b", S))]);
         let live = table([("y", index("a", S)), ("x", index("b", S))]);

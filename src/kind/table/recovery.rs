@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_days_take_consent_and_more_do_not() {
+    fn fewer_days_need_consent_and_more_do_not() {
         let set = |enabled, days, loses| SetRecovery { enabled, days, loses };
         let protection = Some(Consent::Protection);
         let days = |number| Recovery::Days(number);

@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_takes_the_place_of_the_revision_that_was_read() {
+    fn a_policy_replaces_the_observed_revision() {
         let tables = Sides { live: &Table::default(), desired: &Table::default() };
         let desired = TablePolicy { document: Some(document("dynamodb:Query")), ..TablePolicy::default() };
         let expected = |live: &TablePolicy| {
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_takes_the_place_of_another_gets_the_policy_after_that() {
+    fn a_replaced_stream_gets_its_policy_afterwards() {
         let (before, after) = (table(Stream::KeysOnly), table(Stream::NewImage));
         let desired = StreamPolicy { document: Some(document("dynamodb:GetRecords")), ..StreamPolicy::default() };
         let live = live("dynamodb:GetRecords", "7");
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn what_dynamodb_refuses_is_refused() {
+    fn policies_that_dynamodb_refuses_are_refused() {
         let everyone = |more: Value| {
             let mut statement = json!({ "Effect": "Allow", "Principal": "*", "Action": "dynamodb:*", "Resource": "*" });
             for (name, value) in more.as_object().unwrap() {

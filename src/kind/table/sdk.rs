@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn aws_own_keys_are_never_named() {
+    fn aws_owned_keys_are_never_sent() {
         let request = create_table("t", &layout()).unwrap().build().unwrap();
         let sse = request.sse_specification().unwrap();
         assert_eq!((sse.enabled(), sse.kms_master_key_id()), (Some(true), None));
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_what_is_read_back() {
+    fn a_created_table_reads_back_unchanged() {
         let wanted = layout();
         let request = create_table("t", &wanted).unwrap().build().unwrap();
         let mut answer = sdk::TableDescription::builder()
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn billing_is_told_from_either_of_two_fields() {
+    fn billing_is_read_from_either_of_two_fields() {
         let capacity =
             sdk::ProvisionedThroughputDescription::builder().read_capacity_units(3).write_capacity_units(1).build();
         let provisioned = sdk::TableDescription::builder().provisioned_throughput(capacity).build();

@@ -401,7 +401,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_saved_as_the_step_that_it_is() {
+    fn a_change_is_saved_under_its_step_name() {
         let name = || String::from("audit");
         let recovery = CalledChange::Recovery(SetRecovery { enabled: true, days: None, loses: false });
         let class = TableChange::Setting(CarriedChange::Class(SetClass { class: Class::InfrequentAccess }));

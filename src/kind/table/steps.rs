@@ -501,12 +501,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_desired_takes_no_step() {
+    fn a_table_in_sync_needs_no_step() {
         assert_eq!(steps(&wanted(), |_| {}), [""; 0]);
     }
 
     #[test]
-    fn what_protects_comes_first_and_what_gives_up_protection_late() {
+    fn protective_steps_come_first_and_unprotective_steps_last() {
         let done = steps(&wanted(), |live| {
             live.state.settings.point_in_time_recovery = Some(Recovery::Off);
             live.state.settings.deletion_protection = Some(DeletionProtection(true));
@@ -540,7 +540,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_is_being_deleted_is_waited_for_and_built_again() {
+    fn an_index_being_deleted_is_awaited_and_rebuilt() {
         let desired = wanted();
         let mut live = Live { state: desired.managed.clone(), facts: Facts::default(), gaps: Vec::new() };
         live.state.indexes.as_mut().unwrap().get_mut("a-index").unwrap().status = IndexStatus::Deleting;
@@ -550,7 +550,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_is_built_and_not_wanted_is_waited_for_and_deleted_as_it_is_then() {
+    fn an_unlisted_index_being_built_is_awaited_and_deleted() {
         let desired = wanted();
         let mut live = Live { state: desired.managed.clone(), facts: Facts::default(), gaps: Vec::new() };
         let stray = Index { status: IndexStatus::Creating { backfilling: true }, ..index("x", AttributeType::S) };
@@ -591,7 +591,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deferred_ttl_holds_up_no_other_change() {
+    fn a_deferred_ttl_change_delays_no_other_change() {
         let mut desired = wanted();
         desired.managed.settings.warm = Some(Warm { read: Some(20_000), write: None });
         let mut live = Live { state: desired.managed.clone(), facts: Facts::default(), gaps: Vec::new() };
@@ -605,7 +605,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_to_provisioned_sets_every_index_and_later_only_what_differs_is_sent() {
+    fn a_switch_to_provisioned_sets_every_index_and_later_updates_send_only_differences() {
         let units = Capacity { read: 5, write: 2 };
         let mut desired = wanted();
         desired.managed.billing = Some(Billing::Provisioned(units));
@@ -649,7 +649,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_looked_at_is_what_is_managed() {
+    fn only_managed_settings_are_observed() {
         let names = |ttl: bool, recovery: bool, tags: bool, adopt| -> Vec<&str> {
             let managed = Table {
                 ttl: ttl.then_some(Ttl::Disabled),
@@ -668,7 +668,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_given_with_a_creation_take_the_permission_of_their_own() {
+    fn tags_in_a_creation_need_the_tagging_permission() {
         let operations = |tags: Option<Tags>| -> Vec<&str> {
             let initial = Table { tags, ..Table::default() };
             create(&Desired { initial, ..wanted() })[0].operations().iter().map(|operation| operation.name).collect()
@@ -680,7 +680,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_step_gives_up_has_to_be_allowed() {
+    fn destructive_steps_need_consent() {
         let update = |change| TableStep::UpdateTable { name: String::from("t"), change };
         let recovery = |enabled| TableStep::Setting {
             name: String::from("t"),
@@ -706,7 +706,7 @@ mod tests {
     }
 
     #[test]
-    fn another_encryption_protects_or_gives_up_by_what_was_there_before() {
+    fn an_encryption_change_adds_or_removes_protection_depending_on_the_earlier_key() {
         let change = |before: &Encryption, after: &Encryption| {
             let managed = Table { encryption: Some(after.clone()), ..Table::default() };
             let wanted = Desired { managed, ..wanted() };
@@ -728,7 +728,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_building_of_an_index_takes_minutes() {
+    fn only_index_builds_take_minutes() {
         let update = |change| TableStep::UpdateTable { name: String::from("t"), change };
         let build = update(TableChange::CreateIndex {
             index_name: String::from("i"),
@@ -742,7 +742,7 @@ mod tests {
     }
 
     #[test]
-    fn each_step_is_of_the_table_that_is_repaired() {
+    fn each_step_names_the_repaired_table() {
         let desired = Desired { adopt: true, ..wanted() };
         let live = opposite(&desired);
         let steps = repair(&desired, &live, &changes(&desired, &live));
@@ -764,7 +764,7 @@ mod tests {
     }
 
     #[test]
-    fn the_opposite_of_a_table_takes_every_kind_of_repair() {
+    fn the_opposite_of_a_table_needs_every_kind_of_repair() {
         let desired = Desired { adopt: true, ..wanted() };
         let live = opposite(&desired);
         let operations: std::collections::BTreeSet<&str> = repair(&desired, &live, &changes(&desired, &live))

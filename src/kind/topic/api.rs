@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_sns_leaves_out_reads_as_what_it_does_then() {
+    fn omitted_sns_attributes_read_as_their_defaults() {
         let bare = from_attributes(&Attributes::new());
         assert_eq!((bare.fifo, bare.key, bare.display_name), (Some(false), Some(TopicKey::Off), Some(String::new())));
         let set = [("FifoTopic", "true"), ("KmsMasterKeyId", "alias/a"), ("DeliveryPolicy", "no JSON")];
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_in_the_place_of_an_arn_is_no_arn() {
+    fn a_placeholder_word_is_not_read_as_an_arn() {
         let read = |arn: &str| {
             let found =
                 aws_sdk_sns::types::Subscription::builder().protocol("email").endpoint("e").subscription_arn(arn);
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_that_is_not_known_is_not_compared() {
+    fn an_unknown_scope_is_not_compared() {
         let scope = |text: &str| {
             let mut found = from_sdk(
                 aws_sdk_sns::types::Subscription::builder()

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_in_sync_when_every_field_is() {
+    fn a_topic_is_in_sync_if_every_field_is() {
         check(|_| {}, &[]);
         assert_eq!(diff(&Topic::default(), &topic()), []);
     }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_subscription_is_made_and_one_too_many_needs_consent() {
+    fn a_missing_subscription_is_created_and_an_unlisted_one_needs_consent() {
         check(
             |live| {
                 let all = live.subscriptions.as_mut().unwrap();
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_subscription_takes_time_and_one_that_nobody_asked_for_is_left_to_sns() {
+    fn a_pending_subscription_is_in_progress_and_an_unlisted_one_is_ignored() {
         check(
             |live| {
                 let all = live.subscriptions.as_mut().unwrap();
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn giving_up_encryption_needs_consent() {
+    fn removing_encryption_needs_consent() {
         let mut off = topic();
         off.key = Some(TopicKey::Off);
         assert_eq!(diff(&off, &topic())[0].needs, Some(Consent::Protection));

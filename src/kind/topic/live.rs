@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sns_does_by_itself_is_left_unmanaged() {
+    fn sns_defaults_are_not_imported() {
         let imported = one(Topic {
             fifo: Some(false),
             content_based_deduplication: Some(false),
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn each_document_is_written_to_a_file_of_its_own() {
+    fn each_document_is_written_to_its_own_file() {
         let mut policy = default_policy(&format!("{HEAD}:alerts")).unwrap().value().clone();
         policy["Statement"][0]["Condition"] = json!({});
         let delivery = json!({ "http": { "disableSubscriptionOverrides": true } });
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_that_a_manifest_cannot_name_are_left_unmanaged_with_a_warning() {
+    fn documents_that_a_manifest_cannot_express_are_omitted_with_a_warning() {
         let imported = one(Topic {
             policy: Some(PolicyDocument::from_aws("no JSON")),
             delivery_policy: Some(json!("no JSON")),
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_whose_key_is_imported_too_refers_to_it_whatever_its_name() {
+    fn a_topic_refers_to_its_imported_key_by_any_of_its_names() {
         let key = |name: &str| {
             let imported = one(Topic { key: Some(TopicKey::Kms(name.to_owned())), ..Topic::default() });
             (imported.sections.topics["alerts"].key.clone(), imported.warnings.len())
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn each_subscription_has_a_name_and_only_what_is_set() {
+    fn each_subscription_has_a_name_and_only_its_set_attributes() {
         let queue = "arn:aws:sqs:us-east-1:123456789012:jobs";
         let raw = Subscription { raw: Some(true), ..subscription("sqs", queue) };
         let url = subscription("https", "https://example.com/hook/SECRET");
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_sns_does_not_tell_leaves_the_subscriptions_unmanaged() {
+    fn a_masked_password_leaves_the_subscriptions_unmanaged() {
         let queue = subscription("sqs", "arn:aws:sqs:us-east-1:123456789012:jobs");
         let imported = subscribed(vec![queue, subscription("https", "https://user:****@example.com/hook")]);
         assert_eq!(imported.sections.topics["alerts"].subscriptions, None);
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_policy_is_a_table_where_toml_can_say_it_and_else_a_file() {
+    fn a_filter_policy_is_a_table_if_toml_can_express_it_and_otherwise_a_file() {
         let filter = |policy: Value| {
             let queue = subscription("sqs", "arn:aws:sqs:us-east-1:123456789012:jobs");
             let imported = subscribed(vec![Subscription { filter_policy: Some(policy), ..queue }]);
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_subscription_is_left_out_with_a_warning() {
+    fn a_pending_subscription_is_omitted_with_a_warning() {
         let pending = Subscription { arn: None, ..subscription("email", "ops@example.com") };
         let imported = subscribed(vec![pending]);
         assert_eq!(imported.sections.topics["alerts"].subscriptions, None);
@@ -398,7 +398,7 @@ mod tests {
 
     /// Otherwise a plan would unsubscribe the one that cannot be expressed.
     #[test]
-    fn one_subscription_that_cannot_be_named_leaves_all_unmanaged() {
+    fn one_inexpressible_subscription_leaves_all_unmanaged() {
         let stream = "arn:aws:firehose:us-east-1:123456789012:deliverystream/all";
         for strange in [subscription("carrier-pigeon", "home"), subscription("firehose", stream)] {
             let imported = subscribed(vec![strange.clone(), subscription("email", "ops@example.com")]);

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn each_protocol_has_endpoints_of_its_own() {
+    fn each_protocol_checks_its_endpoints() {
         let good = [
             (Protocol::Email, "ops@example.com"),
             (Protocol::EmailJson, "a+b@example.co.uk"),
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_a_url_is_masked_as_sns_does() {
+    fn a_password_in_a_url_is_masked_like_sns() {
         assert_eq!(without_password("https://user:secret@example.com/a@b"), "https://user:****@example.com/a@b");
         for plain in ["https://user@example.com", "https://example.com/a:b@c", "ops@example.com", "arn:aws:sqs:r:1:q"] {
             assert_eq!(without_password(plain), plain);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_policy_has_what_sns_knows() {
+    fn a_delivery_policy_is_checked_by_the_rules_of_sns() {
         let good = json!({ "http": { "defaultHealthyRetryPolicy": { "numRetries": 5 } } });
         assert!(check_delivery_policy(&good).is_ok() && check_delivery_policy(&json!({})).is_ok());
         for bad in [json!([]), json!({ "http": 1 }), json!({ "https": {} }), json!({ "http": { "x": 1 } })] {

@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_created_whole_and_then_subscribed_to() {
+    fn a_topic_is_created_before_its_subscriptions() {
         let steps = create(&desired());
         let expected = ["creating", "subscribing email e", "subscribing sqs e", "looking for confirmations"];
         assert_eq!(said(&steps), expected);
@@ -466,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_can_change_is_repaired_in_an_order_that_sns_takes() {
+    fn repairs_are_in_the_order_that_sns_requires() {
         let expected = [
             "changing encryption",
             "changing the policy",
@@ -486,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_subscription_is_neither_made_again_nor_changed_nor_deleted() {
+    fn a_pending_subscription_has_no_steps() {
         let mut live = Live { state: desired().managed, facts: Facts::default(), gaps: Vec::new() };
         let found = live.state.subscriptions.as_mut().unwrap();
         found.get_mut("sqs e").unwrap().arn = Some(String::from("arn"));
@@ -507,13 +507,13 @@ mod tests {
     }
 
     #[test]
-    fn only_a_topic_that_is_marked_is_deleted() {
+    fn only_a_topic_with_the_ownership_tag_is_deleted() {
         assert_eq!(said(&delete(&desired())), ["deleting"]);
         assert_eq!(delete(&Desired { ownership: None, ..desired() }), []);
     }
 
     #[test]
-    fn what_is_read_is_what_is_managed() {
+    fn only_managed_settings_are_read() {
         let names = |desired: &Desired<Topic>| reads(desired).iter().map(|one| one.name).collect::<Vec<_>>();
         let all = [
             "GetTopicAttributes",
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn what_loses_something_has_to_be_allowed() {
+    fn destructive_topic_steps_need_consent() {
         let needs = |steps: &[TopicStep]| steps.iter().filter_map(KindStep::needs).collect::<Vec<_>>();
         assert_eq!(needs(&create(&desired())), []);
         assert_eq!(needs(&delete(&desired())), [Consent::Prune]);
@@ -542,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_key_protects_or_gives_up_by_what_was_there_before() {
+    fn a_key_change_adds_or_removes_protection_depending_on_the_earlier_key() {
         let change = |before: TopicKey, after: TopicKey| {
             let mut wanted = desired();
             wanted.managed = Topic { key: Some(after), ..Topic::default() };
@@ -569,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_reads_back_from_a_plan_as_the_same_step() {
+    fn steps_read_back_from_a_plan() {
         let steps = [
             create(&desired()),
             repair(&desired(), &opposite(&desired()), &Topic::changes(&desired(), &opposite(&desired()))),

@@ -89,7 +89,7 @@ fn a_target_is_registered_changed_and_deregistered_with_its_policies() {
 }
 
 #[test]
-fn capacity_out_of_bounds_is_moved_into_them() {
+fn capacity_is_adjusted_to_new_limits() {
     let aws = aws();
     let register = |resource, dimension, min: i64, max: i64| {
         let bounds = json!({ "MinCapacity": min, "MaxCapacity": max });
@@ -141,7 +141,7 @@ fn faults_of_a_request_are_refused() {
 
 /// Source: the findings DDB-TABLE-292 and 323 in the lab notes of ack-api-quirks.
 #[tokio::test(start_paused = true)]
-async fn a_deleted_index_or_table_leaves_its_targets_and_policies() {
+async fn a_deletion_keeps_scalable_targets_and_policies() {
     let aws = aws();
     for (resource, dimension) in [("table/orders", READS), ("table/orders/index/by-user", INDEX_WRITES)] {
         let bounds = json!({ "MinCapacity": 1, "MaxCapacity": 20 });

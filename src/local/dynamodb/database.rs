@@ -154,7 +154,7 @@ mod tests {
 
     /// Two emulators on one folder represent two processes.
     #[test]
-    fn a_process_sees_the_tables_as_another_one_has_changed_them() {
+    fn a_process_sees_table_changes_of_another_process() {
         let folder = tempfile::tempdir().unwrap();
         let none = Duration::ZERO;
         let rules = Rules { table_creation: none, table_update: none, table_deletion: none, ..Rules::default() };

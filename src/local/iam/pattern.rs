@@ -121,14 +121,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pattern_matches_as_the_naive_reading_says(pattern in "[ab*?#]{0,8}", text in "[ab#]{0,8}") {
+        fn a_pattern_matches_like_the_naive_matcher(pattern in "[ab*?#]{0,8}", text in "[ab#]{0,8}") {
             let letters: Vec<char> = text.chars().collect();
             prop_assert_eq!(matches(&plain(&pattern), &text), naive(&plain(&pattern), &letters));
         }
     }
 
     #[test]
-    fn wildcards_of_an_arn_stay_within_their_part() {
+    fn arn_wildcards_do_not_cross_parts() {
         let of = |pattern: &str, arn: &str| matches_arn(&plain(pattern), arn);
         let arn = "arn:aws:dynamodb:us-east-1:123456789012:table/a/index/b";
         assert_eq!(of("*", arn), Some(true));

@@ -56,7 +56,7 @@ fn allows(condition: &Value, keys: Known) -> bool {
 }
 
 #[test]
-fn for_all_values_holds_for_a_key_that_is_not_there_and_null_refuses_that() {
+fn for_all_values_matches_an_absent_key_unless_null_excludes_it() {
     let like = json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["request#*"] } });
     let mut strict = like.clone();
     strict["Null"] = json!({ "dynamodb:LeadingKeys": "false" });
@@ -111,7 +111,7 @@ fn operators_treat_present_absent_and_negated_keys_as_aws_does() {
 }
 
 #[test]
-fn variables_stand_for_the_caller() {
+fn variables_resolve_to_the_caller() {
     let like = |wanted: &str| {
         json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": wanted },
             "Null": { "dynamodb:LeadingKeys": "false" } })
@@ -133,7 +133,7 @@ fn variables_stand_for_the_caller() {
 }
 
 #[test]
-fn what_is_not_understood_denies() {
+fn unknown_policy_elements_deny() {
     for condition in [
         json!({ "StringMatches": { "aws:username": "alice" } }),
         json!({ "NumericEquals": { "aws:username": "1" } }),
@@ -155,7 +155,7 @@ fn what_is_not_understood_denies() {
 }
 
 #[test]
-fn what_is_no_policy_is_an_error() {
+fn invalid_policies_are_errors() {
     let allow = json!({ "Effect": "Allow", "Action": "ssm:*", "Resource": "*" });
     let changed = |change: &dyn Fn(&mut Value)| {
         let mut statement = allow.clone();
@@ -231,7 +231,7 @@ fn naive(statements: &[(bool, String, String, Vec<String>)], action: &str, resou
 
 proptest! {
     #[test]
-    fn policies_decide_as_the_naive_evaluator(
+    fn policies_decide_like_the_naive_evaluator(
         statements in proptest::collection::vec(
             (any::<bool>(), "dynamodb:(P|Pu|Put|G)?\\*|dynamodb:PutItem", "(a|ab|b)\\*?",
              proptest::collection::vec("(r|rd|d)?#?\\*?", 1..3)),
@@ -261,7 +261,7 @@ proptest! {
 }
 
 #[test]
-fn users_are_found_whatever_the_case_of_their_names() {
+fn user_names_are_case_insensitive() {
     let mut users = Users::default();
     users.add("alice", &[]).unwrap();
     assert!(users.add("Alice", &[]).is_err());
@@ -271,7 +271,7 @@ fn users_are_found_whatever_the_case_of_their_names() {
 }
 
 #[test]
-fn tags_of_the_caller_and_the_source_identity_are_known() {
+fn caller_tags_and_the_source_identity_are_condition_keys() {
     let mut session = Caller { kind: CallerKind::Session, name: None, ..caller() };
     session.tags = BTreeMap::from([(String::from("Team"), String::from("a"))]);
     session.source_identity = Some(String::from("alice"));

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_policy_has_to_leave_someone_who_may_change_it() {
+    fn a_key_policy_must_leave_someone_who_can_change_it() {
         let policy = |effect: &str, action: &str, who: &str| {
             let statement = json!({ "Effect": effect, "Principal": { "AWS": who }, "Action": action, "Resource": "*" });
             check_policy(&json!({ "Statement": statement }).to_string(), "123456789012").is_ok()
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_goes_on_where_its_last_page_ended() {
+    fn a_list_continues_after_its_last_page() {
         let list = || ["a", "b", "c"].map(|name| (name.to_owned(), json!(name))).to_vec();
         let first = page(&json!({ "Limit": 2 }), "Keys", list(), 100, 1000).unwrap();
         assert_eq!(first, json!({ "Keys": ["a", "b"], "Truncated": true, "NextMarker": "b" }));

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_read_as_it_was_written() {
+    fn a_token_reads_back_unchanged() {
         let role = RoleSession {
             id: Some(String::from("AROA")),
             source_identity: Some(String::from("alice")),

@@ -77,7 +77,7 @@ mod tests {
     use crate::manifest::parse;
 
     #[test]
-    fn what_is_wrong_is_said_with_its_place() {
+    fn errors_have_their_location() {
         let text = "[broker]\nurl = \"http://broker.example.com\"\naccounts = [\"1234\"]\nprincipals = [\"alice\"]\n\
                     approvers = [\"arn:aws:iam::*:user/bob\", \"arn:aws:iam::*:user/bob\"]\nuser = 1\n\
                     [broker.roles]\n\"a b\" = \"arn:aws:iam::123456789012:role/dev\"\nprod = \"admin\"\n";

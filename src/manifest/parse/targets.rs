@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_filled_in_only_where_a_section_has_several_targets() {
+    fn the_account_is_filled_in_only_for_sections_with_several_targets() {
         let of = |more: &str| faults(&format!("[targets.b]\nprofile = \"x-{{account}}\"\n{more}"));
         let refused = ["`profile` of `targets.b` contains {account}, and the section lists no accounts"];
         assert_eq!(of("region = \"us-east-1\"\naccount_id = \"222222222222\"\n"), refused);

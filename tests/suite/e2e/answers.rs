@@ -53,7 +53,7 @@ fn access_who_lists_every_user_that_the_policy_names_and_everyone_else() {
 }
 
 #[test]
-fn access_can_names_the_rule_and_what_would_have_to_differ() {
+fn access_can_names_the_rule_and_the_required_difference() {
     let world = world();
     let run = world.run(&["access", "can", "alice", "dev", "--at", SUNDAY]).expect(0);
     assert!(run.stdout.contains("dev for alice: yes (rule admins"), "{}", run.stdout);

@@ -66,7 +66,7 @@ fn drifted_content_is_written_as_a_new_version() {
 }
 
 #[test]
-fn a_bare_profiles_content_is_left_alone() {
+fn the_content_of_a_profile_without_a_policy_is_not_changed() {
     let world = project();
     let own = "version: \"1\"\nrules: [{name: mine, effect: deny}]\n";
     let put = json!({ "Name": "/sentinel/policies/staging", "Value": own, "Type": "String" });
@@ -98,7 +98,7 @@ fn without_a_terminal_and_without_yes_nothing_is_changed() {
 }
 
 #[test]
-fn one_table_failing_leaves_the_others_and_running_again_finishes() {
+fn a_failed_table_does_not_stop_others_and_a_second_run_completes_it() {
     let world = project();
     world.fail("CreateTable", "ValidationException", "acme-sessions");
     let run = world.run(&["apply", "--yes"]).expect(5);
@@ -111,7 +111,7 @@ fn one_table_failing_leaves_the_others_and_running_again_finishes() {
 }
 
 #[test]
-fn when_everything_fails_nothing_was_done() {
+fn an_apply_in_which_everything_fails_changes_nothing() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.a]\n");
     world.fail("PutParameter", "AccessDeniedException", "");
@@ -124,7 +124,7 @@ fn when_everything_fails_nothing_was_done() {
 }
 
 #[test]
-fn what_cannot_be_read_is_left_alone() {
+fn unreadable_resources_are_not_changed() {
     let world = project();
     world.fail("DescribeTable", "AccessDeniedException", "acme-audit");
     let run = world.run(&["apply", "--yes"]).expect(5);
@@ -136,7 +136,7 @@ fn what_cannot_be_read_is_left_alone() {
 }
 
 #[test]
-fn what_cannot_be_verified_is_not_called_done() {
+fn unverified_changes_are_not_reported_as_done() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.a]\n");
     let mut written = false;
@@ -152,7 +152,7 @@ fn what_cannot_be_verified_is_not_called_done() {
 }
 
 #[test]
-fn an_apply_that_may_not_read_a_setting_says_so() {
+fn an_unreadable_setting_is_reported_by_apply() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     world.fail("DescribeTimeToLive", "AccessDeniedException", "acme-audit");
@@ -164,7 +164,7 @@ fn an_apply_that_may_not_read_a_setting_says_so() {
 
 /// Throttling slows an apply down and never fails it.
 #[test]
-fn throttling_is_waited_out() {
+fn throttled_calls_are_retried() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.a]\n[profiles.b]\n[tables.approvals]\n");
     let mut left = std::collections::HashMap::new();
@@ -184,7 +184,7 @@ fn throttling_is_waited_out() {
 
 /// The response of a write is lost after it took effect: the retry detects its own write and continues.
 #[test]
-fn a_write_whose_answer_is_lost_is_recognized_as_ones_own() {
+fn a_write_with_a_lost_response_is_recognized() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.a]\n[tables.approvals]\n");
     let layout = world.run(&["plan", "--json"]).expect(0).json();
@@ -203,7 +203,7 @@ fn a_write_whose_answer_is_lost_is_recognized_as_ones_own() {
 }
 
 #[test]
-fn lost_answers_of_creations_are_no_conflict() {
+fn lost_responses_of_creations_are_not_conflicts() {
     let world = project();
     world.lose("PutParameter");
     world.lose("CreateTable");
@@ -214,7 +214,7 @@ fn lost_answers_of_creations_are_no_conflict() {
 
 /// The same text is written twice, and no other writer is blamed for the first write.
 #[test]
-fn the_lost_answer_of_an_overwrite_is_no_conflict() {
+fn a_lost_response_of_an_overwrite_is_not_a_conflict() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     let changed = POLICY.replace("alice", "eve");
@@ -226,7 +226,7 @@ fn the_lost_answer_of_an_overwrite_is_no_conflict() {
 
 /// Another writer changes the parameter between the read and the write: the message names the version with that text.
 #[test]
-fn an_overwrite_of_someone_elses_text_is_a_conflict_that_names_their_version() {
+fn a_concurrent_write_is_a_conflict_with_its_version() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     world.write("policies/dev.yaml", &POLICY.replace("alice", "eve"));
@@ -237,7 +237,7 @@ fn an_overwrite_of_someone_elses_text_is_a_conflict_that_names_their_version() {
 
 /// After another write, the response of this run's write is lost and it writes again. The other version is not the preceding one.
 #[test]
-fn a_conflict_names_their_version_though_an_answer_was_lost_after_it() {
+fn a_conflict_names_the_version_despite_a_lost_response() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     let ours = POLICY.replace("alice", "eve");
@@ -259,7 +259,7 @@ fn a_conflict_names_their_version_though_an_answer_was_lost_after_it() {
 
 /// A parameter that is deleted between the read and the write is created by the write, without its settings.
 #[test]
-fn an_overwrite_of_what_someone_deletes_meanwhile_says_so() {
+fn an_overwrite_of_a_deleted_parameter_is_reported() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     world.write("policies/dev.yaml", &POLICY.replace("alice", "eve"));
@@ -273,7 +273,7 @@ fn an_overwrite_of_what_someone_deletes_meanwhile_says_so() {
 }
 
 #[test]
-fn someone_elses_creation_is_a_conflict_and_nothing_is_overwritten() {
+fn a_concurrent_creation_is_a_conflict_and_not_overwritten() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.a]\npolicy = \"a.yaml\"\n").write("a.yaml", POLICY);
     created_meanwhile(&world);
@@ -284,7 +284,7 @@ fn someone_elses_creation_is_a_conflict_and_nothing_is_overwritten() {
 
 /// A profile without a policy accepts any content, including that of another creator.
 #[test]
-fn someone_elses_creation_of_a_bare_profile_is_as_good() {
+fn a_concurrent_creation_of_a_profile_without_a_policy_is_accepted() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.a]\n");
     created_meanwhile(&world);
@@ -307,7 +307,7 @@ fn created_meanwhile(world: &World) {
 
 /// The same for a table: a read just after a creation may not find it yet.
 #[test]
-fn a_table_that_another_apply_created_is_found_though_reads_lag() {
+fn a_table_of_another_apply_is_found_despite_outdated_reads() {
     let world = World::quick();
     world.write("sentinel.toml", "[tables.sessions]\n");
     world.run(&["init", "sessions", "--yes"]).expect(0);
@@ -323,7 +323,7 @@ fn a_table_that_another_apply_created_is_found_though_reads_lag() {
 
 /// A creation whose response was lost is retried while AWS is still working on it, which AWS may report.
 #[test]
-fn a_table_that_is_being_created_already_is_waited_for() {
+fn a_table_being_created_is_awaited() {
     let world = World::quick();
     world.write("sentinel.toml", "[tables.sessions]\n");
     world.run(&["init", "sessions", "--yes"]).expect(0);
@@ -346,7 +346,7 @@ fn a_table_that_is_being_created_already_is_waited_for() {
 }
 
 #[test]
-fn a_wait_over_its_limit_says_how_to_go_on() {
+fn a_wait_beyond_its_limit_explains_how_to_continue() {
     if moto().is_some() {
         return; // moto's tables are ACTIVE at once
     }
@@ -364,7 +364,7 @@ fn a_wait_over_its_limit_says_how_to_go_on() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupt_finishes_what_is_under_way_and_says_what_is_not_done() {
+fn an_interrupt_finishes_calls_in_flight_and_lists_missing_steps() {
     if moto().is_some() {
         return;
     }

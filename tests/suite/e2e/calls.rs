@@ -53,7 +53,7 @@ fn import(world: &World) -> (String, Value) {
 }
 
 #[test]
-fn the_days_of_point_in_time_recovery_are_set_and_fewer_take_consent() {
+fn recovery_days_are_set_and_fewer_need_consent() {
     let world = World::quick();
     let days = |days: u8| manifest(&format!("point_in_time_recovery = true\nrecovery_days = {days}"), "");
     let live = || {
@@ -114,7 +114,7 @@ fn contributor_insights_are_set_for_the_table_and_an_index() {
 
 /// AWS deletes the insights of an index together with it.
 #[test]
-fn the_insights_of_an_index_that_is_built_again_are_turned_on_again() {
+fn the_insights_of_a_rebuilt_index_are_turned_on_again() {
     let world = World::quick();
     let insights = "contributor_insights = \"THROTTLED_KEYS\"";
     apply(&world, &manifest("", insights), &[]);
@@ -200,7 +200,7 @@ fn policy(action: &str) -> String {
 }
 
 #[test]
-fn import_writes_the_key_that_aws_manages_by_its_name() {
+fn import_names_the_aws_managed_key() {
     let world = World::quick();
     apply(&world, &manifest("encryption = \"aws-managed\"", ""), &[]);
     let (imported, _) = import(&world);
@@ -255,7 +255,7 @@ fn a_policy_that_someone_else_changed_is_a_conflict() {
 }
 
 #[test]
-fn the_stream_of_a_table_has_a_policy_of_its_own() {
+fn the_stream_of_a_table_has_its_own_policy() {
     let world = World::quick();
     world.write("stream.json", &policy("dynamodb:GetRecords"));
     let text = |view: &str| manifest(&format!("stream = \"{view}\"\nstream_policy = \"stream.json\""), "");
@@ -277,7 +277,7 @@ fn the_stream_of_a_table_has_a_policy_of_its_own() {
 }
 
 #[test]
-fn an_import_names_the_capacity_and_the_target_that_it_does_not_have() {
+fn an_import_lists_the_unmanaged_capacity_and_target() {
     let world = World::quick();
     apply(&world, &manifest("billing_mode = \"PROVISIONED\"\nautoscaling = { read = { min = 8, max = 80 } }", ""), &[]);
     let own = json!({
@@ -336,7 +336,7 @@ fn capacity_is_scaled_and_not_compared() {
         (units["ReadCapacityUnits"].clone(), units["WriteCapacityUnits"].clone())
     };
     apply(&world, &scaled(80), &[]);
-    assert_eq!(capacity(), (json!(8), json!(4)), "a table begins with the least");
+    assert_eq!(capacity(), (json!(8), json!(4)), "a table starts with the lower bound");
     assert_eq!((targets().len(), policies().len()), (3, 3));
     // AWS changes the capacity, and Sentinel does not change it back.
     let units = json!({ "ReadCapacityUnits": 60, "WriteCapacityUnits": 30 });
@@ -389,7 +389,7 @@ fn capacity_is_scaled_and_not_compared() {
 }
 
 #[test]
-fn a_setting_that_the_manifest_does_not_manage_costs_no_call() {
+fn an_unmanaged_setting_causes_no_call() {
     let world = World::quick();
     apply(&world, &manifest("", ""), &[]);
     world.calls();
@@ -404,7 +404,7 @@ fn a_setting_that_the_manifest_does_not_manage_costs_no_call() {
 }
 
 #[test]
-fn the_derived_permissions_are_enough_for_each_setting() {
+fn the_derived_permissions_suffice_for_each_setting() {
     let world = World::quick();
     world.write("orders.json", &policy("dynamodb:GetItem")).write("stream.json", &policy("dynamodb:GetRecords"));
     let kinesis = format!("kinesis = {{ stream = \"{STREAM}\" }}");

@@ -17,7 +17,7 @@ fn said(world: &World, status: u16, code: &'static str, message: &'static str) -
 }
 
 #[test]
-fn what_aws_says_of_credentials_has_a_way_out_each() {
+fn each_credentials_error_has_a_fix() {
     let world = project();
     let cases = [
         (
@@ -51,7 +51,7 @@ fn what_aws_says_of_credentials_has_a_way_out_each() {
 }
 
 #[test]
-fn what_the_shared_files_lack_is_named() {
+fn missing_entries_in_the_shared_files_are_named() {
     let world = World::new();
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\n");
     world.write(
@@ -102,7 +102,7 @@ fn what_the_shared_files_lack_is_named() {
 
 /// An exceeded quota, a refusal and a missing permission are shown in the line of their resource, and the other resources continue.
 #[test]
-fn what_aws_says_of_a_resource_stands_in_its_line() {
+fn errors_of_a_resource_are_shown_in_its_line() {
     let world = project();
     world.fault(|call| {
         let full = "Subscriber limit exceeded: There is a limit of 2500 tables per subscriber";
@@ -173,7 +173,7 @@ fn each_reason_for_no_credentials_has_its_own_code() {
 }
 
 #[test]
-fn what_is_not_there_is_no_invalid_argument() {
+fn a_missing_file_is_not_an_invalid_argument() {
     let world = World::new();
     let code = |args: &[&str]| world.run(&[args, &["--json"]].concat()).expect(1).json()["error"]["code"].take();
     assert_eq!(code(&["check", "0123456789abcdef"]), "E207");
@@ -189,7 +189,7 @@ fn what_is_not_there_is_no_invalid_argument() {
 }
 
 #[test]
-fn the_json_of_an_error_has_what_it_comes_from() {
+fn the_json_of_an_error_has_its_causes() {
     let world = World::new();
     let error = world.run(&["plan", "--json"]).expect(1).json()["error"].take();
     assert_eq!(error["code"], "E002");

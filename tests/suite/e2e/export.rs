@@ -21,7 +21,7 @@ fn json(world: &World, path: &str) -> Value {
 }
 
 #[test]
-fn an_export_makes_no_call_and_is_made_again_over_itself() {
+fn an_export_makes_no_call_and_can_be_repeated() {
     let world = project();
     for engine in ["cloudformation", "terraform"] {
         let out = format!("out-{engine}");
@@ -66,7 +66,7 @@ fn everything_is_exported_for_each_engine() {
 }
 
 #[test]
-fn what_an_engine_cannot_do_is_named_and_left_out_only_where_that_is_allowed() {
+fn unsupported_settings_are_reported_and_omitted_only_if_allowed() {
     let world = World::quick();
     let parameters = "[aws]\nregion = \"us-east-1\"\n[parameters.host]\nname = \"/h\"\nvalue = \"x\"\nlabels = [\"live\"]\n\
         [parameters.password]\nname = \"/p\"\nenv = \"PASSWORD\"\ntype = \"SecureString\"\n";
@@ -98,7 +98,7 @@ fn what_an_engine_cannot_do_is_named_and_left_out_only_where_that_is_allowed() {
 }
 
 #[test]
-fn what_is_live_is_imported_and_each_update_has_one_index_more() {
+fn existing_resources_are_imported_and_each_update_adds_one_index() {
     let world = project();
     world.run(&["apply", "--yes", "--only", "tables.audit", "--only", "profiles.dev"]).expect(0);
     let more: String = ["one", "two"]

@@ -67,7 +67,7 @@ fn same(derived: &BTreeSet<(String, String)>, called: &BTreeSet<(String, String)
 /// Compares the calls of an apply from nothing, and of one that repairs every possible drift, with the derived policy: it allows each call,
 /// and nothing else.
 #[test]
-fn what_is_derived_is_what_is_called() {
+fn derived_permissions_match_the_calls() {
     let world = World::quick();
     world.write("sentinel.toml", MANIFEST).write("full.yaml", POLICY);
     let (plan, apply) = (derived(&world, &["plan"]), derived(&world, &["apply"]));
@@ -113,7 +113,7 @@ fn what_is_derived_is_what_is_called() {
 }
 
 #[test]
-fn pruning_and_adopting_take_what_they_call() {
+fn pruning_and_adopting_derive_their_permissions() {
     let world = World::quick();
     world.write(
         "sentinel.toml",
@@ -179,7 +179,7 @@ fn statement<'a>(document: &'a Value, sid: &str) -> &'a Value {
 }
 
 #[test]
-fn each_role_writes_the_records_of_its_own_prefixes_only() {
+fn each_role_writes_only_records_with_its_own_prefixes() {
     let world = World::new();
     world.write("sentinel.toml", &format!("{MANIFEST}[tables.breakglass]\n")).write("full.yaml", POLICY);
     let writes = |role: &str| -> Vec<(String, Value)> {
@@ -247,7 +247,7 @@ fn runtime_prints_the_policies_of_all_roles_and_says_why() {
 }
 
 #[test]
-fn what_is_too_long_for_one_policy_is_split() {
+fn a_policy_beyond_the_size_limit_is_split() {
     let world = World::new();
     let profiles: String = (0..300).map(|number| format!("[profiles.profile-{number}]\n")).collect();
     world.write("sentinel.toml", &format!("[aws]\nregion = \"cn-north-1\"\n{profiles}"));
@@ -267,7 +267,7 @@ fn what_is_too_long_for_one_policy_is_split() {
 }
 
 #[test]
-fn each_target_has_policies_of_its_own() {
+fn each_target_has_its_own_policies() {
     let world = World::new();
     world.write(
         "sentinel.toml",

@@ -95,7 +95,7 @@ fn roles_are_created_in_the_order_of_their_trust_and_then_in_sync() {
 }
 
 #[test]
-fn a_saved_plan_of_roles_is_carried_out() {
+fn a_saved_plan_of_roles_is_applied() {
     let world = world(MANIFEST);
     world.run(&["plan", "--out", "p.json"]).expect(0);
     world.run(&["show", "p.json"]).expect(0);
@@ -132,7 +132,7 @@ fn the_drift_of_each_setting_of_a_role_is_shown_and_repaired() {
 }
 
 #[test]
-fn the_same_policy_in_other_words_is_in_sync() {
+fn an_equivalent_policy_is_in_sync() {
     let world = applied(MANIFEST);
     let statement = json!({ "Resource": ["*"], "Action": ["S3:getobject"], "Effect": "Allow" });
     let document = json!({ "Statement": statement, "Version": "2012-10-17" }).to_string();
@@ -170,7 +170,7 @@ fn removed() -> String {
 }
 
 #[test]
-fn a_role_is_deleted_with_consent_and_what_it_has_before_it() {
+fn a_role_is_deleted_with_consent_after_its_policies() {
     let world = applied(MANIFEST);
     world.write("sentinel.toml", &removed());
     world.run(&["apply", "--yes"]).expect(4);
@@ -193,7 +193,7 @@ fn a_role_of_an_instance_profile_is_not_deleted() {
 }
 
 #[test]
-fn a_role_that_the_manifest_no_longer_names_is_pruned() {
+fn an_unlisted_role_is_pruned() {
     let world = applied(MANIFEST);
     world.iam(
         "CreateRole",
@@ -215,7 +215,7 @@ permissions = "apply"
 "#;
 
 #[test]
-fn a_provider_that_is_missing_is_named_before_anything_is_created() {
+fn a_missing_provider_is_reported_before_any_creation() {
     let world = world(FEDERATED);
     let plan = world.run(&["plan"]).stdout;
     let command = "aws iam create-open-id-connect-provider --url https://token.actions.githubusercontent.com";
@@ -233,7 +233,7 @@ fn a_provider_that_is_missing_is_named_before_anything_is_created() {
 }
 
 #[test]
-fn the_regions_of_an_account_want_the_same_role() {
+fn the_regions_of_an_account_share_the_same_role() {
     let world = world(
         "[targets.one]\nregion = \"us-east-1\"\n[targets.two]\nregion = \"eu-west-1\"\n[profiles.dev]\n[roles.reader]\ntrusted_by = { accounts = [\"123456789012\"] }\npermissions = \"requester\"\n",
     );
@@ -248,7 +248,7 @@ fn the_regions_of_an_account_want_the_same_role() {
 }
 
 #[test]
-fn what_iam_does_not_see_yet_is_tried_again() {
+fn unpropagated_iam_resources_are_retried() {
     let world = world(MANIFEST);
     let mut left = 2;
     world.fault(move |call| {
@@ -267,7 +267,7 @@ fn what_iam_does_not_see_yet_is_tried_again() {
 }
 
 #[test]
-fn a_role_whose_creation_was_not_answered_is_not_created_twice() {
+fn a_role_with_a_lost_creation_response_is_not_created_twice() {
     let world = world(MANIFEST);
     world.lose("CreateRole");
     world.run(&["apply", "--yes"]).expect(0);
@@ -275,7 +275,7 @@ fn a_role_whose_creation_was_not_answered_is_not_created_twice() {
 }
 
 #[test]
-fn a_role_that_someone_else_created_meanwhile_is_left_alone() {
+fn a_concurrently_created_role_is_not_changed() {
     let world = world(MANIFEST);
     world.run(&["plan", "--out", "p.json"]).expect(0);
     let theirs = trust(&json!({ "AWS": "123456789012" }));
@@ -287,7 +287,7 @@ fn a_role_that_someone_else_created_meanwhile_is_left_alone() {
 }
 
 #[test]
-fn a_quota_that_is_reached_is_explained() {
+fn an_exceeded_quota_is_explained() {
     let world = world(MANIFEST);
     world.fault(|call| {
         (call.operation == "AttachRolePolicy")
@@ -305,7 +305,7 @@ fn refused(manifest: &str) -> String {
 }
 
 #[test]
-fn what_iam_does_not_take_is_a_fault_of_the_manifest_with_its_line() {
+fn invalid_role_settings_are_faults_with_their_line() {
     let of = |settings: &str| refused(&format!("[roles.x]\n{settings}\n"));
     for (settings, message) in [
         ("", "`roles.x` does not say who may assume it"),
@@ -328,7 +328,7 @@ fn what_iam_does_not_take_is_a_fault_of_the_manifest_with_its_line() {
 }
 
 #[test]
-fn permissions_that_one_role_does_not_hold_are_a_fault() {
+fn permissions_too_large_for_one_role_are_a_fault() {
     let tables: String = (0..60)
         .map(|number| format!("[tables.t{number}]\nname = \"a-long-name-of-a-table-{number}\"\npartition_key = {{ name = \"id\", type = \"S\" }}\n"))
         .collect();

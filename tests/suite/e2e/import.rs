@@ -39,7 +39,7 @@ fn by_hand() -> World {
 }
 
 #[test]
-fn an_account_set_up_by_hand_is_imported_and_a_plan_on_it_is_empty() {
+fn an_imported_account_has_an_empty_plan() {
     let world = by_hand();
     // A built-in layout with additions, a table with a built-in name and another layout, and a third table.
     world.run(&["init", "approvals", "--yes"]).expect(0);
@@ -84,7 +84,7 @@ fn an_account_set_up_by_hand_is_imported_and_a_plan_on_it_is_empty() {
 }
 
 #[test]
-fn without_names_the_built_in_tables_that_are_there_are_imported() {
+fn an_import_without_names_includes_existing_built_in_tables() {
     let world = by_hand();
     world.run(&["init", "breakglass", "--yes"]).expect(0);
     world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(0);
@@ -94,7 +94,7 @@ fn without_names_the_built_in_tables_that_are_there_are_imported() {
 }
 
 #[test]
-fn a_file_that_is_there_is_never_overwritten() {
+fn an_existing_file_is_never_overwritten() {
     let world = by_hand();
     world.write("live/policies/dev.yaml", "mine");
     let run = world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(1);
@@ -105,7 +105,7 @@ fn a_file_that_is_there_is_never_overwritten() {
 }
 
 #[test]
-fn what_cannot_be_in_a_manifest_is_left_out_and_named() {
+fn inexpressible_settings_are_omitted_and_listed() {
     let world = by_hand();
     put(&world, "/sentinel/policies/list", "StringList", "a,b");
     put(&world, "/sentinel/policies/team/deep", "String", POLICY);
@@ -122,7 +122,7 @@ fn what_cannot_be_in_a_manifest_is_left_out_and_named() {
 
 /// Autoscaling may change the capacity, so an import does not set it.
 #[test]
-fn the_capacity_of_a_provisioned_table_is_named_and_not_managed() {
+fn an_import_lists_provisioned_capacity_without_managing_it() {
     let world = World::quick();
     let index = json!([{
         "IndexName": "by-at", "Projection": { "ProjectionType": "ALL" },
@@ -151,7 +151,7 @@ fn the_capacity_of_a_provisioned_table_is_named_and_not_managed() {
 
 /// It is not known yet whether TTL and backups are off.
 #[test]
-fn a_table_that_is_being_created_is_imported_with_what_is_known_of_it() {
+fn a_table_being_created_is_imported_with_its_known_settings() {
     let ms = std::time::Duration::from_millis;
     let rules = sentinel::local::Rules { table_creation: ms(20_000), ..sentinel::local::Rules::default() };
     let world = World::with(rules);
@@ -185,7 +185,7 @@ fn the_tags_of_a_policy_are_imported() {
 }
 
 #[test]
-fn of_a_section_of_which_any_resource_is_named_no_other_is_imported() {
+fn naming_one_resource_limits_the_import_of_its_kind() {
     let world = by_hand();
     create(&world, "orders", json!({}));
     let named = ["--resource", "profiles=dev", "--resource", "tables=orders"];
@@ -197,7 +197,7 @@ fn of_a_section_of_which_any_resource_is_named_no_other_is_imported() {
 }
 
 #[test]
-fn a_resource_that_is_named_and_cannot_be_imported_fails_the_import() {
+fn a_named_resource_that_cannot_be_imported_fails_the_import() {
     let world = by_hand();
     let import = |named: &str, code: i32, message: &str| {
         let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--resource", named]).expect(code);
@@ -212,7 +212,7 @@ fn a_resource_that_is_named_and_cannot_be_imported_fails_the_import() {
 }
 
 #[test]
-fn an_import_soon_gives_up_on_a_setting_that_the_service_cannot_read() {
+fn an_import_retries_unreadable_settings_only_briefly() {
     let world = World::quick();
     create(&world, "orders", json!({}));
     for operation in ["ListContributorInsights", "DescribeContributorInsights"] {

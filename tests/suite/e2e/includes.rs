@@ -18,7 +18,7 @@ fn world() -> World {
 }
 
 #[test]
-fn files_that_are_included_are_a_part_of_the_manifest() {
+fn included_files_are_part_of_the_manifest() {
     let world = world();
     let run = world.run(&["validate"]).expect(1);
     assert!(run.stderr.contains("teams/b.toml:2:"), "{}", run.stderr);
@@ -72,7 +72,7 @@ fn a_section_in_two_files_is_shown_at_both_places() {
 }
 
 #[test]
-fn what_is_included_is_in_the_folder_and_includes_nothing() {
+fn included_files_are_in_the_folder_and_include_nothing() {
     let world = world();
     let refused = |include: &str, words: &str| {
         world.write("sentinel.toml", &MAIN.replace("teams/*.toml", include));
@@ -92,7 +92,7 @@ fn what_is_included_is_in_the_folder_and_includes_nothing() {
 }
 
 #[test]
-fn several_files_and_standard_input_are_one_manifest() {
+fn several_files_and_standard_input_form_one_manifest() {
     let world = World::quick();
     world.write("one.toml", "[aws]\nregion = \"us-east-1\"\n").write("two.toml", "[profiles.dev]\n");
     let plan = world.run(&["plan", "--json", "-f", "one.toml", "-f", "two.toml"]).expect(0).json();

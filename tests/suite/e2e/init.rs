@@ -26,7 +26,7 @@ fn no_region_is_an_error_before_any_call() {
 }
 
 #[test]
-fn the_region_is_shown_with_where_it_came_from() {
+fn the_region_is_shown_with_its_source() {
     let world = World::new();
     let region_line = |run: crate::world::Run| {
         run.expect(0).stdout.lines().find(|line| line.starts_with("Region")).unwrap().to_owned()
@@ -43,7 +43,7 @@ fn the_region_is_shown_with_where_it_came_from() {
 }
 
 #[test]
-fn each_table_has_its_command_and_takes_a_name() {
+fn each_table_has_a_command_with_a_name_option() {
     let world = World::new();
     for (command, table) in [("approvals", "a-requests"), ("breakglass", "a-breakglass"), ("sessions", "a-sessions")] {
         world.run(&["init", command, "--table", table, "-y"]).expect(0);
@@ -90,7 +90,7 @@ fn init_never_changes_what_exists() {
 }
 
 #[test]
-fn a_printed_manifest_is_what_the_command_does() {
+fn a_printed_manifest_equals_the_result_of_the_command() {
     let world = World::new();
     let args =
         ["init", "bootstrap", "--profile", "dev", "--all", "--session-table", "acme-sessions", "--region", "eu-west-1"];
@@ -118,7 +118,7 @@ fn iam_policies_are_printed_without_credentials_or_calls() {
 
 /// The generated policy allows exactly the calls of an apply and of the plans before and after it.
 #[test]
-fn the_generated_policy_allows_what_is_called_and_no_more() {
+fn the_generated_policy_allows_exactly_the_calls() {
     let world = World::new();
     let args = ["init", "bootstrap", "--profile", "dev", "--all"];
     let policy = world.run(&[&args[..], &["--generate-iam-policies"]].concat()).expect(0).json();
@@ -139,7 +139,7 @@ fn the_generated_policy_allows_what_is_called_and_no_more() {
 }
 
 #[test]
-fn bad_names_are_refused_by_the_command_line() {
+fn invalid_names_are_refused_by_the_command_line() {
     let world = World::new();
     let run = world.run(&["init", "approvals", "--table", "a b"]).expect(1);
     assert!(run.stderr.contains("use 3 to 255 letters, digits, and _ . -"), "{}", run.stderr);

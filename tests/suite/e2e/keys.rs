@@ -108,7 +108,7 @@ fn a_key_is_created_before_the_table_that_it_encrypts() {
 }
 
 #[test]
-fn a_bare_key_is_created_with_defaults_that_are_not_managed() {
+fn an_empty_key_section_creates_a_key_with_unmanaged_defaults() {
     let world = created("[aws]\nregion = \"us-east-1\"\n[keys.records]\n");
     let key = world.key("alias/records");
     assert_eq!(key["Description"], "alias/records, created by sentinel");
@@ -146,7 +146,7 @@ fn drift_of_each_field_is_shown_and_repaired() {
 }
 
 #[test]
-fn a_policy_in_another_spelling_is_no_difference() {
+fn an_equivalent_key_policy_is_not_a_difference() {
     let world = created(MANIFEST);
     let spelled = json!({
         "Statement": [
@@ -162,7 +162,7 @@ fn a_policy_in_another_spelling_is_no_difference() {
 }
 
 #[test]
-fn a_table_on_another_key_is_not_encrypted_by_the_key_that_aws_manages() {
+fn a_table_with_another_key_differs_from_the_aws_managed_key() {
     let world = created(MANIFEST);
     world.write("sentinel.toml", &MANIFEST.replace("{ key = \"records\" }", "\"aws-managed\""));
     let run = world.run(&["apply", "--yes"]).expect(4);
@@ -188,7 +188,7 @@ fn a_table_on_another_key_is_not_encrypted_by_the_key_that_aws_manages() {
 }
 
 #[test]
-fn all_tags_of_a_resource_that_has_as_many_as_aws_allows_are_renamed() {
+fn fifty_tags_can_all_be_renamed() {
     let tags = |letter: char| {
         let all: Vec<String> = (0..45).map(|number| format!("{letter}{number} = \"x\"")).collect();
         format!("tags = {{ {} }}", all.join(", "))
@@ -204,7 +204,7 @@ fn all_tags_of_a_resource_that_has_as_many_as_aws_allows_are_renamed() {
 }
 
 #[test]
-fn what_depends_on_a_key_that_cannot_be_used_is_skipped_and_says_why() {
+fn dependents_of_an_unusable_key_are_skipped_with_the_reason() {
     let world = created(MANIFEST);
     let topic = "[topics.alerts]\nkey = { key = \"records\" }\n[topics.plain]\n";
     world.write("sentinel.toml", &format!("{MANIFEST}{topic}"));
@@ -225,7 +225,7 @@ fn what_depends_on_a_key_that_cannot_be_used_is_skipped_and_says_why() {
 }
 
 #[test]
-fn a_key_that_the_filter_leaves_out_is_named_where_something_new_refers_to_it() {
+fn a_filtered_key_is_reported_if_a_new_resource_refers_to_it() {
     let world = project(MANIFEST);
     let said = "it refers to keys.records, which --only or --exclude leaves out";
     let plan = world.run(&["plan", "--only", "tables.*"]).expect(0);
@@ -244,7 +244,7 @@ fn turning_rotation_off_needs_consent() {
 }
 
 #[test]
-fn a_key_of_one_region_does_not_become_one_of_several() {
+fn a_single_region_key_cannot_become_multi_region() {
     let world = created(MANIFEST);
     world.write("sentinel.toml", &MANIFEST.replace("multi_region = false", "multi_region = true"));
     let run = world.run(&["apply", "--yes"]).expect(4);
@@ -252,7 +252,7 @@ fn a_key_of_one_region_does_not_become_one_of_several() {
 }
 
 #[test]
-fn a_key_that_is_disabled_or_to_be_deleted_is_refused_with_what_to_do() {
+fn a_disabled_or_deleted_key_is_refused_with_a_fix() {
     let world = created(MANIFEST);
     world.change_key("DisableKey", json!({}));
     let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2);
@@ -273,7 +273,7 @@ fn a_key_that_is_disabled_or_to_be_deleted_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn an_alias_that_was_given_to_another_key_shows_on_the_table() {
+fn a_moved_alias_is_drift_of_the_table() {
     let world = created(MANIFEST);
     let before = world.table_key();
     let policy = world.kms("GetKeyPolicy", &json!({ "KeyId": before }))["Policy"].take();
@@ -289,7 +289,7 @@ fn an_alias_that_was_given_to_another_key_shows_on_the_table() {
 }
 
 #[test]
-fn an_alias_that_is_moved_between_plan_and_apply_is_a_conflict() {
+fn an_alias_moved_between_plan_and_apply_is_a_conflict() {
     let world = created(MANIFEST);
     world.change_key("UpdateKeyDescription", json!({ "Description": "by hand" }));
     world.run(&["plan", "--out", "plan.bin"]).expect(0);
@@ -316,7 +316,7 @@ fn a_table_is_skipped_when_its_key_could_not_be_created() {
 }
 
 #[test]
-fn a_key_without_its_alias_is_named_with_what_to_do() {
+fn a_key_without_its_alias_is_reported_with_a_fix() {
     let world = project(MANIFEST);
     world.fail("CreateAlias", "AccessDeniedException", "");
     let run = world.run(&["apply", "--yes"]).expect(5);
@@ -332,7 +332,7 @@ fn a_key_without_its_alias_is_named_with_what_to_do() {
 }
 
 #[test]
-fn a_key_whose_creation_was_not_answered_is_found_and_not_made_twice() {
+fn a_key_with_a_lost_creation_response_is_not_created_twice() {
     let world = project(MANIFEST);
     world.lose("CreateKey");
     world.run(&["apply", "--yes"]).expect(0);
@@ -341,7 +341,7 @@ fn a_key_whose_creation_was_not_answered_is_found_and_not_made_twice() {
 }
 
 #[test]
-fn a_key_whose_creation_failed_is_made_again_after_a_look() {
+fn a_failed_key_creation_is_retried_after_a_search() {
     let world = project(MANIFEST);
     let mut left = 1;
     world.fault(move |call| {
@@ -358,7 +358,7 @@ fn a_key_whose_creation_failed_is_made_again_after_a_look() {
 }
 
 #[test]
-fn an_alias_whose_creation_was_not_answered_is_looked_at() {
+fn an_alias_with_a_lost_creation_response_is_verified() {
     let world = project(MANIFEST);
     world.lose("CreateAlias");
     world.run(&["apply", "--yes"]).expect(0);
@@ -367,7 +367,7 @@ fn an_alias_whose_creation_was_not_answered_is_looked_at() {
 }
 
 #[test]
-fn a_table_takes_an_alias_that_the_manifest_does_not_have_as_text() {
+fn a_table_accepts_an_unlisted_alias() {
     let manifest = r#"[aws]
 region = "us-east-1"
 [tables.audit]
@@ -386,7 +386,7 @@ encryption = "alias/theirs"
 }
 
 #[test]
-fn a_table_is_brought_under_its_key() {
+fn a_table_is_switched_to_its_key() {
     let without = MANIFEST.replace("encryption = { key = \"records\" }\n", "");
     let world = created(&without);
     world.write("sentinel.toml", MANIFEST);
@@ -398,7 +398,7 @@ fn a_table_is_brought_under_its_key() {
 }
 
 #[test]
-fn an_alias_that_may_not_be_read_leaves_encryption_unknown() {
+fn an_unreadable_alias_makes_encryption_unknown() {
     let world = created(MANIFEST);
     world.fail("DescribeKey", "AccessDeniedException", "");
     let plan = world.run(&["plan"]);
@@ -409,7 +409,7 @@ fn an_alias_that_may_not_be_read_leaves_encryption_unknown() {
 }
 
 #[test]
-fn keys_that_the_manifest_does_not_name_are_reported_and_left_alone() {
+fn unlisted_keys_are_reported_and_not_changed() {
     let world = created(MANIFEST);
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\n");
     let run = world.run(&["apply", "--prune", "--yes"]);
@@ -418,7 +418,7 @@ fn keys_that_the_manifest_does_not_name_are_reported_and_left_alone() {
 }
 
 #[test]
-fn faults_of_a_key_say_what_to_write() {
+fn faults_of_a_key_have_a_fix() {
     let world = project(&MANIFEST.replace("key = \"records\"", "key = \"record\""));
     let mut told = world.run(&["validate"]).expect(1).stderr;
     let broken = r#"[aws]

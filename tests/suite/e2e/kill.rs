@@ -75,7 +75,7 @@ fn undisturbed(before: &str) -> Undisturbed {
 }
 
 #[test]
-fn wherever_an_apply_is_killed_the_next_one_ends_as_desired() {
+fn an_apply_after_a_kill_ends_in_sync() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let kills = number("SENTINEL_TEST_KILLS").unwrap_or(8);
     let seed = number("SENTINEL_TEST_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));

@@ -48,7 +48,7 @@ fn position(writes: &[String], operation: &str) -> usize {
 }
 
 #[test]
-fn what_refers_to_a_key_is_applied_after_it_and_then_all_is_in_sync() {
+fn dependents_of_a_key_are_applied_after_it() {
     let world = project();
     let plan = world.run(&["plan"]).expect(0).stdout;
     for heading in ["Policy parameters", "DynamoDB tables", "KMS keys", "SNS topics"] {
@@ -73,7 +73,7 @@ fn what_refers_to_a_key_is_applied_after_it_and_then_all_is_in_sync() {
 }
 
 #[test]
-fn a_saved_plan_of_every_kind_is_carried_out() {
+fn a_saved_plan_of_every_kind_is_applied() {
     let world = project();
     world.run(&["plan", "--out", "p.json"]).expect(0);
     world.run(&["show", "p.json"]).expect(0);
@@ -82,7 +82,7 @@ fn a_saved_plan_of_every_kind_is_carried_out() {
 }
 
 #[test]
-fn without_the_key_what_refers_to_it_is_skipped_and_the_rest_is_done() {
+fn dependents_of_a_missing_key_are_skipped_and_others_are_applied() {
     let world = project();
     world.fail("CreateKey", "AccessDeniedException", "");
     let run = world.run(&["apply", "--yes"]).expect(5);
@@ -126,7 +126,7 @@ fn resources_that_refer_to_each_other_are_imported_with_their_references() {
 }
 
 #[test]
-fn what_cannot_be_listed_is_said_and_the_rest_is_imported() {
+fn unlistable_kinds_are_reported_and_others_are_imported() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     world.fail("ListTopics", "AuthorizationError", "");
@@ -185,7 +185,7 @@ fn the_documents_of_a_key_and_a_topic_are_imported_as_files() {
 }
 
 #[test]
-fn a_key_or_a_topic_that_is_named_and_not_there_fails_the_import() {
+fn a_named_key_or_topic_that_is_missing_fails_the_import() {
     let world = World::quick();
     for (named, message) in [
         ("keys=alias/none", "there is no key alias/none"),
@@ -253,7 +253,7 @@ fn permissions(world: &World, purpose: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_derived_permissions_are_enough_to_plan_to_apply_and_to_repair() {
+fn the_derived_permissions_suffice_to_plan_apply_and_repair() {
     let world = project();
     for (user, purpose) in [("ann", "apply"), ("ben", "plan")] {
         let documents = permissions(&world, purpose);

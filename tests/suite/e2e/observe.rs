@@ -16,7 +16,7 @@ fn project() -> World {
 }
 
 #[test]
-fn a_verbose_log_is_plain_and_ends_with_a_summary_of_what_was_asked() {
+fn a_verbose_log_ends_with_a_summary_of_the_calls() {
     let run = project().run(&["plan", "-v"]).expect(0);
     let line = run.stderr.lines().find(|line| line.contains("ssm:GetParameters\"")).unwrap_or_default();
     assert!(
@@ -34,13 +34,13 @@ fn a_verbose_log_is_plain_and_ends_with_a_summary_of_what_was_asked() {
 }
 
 #[test]
-fn a_run_that_was_not_asked_says_nothing_of_its_calls() {
+fn a_quiet_run_does_not_log_its_calls() {
     let run = project().run(&["plan"]).expect(0);
     assert!(!run.stderr.contains("AWS:") && !run.stderr.contains("DEBUG"), "{}", run.stderr);
 }
 
 #[test]
-fn a_json_log_is_one_object_a_line_and_asks_nothing() {
+fn a_json_log_has_one_object_per_line_and_makes_no_call() {
     let world = project();
     let lines = |stderr: &str| -> Vec<Value> {
         stderr.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
@@ -66,7 +66,7 @@ fn a_json_log_is_one_object_a_line_and_asks_nothing() {
 
 /// Spans in a lane do not overlap, except with their parents.
 #[test]
-fn a_trace_file_shows_what_ran_side_by_side_on_lanes_of_its_own() {
+fn a_trace_file_shows_concurrent_work_in_separate_lanes() {
     let world = project();
     world.run(&["apply", "--yes", "--trace-file", "trace.json"]).expect(0);
     // The format does not require the end of the array.
@@ -100,7 +100,7 @@ fn a_trace_file_shows_what_ran_side_by_side_on_lanes_of_its_own() {
 
 /// A manifest that is named by mistake would be overwritten before it is read.
 #[test]
-fn a_trace_is_written_over_a_trace_and_nothing_else() {
+fn a_trace_overwrites_only_a_trace() {
     let world = project();
     let manifest = std::fs::read_to_string(world.folder.path().join("sentinel.toml")).unwrap();
     world.write("notes.json", "[1, 2]\n").write("new.json", "");
@@ -117,7 +117,7 @@ fn a_trace_is_written_over_a_trace_and_nothing_else() {
 }
 
 #[test]
-fn a_trace_file_that_cannot_be_written_is_told_before_anything_is_asked() {
+fn an_unwritable_trace_file_is_reported_before_any_call() {
     let world = project();
     let run = world.run(&["plan", "--trace-file", "nowhere/trace.json"]).expect(1);
     assert!(run.stderr.contains("error[E002]: nowhere/trace.json: "), "{}", run.stderr);
@@ -125,7 +125,7 @@ fn a_trace_file_that_cannot_be_written_is_told_before_anything_is_asked() {
 }
 
 #[test]
-fn a_failed_call_is_told_with_the_id_by_which_aws_finds_it() {
+fn a_failed_call_is_reported_with_its_request_id() {
     let world = project();
     world.fail("PutParameter", "AccessDeniedException", "");
     let run = world.run(&["apply", "--yes", "--json"]).expect(5);
@@ -136,7 +136,7 @@ fn a_failed_call_is_told_with_the_id_by_which_aws_finds_it() {
 
 /// The time limit expires while AWS does not accept the table: the report lists done and missing changes, and the next run continues.
 #[test]
-fn a_run_ends_in_the_time_it_is_given() {
+fn a_run_ends_at_its_time_limit() {
     let world = project();
     world.fail("CreateTable", "ThrottlingException", "");
     let run = world.run(&["apply", "--yes", "--timeout", "2s"]).expect(5);
@@ -150,7 +150,7 @@ fn a_run_ends_in_the_time_it_is_given() {
 }
 
 #[test]
-fn a_plan_that_is_not_made_in_time_is_an_error() {
+fn a_plan_beyond_the_time_limit_is_an_error() {
     let world = project();
     world.fail("GetParameters", "ThrottlingException", "");
     let run = world.run(&["plan", "--timeout", "1s"]).expect(1);
@@ -164,7 +164,7 @@ fn a_plan_that_is_not_made_in_time_is_an_error() {
 
 /// AWS's texts appear in a log without effect on a terminal.
 #[test]
-fn a_log_holds_nothing_that_a_terminal_obeys() {
+fn a_log_has_no_terminal_escapes() {
     let world = project();
     world.fault(|call| {
         let hostile = "\u{1b}[2J \u{9b}31m \u{202e} \r\n error: all is well";
@@ -181,7 +181,7 @@ fn a_log_holds_nothing_that_a_terminal_obeys() {
 
 /// The command replaces the process, so the summary is printed before.
 #[test]
-fn exec_sums_up_before_it_gives_way() {
+fn exec_prints_its_summary_before_the_command() {
     let world = World::new();
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"dev.yaml\"\n");
     world.write("dev.yaml", "version: \"1\"\nrules:\n  - { name: all, effect: allow }\n");

@@ -27,7 +27,7 @@ fn without_ids(text: &str) -> String {
 }
 
 #[test]
-fn a_plan_reports_an_orphan_of_each_kind_and_does_nothing_about_it() {
+fn a_plan_reports_an_orphan_of_each_kind_without_a_step() {
     let world = orphaned();
     let plan = world.run(&["plan", "--detailed-exitcode"]).expect(0);
     snapshot!(without_ids(&plan.stdout));
@@ -78,7 +78,7 @@ fn a_filter_applies_to_orphans() {
 }
 
 #[test]
-fn what_other_tools_or_manifests_marked_is_told_apart_where_it_can_be() {
+fn orphans_of_other_manifests_are_distinguished_if_possible() {
     let world = World::quick();
     // Another manifest with the same tag: one resource below another root, one in the same region.
     world.write("other.toml", "[policies]\nroot = \"/other/policies\"\n[profiles.theirs]\n[topics.theirs]\n");
@@ -102,7 +102,7 @@ fn what_other_tools_or_manifests_marked_is_told_apart_where_it_can_be() {
 }
 
 #[test]
-fn what_keeps_orphans_from_being_known_is_one_line_and_changes_nothing_else() {
+fn unknown_orphans_are_reported_in_one_line() {
     let world = orphaned();
     world.fail("GetResources", "AccessDeniedException", "");
     let run = world.run(&["plan", "--detailed-exitcode"]).expect(0);
@@ -126,7 +126,7 @@ fn what_keeps_orphans_from_being_known_is_one_line_and_changes_nothing_else() {
 }
 
 #[test]
-fn of_many_only_the_first_are_looked_at_and_that_is_said() {
+fn only_the_first_of_many_orphans_are_examined_and_reported() {
     let world = World::quick();
     let profiles: String = (0..101).map(|number| format!("[profiles.p{number}]\n")).collect();
     world.write("sentinel.toml", &profiles);
@@ -139,7 +139,7 @@ fn of_many_only_the_first_are_looked_at_and_that_is_said() {
 }
 
 #[test]
-fn each_target_has_orphans_of_its_own() {
+fn each_target_has_its_own_orphans() {
     let world = World::quick();
     let targets = "[targets.a]\nregion = \"us-east-1\"\n[targets.b]\nregion = \"eu-west-1\"\n";
     world.write("sentinel.toml", &format!("{targets}[profiles.dev]\n[profiles.old]\n"));
@@ -152,7 +152,7 @@ fn each_target_has_orphans_of_its_own() {
 }
 
 #[test]
-fn a_saved_plan_shows_the_orphans_that_were_known() {
+fn a_saved_plan_shows_its_orphans() {
     let world = orphaned();
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\n[profiles.new]\n");
     world.run(&["plan", "--out", "plan.json"]).expect(0);

@@ -79,7 +79,7 @@ fn an_overwrite_keeps_every_setting_that_the_manifest_does_not_manage() {
 
 /// A policy must be readable, even if its content is not managed.
 #[test]
-fn a_bare_profile_over_a_parameter_of_another_type_is_a_refused_difference() {
+fn a_profile_without_a_policy_on_another_parameter_type_is_refused() {
     for kind in ["SecureString", "StringList"] {
         let world = World::new();
         world.write("sentinel.toml", "[profiles.dev]\n");
@@ -94,7 +94,7 @@ fn a_bare_profile_over_a_parameter_of_another_type_is_a_refused_difference() {
 
 /// Another apply of the same manifest writes while this one waits for its turn.
 #[test]
-fn what_another_apply_wrote_meanwhile_is_not_written_again() {
+fn content_of_a_concurrent_apply_is_not_written_again() {
     let world = with_policy();
     world.run(&["apply", "--yes"]).expect(0);
     let before = json!({ "Parameters": [{ "Name": NAME, "Type": "String", "Value": POLICY, "Version": 1 }] });
@@ -276,7 +276,7 @@ fn a_secret_policy_is_created_compared_and_never_shown() {
 }
 
 #[test]
-fn the_cases_and_faults_of_a_secret_policy_show_nothing_of_it() {
+fn test_cases_and_faults_do_not_show_a_secret_policy() {
     let world = with_secret();
     let case = format!("cases:\n  - {{ name: {CANARY}, user: alice, profile: dev, expect: allow }}\n");
     world.write("dev.test.yaml", &case);
@@ -310,7 +310,7 @@ fn a_secret_difference_is_shown_on_the_terminal_on_request_only() {
 
 /// The file differs from the planned one.
 #[test]
-fn a_saved_plan_does_not_write_another_secret() {
+fn a_saved_plan_refuses_a_changed_secret() {
     let world = with_secret();
     world.run(&["plan", "--out", "new.plan"]).expect(0);
     world.write("dev.yaml", &POLICY.replace("developers", "exchanged"));
@@ -319,7 +319,7 @@ fn a_saved_plan_does_not_write_another_secret() {
 }
 
 #[test]
-fn a_secret_policy_decides_who_gets_in() {
+fn a_secret_policy_decides_access() {
     let world = World::quick();
     let manifest = "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"dev.yaml\"\ntype = \"SecureString\"\n[tables.sessions]\n";
     world.write("sentinel.toml", manifest).write("dev.yaml", super::access::POLICY);

@@ -52,7 +52,7 @@ fn no_policy_is_read_from_outside_the_manifests_folder() {
 }
 
 #[test]
-fn no_cases_are_read_from_outside_the_manifests_folder() {
+fn no_test_cases_are_read_from_outside_the_manifests_folder() {
     let elsewhere = Elsewhere::new();
     let world = project();
     symlink(elsewhere.file(), world.folder.path().join("policies/dev.test.yaml")).unwrap();
@@ -92,7 +92,7 @@ fn nothing_is_written_through_a_link() {
 
 /// A saved plan replaces a link to an older plan, and the link's target does not change.
 #[test]
-fn a_saved_plan_takes_the_place_of_a_link() {
+fn a_saved_plan_replaces_a_link() {
     let world = project();
     let elsewhere = tempfile::tempdir().unwrap();
     world.run(&["plan", "--out", "older.json"]).expect(0);
@@ -132,7 +132,7 @@ fn an_import_stays_in_its_folder() {
 }
 
 #[test]
-fn the_embedded_aws_is_not_kept_where_a_link_leads() {
+fn the_emulator_store_does_not_follow_a_link() {
     let elsewhere = Elsewhere::new();
     let world = project();
     symlink(elsewhere.folder.path(), world.folder.path().join(".sentinel")).unwrap();

@@ -23,7 +23,7 @@ fn a_plan_as_json_is_one_document() {
 }
 
 #[test]
-fn what_is_as_desired_is_an_empty_plan() {
+fn a_plan_in_sync_is_empty() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     snapshot!(world.run(&["plan", "--detailed-exitcode"]).expect(0).stdout);
@@ -50,7 +50,7 @@ fn text_from_aws_is_never_printed_raw() {
 
 /// Every difference of a table with the required consent. One of them cannot be changed, so an apply does not change the table.
 #[test]
-fn table_drift_is_shown_field_by_field_and_refused_where_a_part_is_impossible() {
+fn table_drift_is_shown_by_field_and_refused_if_a_part_is_impossible() {
     let world = project();
     let index = |name: &str, partition: &str, sort: &str| {
         json!({ "IndexName": name, "Projection": { "ProjectionType": "KEYS_ONLY" }, "KeySchema": [
@@ -81,7 +81,7 @@ fn table_drift_is_shown_field_by_field_and_refused_where_a_part_is_impossible() 
 }
 
 #[test]
-fn a_missing_permission_is_unknown_and_the_rest_goes_on() {
+fn a_missing_permission_is_unknown_and_others_continue() {
     let world = project();
     world.fail("DescribeTable", "AccessDeniedException", "sentinel-requests");
     world.fail("GetParameters", "AccessDeniedException", "staging");
@@ -91,7 +91,7 @@ fn a_missing_permission_is_unknown_and_the_rest_goes_on() {
 }
 
 #[test]
-fn a_setting_that_may_not_be_read_is_named() {
+fn an_unreadable_setting_is_named() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     world.fail("DescribeTimeToLive", "AccessDeniedException", "acme-audit");
@@ -100,7 +100,7 @@ fn a_setting_that_may_not_be_read_is_named() {
 }
 
 #[test]
-fn a_read_that_fails_is_an_error_and_the_rest_is_shown() {
+fn a_failed_read_is_an_error_and_others_are_shown() {
     let world = project();
     world.fail("DescribeTable", "ValidationException", "sentinel-requests");
     let run = world.run(&["plan"]).expect(1);
@@ -119,7 +119,7 @@ fn another_account_is_refused() {
 }
 
 #[test]
-fn no_credentials_is_an_error_with_a_way_out() {
+fn missing_credentials_are_an_error_with_a_fix() {
     let world = project();
     let mut command = world.command(&["plan", "--endpoint-url", world.url()]);
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
@@ -128,7 +128,7 @@ fn no_credentials_is_an_error_with_a_way_out() {
 }
 
 #[test]
-fn an_address_nobody_answers_at_is_an_error() {
+fn an_unreachable_endpoint_is_an_error() {
     let world = project();
     let command = world.command(&["plan", "--endpoint-url", "http://127.0.0.1:9"]).spawn().unwrap();
     let run = crate::world::finish(command).expect(1);
@@ -163,7 +163,7 @@ fn a_plan_of_100_policies_and_3_tables_makes_19_calls() {
 }
 
 #[test]
-fn tiers_and_tags_are_read_only_where_the_manifest_manages_them() {
+fn tiers_and_tags_are_read_only_if_managed() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.a]\ntier = \"advanced\"\ntags = { team = \"x\" }\n[profiles.b]\n");
     world.run(&["apply", "--yes"]).expect(0);
@@ -178,7 +178,7 @@ fn tiers_and_tags_are_read_only_where_the_manifest_manages_them() {
 
 /// A file that is named by mistake is not changed.
 #[test]
-fn a_format_is_never_written_over_a_manifest_or_a_policy() {
+fn an_output_never_overwrites_a_manifest_or_a_policy() {
     let world = project();
     for file in ["sentinel.toml", "policies/dev.yaml"] {
         let before = std::fs::read_to_string(world.folder.path().join(file)).unwrap();
@@ -203,7 +203,7 @@ fn a_format_is_never_written_over_a_manifest_or_a_policy() {
 
 /// Unchanged policies have no effect to report, and deleted ones do.
 #[test]
-fn what_a_policy_change_means_is_said_of_what_is_done() {
+fn the_meaning_of_a_policy_change_is_shown_for_planned_changes() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     let other = POLICY.replace("[alice, bob]", "[mallory]");

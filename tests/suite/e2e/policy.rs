@@ -13,7 +13,7 @@ cases:
 ";
 
 #[test]
-fn the_cases_beside_the_policies_of_a_manifest_are_held_against_them() {
+fn the_test_cases_of_a_manifests_policies_are_evaluated() {
     let world = World::new();
     world.write("sentinel.toml", MANIFEST).write("policies/dev.yaml", POLICY);
     let none = world.run(&["policy", "test"]).expect(1);
@@ -38,7 +38,7 @@ fn the_cases_beside_the_policies_of_a_manifest_are_held_against_them() {
 }
 
 #[test]
-fn what_is_wrong_is_shown_in_one_go() {
+fn all_errors_are_shown_at_once() {
     let world = World::new();
     world.write("dev.yaml", &POLICY.replace("effect: deny", "effect: dney"));
     let missing = world.run(&["policy", "test", "dev.yaml"]).expect(1);

@@ -21,7 +21,7 @@ fn exists(world: &World, name: &str) -> bool {
 }
 
 #[test]
-fn what_is_created_is_marked_and_an_ordinary_plan_does_not_look_at_that() {
+fn created_resources_get_the_ownership_tag_and_plans_do_not_read_it() {
     let world = World::quick();
     world.write("sentinel.toml", "[profiles.a]\n[tables.sessions]\n");
     world.run(&["apply", "--yes"]).expect(0);
@@ -38,7 +38,7 @@ fn what_is_created_is_marked_and_an_ordinary_plan_does_not_look_at_that() {
 }
 
 #[test]
-fn the_mark_has_the_key_the_manifest_chooses_or_is_left_out() {
+fn the_ownership_tag_has_the_configured_key_or_is_off() {
     let world = World::quick();
     world.write("sentinel.toml", "[aws]\nownership_tag = \"owner\"\n[profiles.a]\n");
     world.run(&["apply", "--yes"]).expect(0);
@@ -63,7 +63,7 @@ fn the_mark_has_the_key_the_manifest_chooses_or_is_left_out() {
 }
 
 #[test]
-fn pruning_deletes_what_sentinel_created_and_lists_the_rest() {
+fn pruning_deletes_owned_resources_and_lists_others() {
     let world = World::quick();
     world.write("sentinel.toml", "[profiles.a]\n[profiles.old]\n[tables.sessions]\n");
     world.run(&["apply", "--yes"]).expect(0);
@@ -100,7 +100,7 @@ fn pruning_deletes_what_sentinel_created_and_lists_the_rest() {
 
 /// A resource that a filter excludes still counts as listed.
 #[test]
-fn what_a_filter_leaves_out_is_not_pruned() {
+fn filtered_resources_are_not_pruned() {
     let world = World::quick();
     world.write("sentinel.toml", "[profiles.a]\n[profiles.b]\n[profiles.old]\n");
     world.run(&["apply", "--yes"]).expect(0);
@@ -113,7 +113,7 @@ fn what_a_filter_leaves_out_is_not_pruned() {
 }
 
 #[test]
-fn what_someone_else_took_over_meanwhile_is_not_deleted() {
+fn a_resource_that_lost_its_tag_is_not_deleted() {
     let world = World::quick();
     world.write("sentinel.toml", "[profiles.a]\n[profiles.old]\n");
     world.run(&["apply", "--yes"]).expect(0);
@@ -137,7 +137,7 @@ fn what_someone_else_took_over_meanwhile_is_not_deleted() {
 }
 
 #[test]
-fn adopting_marks_what_the_manifest_names() {
+fn adopting_tags_the_listed_resources() {
     let world = World::quick();
     world.write("sentinel.toml", "[profiles.a]\n[profiles.b]\ntags = { team = \"x\" }\n[tables.sessions]\n");
     put(&world, "/sentinel/policies/a");
@@ -166,7 +166,7 @@ fn adopting_marks_what_the_manifest_names() {
 
 /// Reading the tags of many parameters does not take a call for each.
 #[test]
-fn pruning_and_adopting_list_marks_by_the_page() {
+fn pruning_and_adopting_list_tags_in_pages() {
     let world = World::quick();
     let manifest: String = (0..120).map(|number| format!("[profiles.p{number}]\n")).collect();
     world.write("sentinel.toml", &manifest);
@@ -183,7 +183,7 @@ fn pruning_and_adopting_list_marks_by_the_page() {
 }
 
 #[test]
-fn what_cannot_be_listed_is_not_pruned_and_said() {
+fn unlistable_resources_are_not_pruned_and_reported() {
     let world = World::quick();
     world.write("sentinel.toml", "[profiles.a]\n[profiles.old]\n");
     world.run(&["apply", "--yes"]).expect(0);

@@ -64,7 +64,7 @@ fn an_empty_table_is_pruned_without_a_backup() {
 }
 
 #[test]
-fn a_table_whose_backup_fails_stays() {
+fn a_table_with_a_failed_backup_is_not_deleted() {
     let world = orphaned("");
     put(&world);
     world.fail("CreateBackup", "AccessDeniedException", "");
@@ -82,7 +82,7 @@ fn a_table_whose_backup_fails_stays() {
 }
 
 #[test]
-fn a_deletion_whose_answer_is_lost_is_found_done() {
+fn a_deletion_with_a_lost_response_is_recognized() {
     let world = orphaned("");
     world.lose("DeleteTable");
     world.run(&ALLOWED).expect(0);
@@ -90,7 +90,7 @@ fn a_deletion_whose_answer_is_lost_is_found_done() {
 }
 
 #[test]
-fn a_protected_table_and_one_of_someone_else_stay() {
+fn protected_and_foreign_tables_are_not_deleted() {
     let world = orphaned("deletion_protection = true\n");
     let theirs = json!({
         "TableName": "theirs", "BillingMode": "PAY_PER_REQUEST",
@@ -114,7 +114,7 @@ fn a_protected_table_and_one_of_someone_else_stay() {
 }
 
 #[test]
-fn a_table_that_changed_hands_since_it_was_read_is_not_deleted() {
+fn a_table_that_lost_its_tag_or_was_recreated_is_not_deleted() {
     let world = orphaned("");
     // The tag has been removed at the second read.
     let mut looks = 0;
@@ -133,7 +133,7 @@ fn a_table_that_changed_hands_since_it_was_read_is_not_deleted() {
 }
 
 #[test]
-fn a_saved_plan_deletes_the_table_that_was_seen_and_no_other() {
+fn a_saved_plan_deletes_only_the_observed_table() {
     let world = orphaned("");
     put(&world);
     world.run(&["plan", "--prune", "--allow-destructive", "prune,table", "--out", "plan.json"]).expect(0);
@@ -183,7 +183,7 @@ fn a_removed_section_of_each_kind_deletes_its_resource_with_consent() {
 }
 
 #[test]
-fn what_sentinel_did_not_create_is_removed_only_after_it_is_adopted() {
+fn foreign_resources_are_removed_only_after_adoption() {
     let world = World::quick();
     let put = json!({ "Name": "/sentinel/policies/theirs", "Value": "x", "Type": "String" });
     world.aws("AmazonSSM.PutParameter", &put);
@@ -218,7 +218,7 @@ fn faults_of_a_removed_section_are_reported() {
 }
 
 #[test]
-fn a_saved_plan_removes_what_the_manifest_calls_removed() {
+fn a_saved_plan_deletes_removed_resources() {
     let world = World::quick();
     world.write("sentinel.toml", &format!("{AWS}[profiles.old]\n"));
     world.run(&["apply", "--yes"]).expect(0);
@@ -245,7 +245,7 @@ fn a_removed_profile_gives_no_access() {
 }
 
 #[test]
-fn iam_derives_what_a_removal_calls() {
+fn iam_derives_the_permissions_of_a_removal() {
     let world = World::quick();
     world.write("sentinel.toml", &format!("{AWS}{TABLE}removed = true\n"));
     let document = world.run(&["iam", "--for", "apply", "--json"]).expect(0).json();

@@ -95,7 +95,7 @@ impl World {
 }
 
 #[test]
-fn a_missing_index_is_built_and_waited_for() {
+fn a_missing_index_is_built_and_awaited() {
     let world = created(EVERYTHING);
     world.delete_index("user-index");
     snapshot!(world.run(&["plan"]).expect(0).stdout);
@@ -117,7 +117,7 @@ fn several_missing_indexes_are_built_one_update_each() {
 }
 
 #[test]
-fn an_index_too_many_is_deleted_only_with_consent() {
+fn an_unlisted_index_is_deleted_only_with_consent() {
     let world = created(EVERYTHING);
     world.create_index("stray-index", "stray");
     let run = world.run(&["apply", "--yes"]).expect(4);
@@ -142,7 +142,7 @@ fn a_refused_change_stops_its_resource_and_no_other() {
 }
 
 #[test]
-fn what_adds_protection_is_done_where_another_difference_is_refused() {
+fn protection_is_added_even_if_another_difference_is_refused() {
     let world = created(EVERYTHING);
     world.create_index("stray-index", "stray");
     world.dynamodb("UpdateTable", json!({ "DeletionProtectionEnabled": false }));
@@ -162,7 +162,7 @@ fn what_adds_protection_is_done_where_another_difference_is_refused() {
 }
 
 #[test]
-fn an_index_with_other_keys_is_deleted_and_built_again_with_consent() {
+fn an_index_with_other_keys_is_rebuilt_with_consent() {
     let world = created(EVERYTHING);
     world.delete_index("user-index");
     world.create_index("user-index", "owner");
@@ -173,7 +173,7 @@ fn an_index_with_other_keys_is_deleted_and_built_again_with_consent() {
 }
 
 #[test]
-fn ttl_that_is_off_is_turned_on() {
+fn disabled_ttl_is_enabled() {
     let world = created(EVERYTHING);
     let off = json!({ "TimeToLiveSpecification": { "Enabled": false, "AttributeName": "expires_at" } });
     world.dynamodb("UpdateTimeToLive", off);
@@ -182,7 +182,7 @@ fn ttl_that_is_off_is_turned_on() {
 
 /// AWS requires an hour between turning TTL off and on: the first run does one, a later run the other.
 #[test]
-fn ttl_on_another_attribute_is_renamed_in_two_runs() {
+fn a_ttl_attribute_is_renamed_in_two_runs() {
     let world = created(EVERYTHING);
     let set = |on: bool, name: &str| json!({ "TimeToLiveSpecification": { "Enabled": on, "AttributeName": name } });
     world.dynamodb("UpdateTimeToLive", set(false, "expires_at"));
@@ -209,7 +209,7 @@ fn ttl_on_another_attribute_is_renamed_in_two_runs() {
 }
 
 #[test]
-fn a_change_of_ttl_that_comes_too_soon_is_deferred() {
+fn a_ttl_change_too_soon_is_deferred() {
     if crate::world::moto().is_some() {
         return; // moto does not enforce the hour
     }
@@ -235,7 +235,7 @@ fn billing_goes_back_to_on_demand() {
 }
 
 #[test]
-fn a_switch_to_on_demand_that_comes_too_soon_is_deferred() {
+fn a_switch_to_on_demand_too_soon_is_deferred() {
     if crate::world::moto().is_some() {
         return; // moto accepts it
     }
@@ -287,7 +287,7 @@ fn encryption_is_changed_only_when_it_differs() {
 }
 
 #[test]
-fn an_own_key_is_given_up_only_with_consent() {
+fn a_customer_managed_key_is_removed_only_with_consent() {
     if crate::world::moto().is_some() {
         return; // moto's UpdateTable does not support encryption
     }
@@ -298,7 +298,7 @@ fn an_own_key_is_given_up_only_with_consent() {
 }
 
 #[test]
-fn protection_is_turned_on_freely_and_off_only_with_consent() {
+fn protection_is_disabled_only_with_consent() {
     let world = created(EVERYTHING);
     let recovery = json!({ "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": false } });
     world.dynamodb("UpdateContinuousBackups", recovery);
@@ -317,7 +317,7 @@ fn protection_is_turned_on_freely_and_off_only_with_consent() {
 }
 
 #[test]
-fn tags_are_set_in_one_call_and_strays_removed() {
+fn tags_are_set_in_one_call_and_unlisted_tags_removed() {
     let world = created(EVERYTHING);
     world.tag(&[("team", "web"), ("stray", "1")]);
     world.repaired("tags.team ", &[]);
@@ -328,7 +328,7 @@ fn tags_are_set_in_one_call_and_strays_removed() {
 }
 
 #[test]
-fn the_table_class_is_repaired_where_the_manifest_names_it() {
+fn the_table_class_is_repaired_if_managed() {
     if crate::world::moto().is_some() {
         return; // moto does not store the table class
     }
@@ -339,7 +339,7 @@ fn the_table_class_is_repaired_where_the_manifest_names_it() {
 
 /// All differences at once, in the order that AWS requires.
 #[test]
-fn everything_broken_at_once_is_repaired_in_one_run() {
+fn all_differences_are_repaired_in_one_run() {
     let world = created(EVERYTHING);
     world.delete_index("status-index");
     world.delete_index("user-index");
@@ -370,7 +370,7 @@ fn provisioned(world: &World) {
 
 /// A change whose response is lost is detected, and not made twice.
 #[test]
-fn lost_answers_of_repairs_are_found_done() {
+fn repairs_with_lost_responses_are_recognized() {
     let world = created(EVERYTHING);
     world.delete_index("user-index");
     world.tag(&[("stray", "1")]);
@@ -384,7 +384,7 @@ fn lost_answers_of_repairs_are_found_done() {
 
 /// Two concurrent applies of one manifest, from nothing and from drift: both succeed.
 #[test]
-fn two_applies_at_the_same_time_both_end_well() {
+fn two_concurrent_applies_both_succeed() {
     let world = World::quick();
     let manifest = format!("{EVERYTHING}[tables.approvals]\n[profiles.a]\npolicy = \"a.yaml\"\n[profiles.b]\n");
     world.write("sentinel.toml", &manifest).write("a.yaml", super::POLICY);
@@ -408,7 +408,7 @@ fn two_applies_at_the_same_time_both_end_well() {
 
 /// The tables that a first run left without TTL are more than 30% of the existing resources, but not a mistake.
 #[test]
-fn a_creation_that_was_cut_short_is_ended_without_force() {
+fn an_interrupted_creation_is_completed_without_force() {
     let world = World::quick();
     let tables: String = (0..12)
         .map(|number| {

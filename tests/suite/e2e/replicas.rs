@@ -59,7 +59,7 @@ fn writes(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn replicas_are_added_one_after_the_other_with_what_is_their_own() {
+fn replicas_are_added_one_at_a_time_with_their_own_settings() {
     let world = with(REPLICAS);
     world.run(&["apply", "--yes"]).expect(0);
     assert_eq!(
@@ -88,7 +88,7 @@ fn replicas_are_added_one_after_the_other_with_what_is_their_own() {
 }
 
 #[test]
-fn what_a_replica_has_of_its_own_is_compared_and_repaired_in_its_region() {
+fn own_settings_of_a_replica_are_repaired_in_its_region() {
     let world = applied();
     update(&world, EU, &json!({ "DeletionProtectionEnabled": false }));
     update(&world, EU, &json!({ "TableClass": "STANDARD" }));
@@ -111,7 +111,7 @@ fn what_a_replica_has_of_its_own_is_compared_and_repaired_in_its_region() {
 }
 
 #[test]
-fn a_replica_that_someone_deleted_is_added_again() {
+fn a_deleted_replica_is_added_again() {
     let world = applied();
     world.aws_in(ASIA, "DynamoDB_20120810.DeleteTable", &json!({ "TableName": "orders" }));
     std::thread::sleep(std::time::Duration::from_millis(300));
@@ -143,7 +143,7 @@ fn a_replica_is_removed_with_consent_by_name() {
 }
 
 #[test]
-fn replicas_that_are_not_managed_are_named_and_cost_no_call() {
+fn unmanaged_replicas_are_listed_without_a_call() {
     let world = applied();
     world.write("sentinel.toml", TABLE);
     let run = world.run(&["plan", "--detailed-exitcode"]).expect(0);
@@ -152,7 +152,7 @@ fn replicas_that_are_not_managed_are_named_and_cost_no_call() {
 }
 
 #[test]
-fn an_import_has_the_replicas_with_all_that_is_their_own() {
+fn an_import_has_the_replicas_with_their_own_settings() {
     let world = applied();
     world.run(&["import", "--region", "us-east-1", "-o", "live", "--table", "orders"]).expect(0);
     let manifest = std::fs::read_to_string(world.folder.path().join("live/sentinel.toml")).unwrap();
@@ -180,7 +180,7 @@ fn a_table_is_deleted_after_its_replicas() {
 }
 
 #[test]
-fn a_region_that_cannot_be_read_is_named() {
+fn an_unreadable_region_is_named() {
     let world = applied();
     world.fault(|call| {
         let matches = call.region == EU && call.operation == "ListTagsOfResource";
@@ -200,7 +200,7 @@ fn a_region_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn a_group_with_strong_consistency_is_made_and_ended_by_one_change() {
+fn a_strong_consistency_group_is_created_and_deleted_by_one_change() {
     let section = TABLE.replace("ttl_attribute = \"gone\"\n", "");
     let world = World::quick();
     let strong = "consistency = \"STRONG\"\nwitness = \"us-west-2\"\nreplicas = { us-east-2 = {} }\n";
@@ -226,7 +226,7 @@ fn a_group_with_strong_consistency_is_made_and_ended_by_one_change() {
 }
 
 #[test]
-fn a_table_with_a_key_of_its_own_has_replicas_with_keys_of_theirs() {
+fn a_table_with_a_customer_managed_key_has_replicas_with_their_own_keys() {
     let world = World::quick();
     let key = |region: &str| {
         let key = world.aws_in(region, "TrentService.CreateKey", &json!({}))["KeyMetadata"].take();
@@ -252,7 +252,7 @@ fn a_table_with_a_key_of_its_own_has_replicas_with_keys_of_theirs() {
 }
 
 #[test]
-fn what_aws_takes_no_replica_of_is_refused_before_any_call() {
+fn unsupported_replicas_are_refused_before_any_call() {
     for (more, words) in [
         (
             "billing_mode = \"PROVISIONED\"\nread_capacity = 1\nwrite_capacity = 1\nreplicas = { eu-west-1 = {} }\n",
@@ -274,7 +274,7 @@ fn what_aws_takes_no_replica_of_is_refused_before_any_call() {
 }
 
 #[test]
-fn the_derived_permissions_are_enough_for_replicas() {
+fn the_derived_permissions_suffice_for_replicas() {
     let world = with(REPLICAS);
     let documents = |purpose: &str| {
         let run = world.run(&["iam", "--for", purpose]).expect(0);
@@ -293,7 +293,7 @@ fn the_derived_permissions_are_enough_for_replicas() {
 }
 
 #[test]
-fn a_replica_that_the_manifest_no_longer_names_is_removed_with_the_derived_permissions() {
+fn an_unlisted_replica_is_removed_with_the_derived_permissions() {
     let world = applied();
     world.write("sentinel.toml", &format!("{TABLE}replicas = {{ eu-west-1 = {{ deletion_protection = false }} }}\n"));
     let documents = |purpose: &str| -> Vec<String> {
@@ -319,7 +319,7 @@ fn a_replica_that_the_manifest_no_longer_names_is_removed_with_the_derived_permi
 }
 
 #[test]
-fn a_table_with_replicas_changes_between_keys_of_aws_and_of_the_customer_only_without_them() {
+fn a_table_with_replicas_cannot_switch_between_aws_and_customer_managed_keys() {
     let world = World::quick();
     for region in ["us-east-1", EU] {
         let key = world.aws_in(region, "TrentService.CreateKey", &json!({}))["KeyMetadata"].take();
@@ -357,7 +357,7 @@ fn scaled(world: &World, region: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_table_whose_writes_are_scaled_has_replicas_and_leaves_no_scalable_target_with_them() {
+fn removed_replicas_leave_no_scalable_target() {
     let world = with(&format!("{SCALED}replicas = {{ eu-west-1 = {{}} }}\n{SCALED_INDEX}"));
     world.run(&["apply", "--yes"]).expect(0);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
@@ -381,7 +381,7 @@ fn a_table_whose_writes_are_scaled_has_replicas_and_leaves_no_scalable_target_wi
 }
 
 #[test]
-fn replicas_of_a_table_whose_writes_are_not_scaled_are_refused() {
+fn replicas_require_write_scaling() {
     let off = SCALED.replace("write = { min = 2, max = 9 }", "write = false");
     let read = SCALED_INDEX.replace("write", "read");
     for (more, words) in [
@@ -397,7 +397,7 @@ fn replicas_of_a_table_whose_writes_are_not_scaled_are_refused() {
 }
 
 #[test]
-fn what_a_replica_has_in_place_of_its_table_s_is_named() {
+fn own_settings_of_a_replica_are_listed() {
     let world = applied();
     let own = json!({ "RegionName": EU, "OnDemandThroughputOverride": { "MaxReadRequestUnits": 90 } });
     update(&world, "us-east-1", &json!({ "ReplicaUpdates": [{ "Update": own }] }));

@@ -91,7 +91,7 @@ fn written(world: &World, user: &str, table: &str, key: &str) -> Vec<bool> {
 }
 
 #[test]
-fn aws_lets_each_role_write_its_own_records_only() {
+fn iam_allows_each_role_to_write_only_its_own_records() {
     let world = world();
     let may_write = |user: &str, table: &str, key: &str| match (user, table) {
         ("requester", APPROVALS) => key.starts_with("request#"),
@@ -113,7 +113,7 @@ fn aws_lets_each_role_write_its_own_records_only() {
 }
 
 #[test]
-fn aws_lets_no_role_delete_write_in_batches_or_use_partiql() {
+fn iam_denies_deletes_batch_writes_and_partiql_to_every_role() {
     let world = world();
     let key = "request#0123456789abcdef";
     let delete = json!({ "TableName": APPROVALS, "Key": { "id": { "S": key } } });
@@ -146,7 +146,7 @@ fn aws_lets_no_role_delete_write_in_batches_or_use_partiql() {
 }
 
 #[test]
-fn one_forbidden_part_refuses_a_whole_transaction() {
+fn one_denied_part_denies_the_whole_transaction() {
     let world = world();
     let (own, forged) = ("request#0123456789abcdef", "decision#0123456789abcdef");
     for part in [json!({ "Put": put(APPROVALS, forged) }), json!({ "Update": update(APPROVALS, forged) })] {
@@ -165,7 +165,7 @@ fn one_forbidden_part_refuses_a_whole_transaction() {
 
 /// A table may be named by its ARN, in any region and account that the engine accepts.
 #[test]
-fn a_table_that_is_named_by_its_arn_is_the_same_table() {
+fn a_table_named_by_arn_is_the_same_table() {
     let world = world();
     for head in
         ["arn:aws:dynamodb:us-east-1:123456789012", "arn:aws:dynamodb:dynoxide:000000000000", "arn:aws:dynamodb:x:y"]
@@ -182,7 +182,7 @@ fn a_table_that_is_named_by_its_arn_is_the_same_table() {
 }
 
 #[test]
-fn an_operator_writes_places_of_their_own_only() {
+fn an_operator_writes_only_their_own_place_records() {
     let world = world();
     world.restrict("other-operator", &[&policy(&world, "operator", MANIFEST).to_string()]);
     let user_id = |user: &str| {
@@ -249,7 +249,7 @@ fn a_user_without_policies_of_their_own_has_all_permissions() {
 }
 
 #[test]
-fn assuming_a_role_takes_a_permission_of_its_own() {
+fn assuming_a_role_needs_its_own_permission() {
     let world = world();
     let assume = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "sts:AssumeRole",
         "Resource": "arn:aws:iam::111111111111:role/dev" }] });
@@ -369,7 +369,7 @@ fn local_serve_gives_users_of_the_manifest_the_permissions_of_their_policies() {
 }
 
 #[test]
-fn users_that_cannot_be_are_faults_of_the_manifest() {
+fn invalid_users_are_faults_of_the_manifest() {
     let world = World::new();
     let fault = |users: &str| {
         world.write("sentinel.toml", &format!("[profiles.dev]\n{users}"));
@@ -457,7 +457,7 @@ fn break_glass_and_servers_need_no_more_than_the_policy_of_their_role() {
 
 /// Once a role exists, its trust policy decides who assumes it, and its policies limit the session.
 #[test]
-fn exec_assumes_a_role_that_exists_as_its_trust_policy_says() {
+fn exec_assumes_an_existing_role_by_its_trust_policy() {
     let world = provisioned();
     let config = "[profile base]\naws_access_key_id = AKIALOCAL:alice\naws_secret_access_key = x\n[profile dev]\n\
                   role_arn = arn:aws:iam::123456789012:role/developer\nsource_profile = base\n";

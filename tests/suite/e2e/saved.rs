@@ -44,7 +44,7 @@ fn planned_writes(plan: &Value) -> Vec<String> {
 }
 
 #[test]
-fn a_saved_plan_is_shown_and_then_done_step_by_step() {
+fn a_saved_plan_is_shown_and_applied_step_by_step() {
     let world = project();
     let run = world.run(&["plan", "--out", "p.json"]).expect(0);
     assert!(run.stderr.contains("Saved to p.json. Next: sentinel apply p.json"), "{}", run.stderr);
@@ -107,7 +107,7 @@ fn the_writes_of_a_saved_repair_are_its_steps() {
 }
 
 #[test]
-fn a_plan_whose_ground_moved_is_refused_by_name_and_nothing_is_written() {
+fn a_stale_plan_is_refused_by_name_and_changes_nothing() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     world.write("policies/dev.yaml", &POLICY.replace("alice", "eve"));
@@ -122,7 +122,7 @@ fn a_plan_whose_ground_moved_is_refused_by_name_and_nothing_is_written() {
 
 /// This includes resources without changes, absent resources, and settings of a table.
 #[test]
-fn each_way_of_moving_is_told() {
+fn each_change_of_the_baseline_is_reported() {
     let world = World::quick();
     world.write("sentinel.toml", &format!("{MANIFEST}[profiles.new]\n")).write("policies/dev.yaml", POLICY);
     world.run(&["apply", "--yes", "--exclude", "profiles.new"]).expect(0);
@@ -162,7 +162,7 @@ fn a_plan_observes_only_its_own_resources_again() {
 
 /// The consent is in the plan, or is given for its apply. Without it, the withheld steps do not run.
 #[test]
-fn consent_is_saved_with_the_plan_or_given_when_it_is_applied() {
+fn consent_is_saved_with_the_plan_or_given_at_apply() {
     let world = World::quick();
     world.write("sentinel.toml", "[profiles.a]\n[profiles.b]\n");
     world.run(&["apply", "--yes"]).expect(0);
@@ -176,7 +176,7 @@ fn consent_is_saved_with_the_plan_or_given_when_it_is_applied() {
 }
 
 #[test]
-fn a_plan_that_was_edited_or_is_of_another_version_is_refused() {
+fn an_edited_plan_or_another_version_is_refused() {
     let world = project();
     world.run(&["plan", "--out", "p.json"]).expect(0);
     let text = std::fs::read_to_string(world.folder.path().join("p.json")).unwrap();
@@ -202,7 +202,7 @@ fn a_plan_that_was_edited_or_is_of_another_version_is_refused() {
 
 /// The digest can be recomputed after a change, so the steps must also follow from the shown differences.
 #[test]
-fn a_plan_whose_steps_are_not_its_own_is_refused_whatever_its_digest() {
+fn a_plan_with_forged_steps_is_refused_despite_a_valid_digest() {
     let world = project();
     world.run(&["plan", "--out", "p.json"]).expect(0);
     let text = std::fs::read_to_string(world.folder.path().join("p.json")).unwrap();
@@ -239,7 +239,7 @@ fn a_plan_whose_steps_are_not_its_own_is_refused_whatever_its_digest() {
 
 /// The displayed plan must equal the applied one.
 #[test]
-fn a_plan_that_shows_other_than_it_does_is_refused() {
+fn a_plan_that_misrepresents_its_steps_is_refused() {
     let world = project();
     world.run(&["plan", "--out", "p.json"]).expect(0);
     let text = std::fs::read_to_string(world.folder.path().join("p.json")).unwrap();
@@ -330,7 +330,7 @@ fn a_plan_can_do_no_more_than_a_manifest() {
 
 /// The manifest of the plan is read now, and must lead to the same destination and credentials.
 #[test]
-fn a_plan_has_to_match_the_manifest_at_hand() {
+fn a_plan_must_match_the_current_manifest() {
     let world = World::quick();
     world.write("sentinel.toml", "[profiles.a]\n");
     world.run(&["plan", "--out", "p.json"]).expect(0);
@@ -370,7 +370,7 @@ fn a_plan_has_to_match_the_manifest_at_hand() {
 }
 
 #[test]
-fn a_plan_deletes_nothing_that_the_manifest_names() {
+fn a_plan_deletes_no_listed_resource() {
     let world = World::quick();
     world.write("sentinel.toml", "[profiles.a]\n[profiles.b]\n");
     world.run(&["apply", "--yes"]).expect(0);
@@ -385,7 +385,7 @@ fn a_plan_deletes_nothing_that_the_manifest_names() {
 
 /// As in a job that only has the plan.
 #[test]
-fn a_plan_is_carried_out_without_a_manifest_where_that_is_wanted() {
+fn a_detached_plan_is_applied_without_a_manifest() {
     let world = project();
     world.run(&["plan", "--out", "p.json"]).expect(0);
     let shown = world.run(&["show", "p.json"]).expect(0).stdout;
@@ -402,7 +402,7 @@ fn a_plan_is_carried_out_without_a_manifest_where_that_is_wanted() {
 
 /// The text of a creation is shown in every format; a text that profiles share is shown once.
 #[test]
-fn the_text_that_a_creation_writes_is_shown() {
+fn the_text_of_a_creation_is_shown() {
     let world = World::quick();
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.a]\npolicy = \"p.yaml\"\n[profiles.b]\npolicy = \"p.yaml\"\n[profiles.c]\n");
     world.write("p.yaml", POLICY);
@@ -425,7 +425,7 @@ fn the_text_that_a_creation_writes_is_shown() {
 /// The size of a plan file is limited.
 #[cfg(unix)]
 #[test]
-fn a_plan_file_without_an_end_is_refused() {
+fn an_endless_plan_file_is_refused() {
     let world = World::new();
     let run = world.run(&["show", "/dev/zero"]).expect(1);
     assert!(run.stderr.contains("this is not a regular file"), "{}", run.stderr);
@@ -506,7 +506,7 @@ fn a_plan_for_another_account_or_region_is_refused() {
 }
 
 #[test]
-fn a_plan_for_the_embedded_aws_never_goes_anywhere_else() {
+fn a_plan_for_the_emulator_is_never_applied_elsewhere() {
     let world = World::new();
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.a]\n");
     let run = |args: &[&str]| crate::world::finish(world.command(args).spawn().unwrap());
@@ -523,7 +523,7 @@ fn a_plan_for_the_embedded_aws_never_goes_anywhere_else() {
 }
 
 #[test]
-fn a_plan_for_the_embedded_aws_is_of_its_account() {
+fn a_plan_for_the_emulator_has_its_account() {
     let world = World::new();
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\naccount_id = \"999999999999\"\n[profiles.a]\n");
     let run = |args: &[&str]| crate::world::finish(world.command(args).spawn().unwrap());
@@ -544,7 +544,7 @@ fn a_plan_for_the_embedded_aws_is_of_its_account() {
 }
 
 #[test]
-fn a_manifest_that_changed_since_is_said_and_the_plan_is_done_as_it_was_saved() {
+fn a_changed_manifest_is_reported_and_the_saved_plan_applied() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.a]\n");
     world.run(&["plan", "--out", "p.json"]).expect(0);
@@ -556,7 +556,7 @@ fn a_manifest_that_changed_since_is_said_and_the_plan_is_done_as_it_was_saved() 
 }
 
 #[test]
-fn what_could_not_be_planned_is_not_saved_and_keeps_its_exit_code() {
+fn an_incomplete_plan_is_not_saved_and_keeps_its_exit_code() {
     let world = World::new();
     world.write("sentinel.toml", "[aws]\naccount_id = \"999999999999\"\n[profiles.a]\n");
     let run = world.run(&["plan", "--out", "p.json"]).expect(4);

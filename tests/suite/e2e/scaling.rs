@@ -48,7 +48,7 @@ const OF_TABLE: [&str; 2] = ["table/orders ReadCapacityUnits", "table/orders Wri
 const OF_INDEX: &str = "table/orders/index/by-user ReadCapacityUnits";
 
 #[test]
-fn an_index_that_is_deleted_leaves_no_scalable_target() {
+fn a_deleted_index_leaves_no_scalable_target() {
     let world = World::quick();
     world.converged(&format!("{TABLE}{}", index("by-user", "")), &[]);
     assert_eq!(world.scaled(), [OF_INDEX, OF_TABLE[0], OF_TABLE[1]]);
@@ -66,7 +66,7 @@ fn an_index_that_is_deleted_leaves_no_scalable_target() {
 }
 
 #[test]
-fn an_index_that_is_built_again_is_scaled_again_with_its_capacity_and_insights() {
+fn a_rebuilt_index_keeps_its_scaling_capacity_and_insights() {
     let world = World::quick();
     let insights = "contributor_insights = \"THROTTLED_KEYS\"\n";
     world.converged(&format!("{TABLE}{}", index("by-user", insights)), &[]);
@@ -98,7 +98,7 @@ fn an_index_that_is_built_again_is_scaled_again_with_its_capacity_and_insights()
 }
 
 #[test]
-fn a_table_that_is_deleted_leaves_no_scalable_target() {
+fn a_deleted_table_leaves_no_scalable_target() {
     for removed in [false, true] {
         let world = World::quick();
         world.converged(&format!("{TABLE}{}", index("by-user", "")), &[]);
@@ -132,7 +132,7 @@ fn a_saved_plan_of_a_scaled_table_is_applied() {
 }
 
 #[test]
-fn an_index_that_is_scaled_keeps_the_capacity_it_was_scaled_to() {
+fn a_scaled_index_keeps_its_current_capacity() {
     let world = World::quick();
     let fixed = "[tables.orders]\nname = \"orders\"\npartition_key = { name = \"id\", type = \"S\" }\n\
                  billing_mode = \"PROVISIONED\"\nread_capacity = 1\nwrite_capacity = 1\n";
@@ -147,7 +147,7 @@ fn an_index_that_is_scaled_keeps_the_capacity_it_was_scaled_to() {
 }
 
 #[test]
-fn a_capacity_that_autoscaling_has_raised_is_lowered_only_with_consent() {
+fn autoscaled_capacity_is_lowered_only_with_consent() {
     let world = World::quick();
     let fixed = |units: u32| {
         format!(

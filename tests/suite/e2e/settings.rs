@@ -56,7 +56,7 @@ fn described(world: &World, without: &[&str]) -> Value {
 }
 
 #[test]
-fn what_the_manifest_does_not_manage_is_named_wherever_the_table_is_shown() {
+fn unmanaged_settings_are_listed_in_every_view_of_the_table() {
     let world = made_by_hand();
     for args in [&["plan", "--detailed-exitcode"][..], &["status"], &["plan", "--format", "html"]] {
         let run = world.run(args).expect(0);
@@ -73,7 +73,7 @@ fn what_the_manifest_does_not_manage_is_named_wherever_the_table_is_shown() {
 }
 
 #[test]
-fn repairs_leave_every_setting_alone_that_the_manifest_does_not_have() {
+fn repairs_do_not_change_unmanaged_settings() {
     let world = made_by_hand();
     let with = |more: &str| world.write("sentinel.toml", &MANIFEST.replace("sort_key", &format!("{more}\nsort_key")));
     let changed = ["GlobalSecondaryIndexes", "AttributeDefinitions"];
@@ -113,7 +113,7 @@ fn repairs_leave_every_setting_alone_that_the_manifest_does_not_have() {
 }
 
 #[test]
-fn the_other_tables_of_the_region_are_named_by_an_import_and_imported_if_asked_for() {
+fn an_import_lists_other_tables_and_imports_them_on_request() {
     let world = made_by_hand();
     let import = |more: &[&str]| {
         let folder = format!("live{}", more.len());
@@ -139,7 +139,7 @@ fn the_other_tables_of_the_region_are_named_by_an_import_and_imported_if_asked_f
 }
 
 #[test]
-fn an_index_that_is_built_again_keeps_its_limits() {
+fn a_rebuilt_index_keeps_its_limits() {
     let world = made_by_hand();
     let limits = |world: &World| {
         let table = described(world, &[]);
@@ -154,7 +154,7 @@ fn an_index_that_is_built_again_keeps_its_limits() {
 }
 
 #[test]
-fn an_index_that_a_local_index_makes_impossible_is_refused() {
+fn an_index_that_conflicts_with_a_local_index_is_refused() {
     let world = made_by_hand();
     let more = "[tables.orders.indexes.by-bytes]\npartition_key = { name = \"size\", type = \"S\" }\n";
     world.write("sentinel.toml", &format!("{MANIFEST}{more}"));

@@ -5,7 +5,7 @@ use crate::snapshot;
 use crate::world::World;
 
 #[test]
-fn init_status_of_an_empty_account_suggests_what_to_run() {
+fn init_status_of_an_empty_account_suggests_commands() {
     let world = World::new();
     let run = world.run(&["init", "status"]).expect(0);
     snapshot!(run.stdout);
@@ -43,7 +43,7 @@ fn init_status_lists_every_policy_under_the_root_at_any_depth() {
 }
 
 #[test]
-fn init_status_shows_what_is_denied_and_everything_else() {
+fn init_status_shows_denied_reads_and_everything_else() {
     let world = World::new();
     world.run(&["init", "bootstrap", "--profile", "dev", "--with-approvals", "--yes"]).expect(0);
     world.fail("DescribeTable", "AccessDeniedException", "sentinel-sessions");
@@ -81,7 +81,7 @@ fn the_shell_hint_follows_the_shell() {
 }
 
 #[test]
-fn status_of_a_manifest_shows_live_and_how_it_differs() {
+fn status_of_a_manifest_shows_live_state_and_differences() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     world.write("policies/dev.yaml", &POLICY.replace("alice", "eve"));

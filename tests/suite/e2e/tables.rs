@@ -69,7 +69,7 @@ fn a_stream_is_created_turned_off_with_consent_and_turned_on() {
 }
 
 #[test]
-fn a_stream_with_another_view_is_another_stream() {
+fn a_stream_with_another_view_is_replaced() {
     let world = World::quick();
     world.applied("stream = \"NEW_IMAGE\"", &[]);
     let before = world.table("orders")["LatestStreamArn"].clone();
@@ -162,7 +162,7 @@ fn a_local_index_is_never_changed_and_another_key_of_several_attributes_is_anoth
 }
 
 #[test]
-fn what_aws_would_refuse_of_the_indexes_of_a_table_is_a_fault() {
+fn invalid_indexes_of_a_table_are_faults() {
     let world = World::quick();
     let local = |number: usize| {
         format!("[tables.orders.local_indexes.local-{number}]\nsort_key = {{ name = \"a{number}\", type = \"N\" }}\n")
@@ -206,7 +206,7 @@ fn what_aws_would_refuse_of_the_indexes_of_a_table_is_a_fault() {
 }
 
 #[test]
-fn the_limits_of_a_table_and_an_index_are_set_and_taken_away() {
+fn the_limits_of_a_table_and_an_index_are_set_and_removed() {
     let world = World::quick();
     let with = |table: &str, index: &str| {
         format!(
@@ -287,7 +287,7 @@ fn index_of(table: &Value, name: &str) -> Option<Value> {
 }
 
 #[test]
-fn several_index_changes_are_one_plan_and_leave_the_other_indexes_alone() {
+fn several_index_changes_are_one_plan_and_keep_other_indexes() {
     let world = World::quick();
     let before = indexes(&[("by-day", "day", "ALL"), ("by-old", "old", "ALL"), ("by-user", "user", "ALL")]);
     world.applied(&before, &[]);
@@ -325,7 +325,7 @@ fn several_index_changes_are_one_plan_and_leave_the_other_indexes_alone() {
 }
 
 #[test]
-fn a_renamed_index_is_called_that_and_built_beside_the_deletion_of_the_old() {
+fn a_renamed_index_is_reported_as_renamed() {
     let world = World::quick();
     world.applied(&indexes(&[("by-user", "user", "ALL")]), &[]);
     world.orders(&indexes(&[("by-customer", "user", "ALL")]));
@@ -344,7 +344,7 @@ fn a_renamed_index_is_called_that_and_built_beside_the_deletion_of_the_old() {
 }
 
 #[test]
-fn apply_without_a_wait_begins_an_index_and_the_next_run_goes_on() {
+fn apply_without_a_wait_starts_an_index_and_the_next_run_continues() {
     let ms = Duration::from_millis;
     let rules = Rules { table_creation: ms(50), table_update: ms(20), ttl_settling: ms(0), ..Rules::default() };
     let world = World::with(Rules { index_backfill: Duration::from_secs(3), ..rules });

@@ -23,7 +23,7 @@ fn world() -> World {
 }
 
 #[test]
-fn every_target_is_a_pass_of_its_own() {
+fn every_target_is_a_separate_pass() {
     let world = world();
     let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2);
     snapshot!(plan.stdout);
@@ -37,7 +37,7 @@ fn every_target_is_a_pass_of_its_own() {
 }
 
 #[test]
-fn some_are_picked_and_json_has_a_list() {
+fn targets_are_selected_and_json_has_a_list() {
     let world = world();
     let plan = world.run(&["plan", "--target", "west", "--json"]).expect(0).json();
     let targets = plan["targets"].as_array().unwrap();
@@ -53,7 +53,7 @@ fn some_are_picked_and_json_has_a_list() {
 }
 
 #[test]
-fn one_target_failing_leaves_the_others_alone() {
+fn one_failed_target_does_not_stop_others() {
     let world = world();
     world.write(
         "sentinel.toml",
@@ -85,7 +85,7 @@ fn a_role_is_assumed_for_its_target() {
 }
 
 #[test]
-fn two_targets_that_are_the_same_are_refused() {
+fn two_equal_targets_are_refused() {
     let world = World::quick();
     world.write(
         "sentinel.toml",
@@ -100,7 +100,7 @@ fn two_targets_that_are_the_same_are_refused() {
 }
 
 #[test]
-fn a_saved_plan_holds_every_target_and_is_done_as_a_whole() {
+fn a_saved_plan_has_every_target_and_is_applied_as_a_whole() {
     let world = world();
     world.run(&["plan", "--out", "p.json"]).expect(0);
     let shown = world.run(&["show", "p.json"]).expect(0);
@@ -211,7 +211,7 @@ fn values_differ_by_target_in_names_files_and_overrides() {
 }
 
 #[test]
-fn faults_of_targets_are_shown_where_they_are_written() {
+fn faults_of_targets_are_shown_at_their_source() {
     let world = matrix();
     let fault = |manifest: &str, line: usize, words: &str| {
         world.write("sentinel.toml", manifest);
@@ -248,7 +248,7 @@ fn a_role_is_assumed_once_for_all_regions_of_its_account() {
 }
 
 #[test]
-fn an_account_that_denies_leaves_the_others_alone_and_is_named() {
+fn a_denying_account_is_named_and_does_not_stop_others() {
     let world = matrix();
     world.run(&["apply", "--yes"]).expect(0);
     let denied = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>AccessDenied\
@@ -284,7 +284,7 @@ fn an_account_that_denies_leaves_the_others_alone_and_is_named() {
 }
 
 #[test]
-fn shards_have_each_target_once() {
+fn shards_contain_each_target_once() {
     let world = matrix();
     let mut all: Vec<String> = Vec::new();
     for shard in ["1/3", "2/3", "3/3"] {
@@ -301,7 +301,7 @@ fn shards_have_each_target_once() {
 }
 
 #[test]
-fn status_judges_whether_all_is_in_sync_and_whether_that_changed() {
+fn status_reports_sync_and_changes_since_the_baseline() {
     let world = matrix();
     let status =
         |code: i32| world.run(&["status", "--expect-in-sync", "--baseline", "b", "--out-json", "s.json"]).expect(code);
@@ -350,7 +350,7 @@ fn a_baseline_is_for_one_manifest_and_its_targets() {
 }
 
 #[test]
-fn a_baseline_stays_as_it_was_where_nothing_could_be_read() {
+fn a_baseline_is_kept_if_nothing_could_be_read() {
     let world = matrix();
     let read = || std::fs::read_to_string(world.folder.path().join("b")).unwrap();
     world.run(&["status", "--baseline", "b"]).expect(0);
@@ -362,7 +362,7 @@ fn a_baseline_stays_as_it_was_where_nothing_could_be_read() {
 }
 
 #[test]
-fn two_options_cannot_name_one_file() {
+fn two_options_cannot_name_the_same_file() {
     let world = matrix();
     world.run(&["status", "--baseline", "b"]).expect(0);
     let before = std::fs::read_to_string(world.folder.path().join("b")).unwrap();
@@ -380,7 +380,7 @@ fn two_options_cannot_name_one_file() {
 }
 
 #[test]
-fn nothing_is_not_in_sync() {
+fn an_empty_selection_is_not_in_sync() {
     let world = matrix();
     world.write("empty.toml", "");
     let run = world.run(&["status", "-f", "empty.toml", "--expect-in-sync"]).expect(1);
@@ -390,7 +390,7 @@ fn nothing_is_not_in_sync() {
 }
 
 #[test]
-fn a_target_of_another_account_is_one_that_could_not_be_read() {
+fn a_target_of_another_account_counts_as_unreadable() {
     let world = World::quick();
     let far = "[targets.far]\nregion = \"us-east-1\"\naccount_id = \"999999999999\"\n";
     world.write("sentinel.toml", &format!("[targets.one]\nregion = \"eu-west-1\"\n{far}[profiles.dev]\n"));
@@ -398,7 +398,7 @@ fn a_target_of_another_account_is_one_that_could_not_be_read() {
 }
 
 #[test]
-fn an_override_of_a_table_asks_for_no_target_unless_its_name_differs() {
+fn a_target_is_required_only_if_table_names_differ() {
     let world = World::quick();
     let manifest = "[targets.one]\nregion = \"us-east-1\"\n[targets.one.override.tables.approvals]\ndeletion_protection = true\n\
                     [tables.approvals]\n";
@@ -411,7 +411,7 @@ fn an_override_of_a_table_asks_for_no_target_unless_its_name_differs() {
 }
 
 #[test]
-fn those_who_use_what_is_provisioned_name_one_target() {
+fn access_commands_require_one_target() {
     let world = World::quick();
     let manifest = r#"[targets.one]
 accounts = ["123456789012"]
@@ -440,7 +440,7 @@ name = "acme-requests-{region}"
 
 /// The merged reports of shards equal the report of the whole run, in every format.
 #[test]
-fn the_merged_report_of_shards_is_that_of_the_whole() {
+fn the_merged_report_of_shards_equals_the_whole_report() {
     let world = matrix();
     world.run(&["apply", "--yes", "--target", "prod/*/us-*"]).expect(0);
     world.write("policies/other.yaml", &crate::e2e::POLICY.replace("bob", "mallory"));
@@ -479,7 +479,7 @@ fn similar_asserted(whole: &str, merged: &str, what: &str) {
 
 /// Nested units, 300 accounts in pages, suspended accounts, exclusions.
 #[test]
-fn the_applies_of_shards_are_merged() {
+fn apply_reports_of_shards_are_merged() {
     let world = matrix();
     world.run(&["apply", "--yes", "--target", "other"]).expect(0);
     world.fail("CreateTable", "ValidationException", "222222222222");
@@ -510,7 +510,7 @@ fn the_applies_of_shards_are_merged() {
 }
 
 #[test]
-fn what_is_logged_of_a_target_names_it() {
+fn log_lines_of_a_target_name_it() {
     let world = world();
     let mut refused = false;
     world.fault(move |call| {
@@ -580,7 +580,7 @@ tags = { stage = "{target}" }
 }
 
 #[test]
-fn a_placeholder_that_is_not_known_is_one_fault() {
+fn an_unknown_placeholder_is_one_fault() {
     let world = world();
     world.write(
         "sentinel.toml",
@@ -592,7 +592,7 @@ fn a_placeholder_that_is_not_known_is_one_fault() {
 }
 
 #[test]
-fn a_reference_of_an_override_is_at_fault_in_its_own_line() {
+fn a_faulty_reference_of_an_override_is_shown_in_its_own_line() {
     let world = world();
     world.write(
         "sentinel.toml",
@@ -707,7 +707,7 @@ fn the_organization_of_moto_is_discovered() {
 }
 
 #[test]
-fn each_target_has_an_embedded_aws_of_its_own() {
+fn each_target_has_its_own_emulator() {
     let world = World::new();
     world.write(
         "sentinel.toml",
@@ -720,7 +720,7 @@ fn each_target_has_an_embedded_aws_of_its_own() {
 }
 
 #[test]
-fn an_embedded_store_that_cannot_be_opened_fails_its_own_target_only() {
+fn an_unreadable_emulator_store_fails_only_its_own_target() {
     let world = World::new();
     world.write(
         "sentinel.toml",
@@ -742,7 +742,7 @@ fn an_embedded_store_that_cannot_be_opened_fails_its_own_target_only() {
 }
 
 #[test]
-fn targets_that_are_done_when_the_time_is_up_are_reported_and_the_others_named() {
+fn at_the_time_limit_completed_targets_are_reported_and_others_named() {
     let world = world();
     world.run(&["apply", "--target", "east", "--yes"]).expect(0);
     // One target gets a response, and the other waits forever.
@@ -769,7 +769,7 @@ fn targets_that_are_done_when_the_time_is_up_are_reported_and_the_others_named()
 
 /// The message names the profile or the role, and the fix.
 #[test]
-fn credentials_that_do_not_work_are_named() {
+fn failing_credentials_are_named() {
     let world = World::quick();
     world.write("sentinel.toml", "[profiles.dev]\n");
     let run = world.run(&["plan", "--aws-profile", "nowhere"]).expect(1);
@@ -796,7 +796,7 @@ fn credentials_that_do_not_work_are_named() {
 
 /// The name of a matrix target contains its region: with another region, it would be the name of another target.
 #[test]
-fn a_region_flag_is_refused_for_a_target_whose_name_has_another_region() {
+fn a_region_flag_must_match_the_region_in_a_target_name() {
     let world = matrix();
     let target = ["--target", "prod/222222222222/us-east-1"];
     for command in ["plan", "status", "list"] {
@@ -833,7 +833,7 @@ fn init_status_refuses_the_account_of_another_target() {
 }
 
 #[test]
-fn the_functions_of_a_shell_work_at_the_target_that_was_named() {
+fn shell_functions_use_the_selected_target() {
     let world = World::quick();
     let manifest = "[targets.one]\nregion = \"us-east-1\"\n[targets.two]\nregion = \"eu-west-1\"\n[profiles.dev]\n";
     world.write("sentinel.toml", manifest);
@@ -893,7 +893,7 @@ const ORGANIZATION: &str = "[targets.all]\norganization = { ou = \"ou-ab12-34567
     role_arn = \"arn:aws:iam::{account}:role/deploy\"\n[tables.sessions]\nname = \"acme-{account}\"\n";
 
 #[test]
-fn what_makes_no_call_asks_for_a_target_of_an_organization() {
+fn offline_commands_require_a_target_of_an_organization() {
     let world = World::quick();
     world.write("sentinel.toml", ORGANIZATION);
     let run = world.run(&["iam"]).expect(1);
@@ -909,7 +909,7 @@ fn what_makes_no_call_asks_for_a_target_of_an_organization() {
 }
 
 #[test]
-fn a_graph_is_drawn_as_it_is_at_a_target() {
+fn a_graph_shows_one_target() {
     let world = matrix();
     let run = world.run(&["graph"]).expect(0);
     let first = "prod/111111111111/us-east-1";
@@ -922,7 +922,7 @@ fn a_graph_is_drawn_as_it_is_at_a_target() {
 }
 
 #[test]
-fn a_target_in_sync_is_one_line_where_its_orphans_are_not_known() {
+fn a_target_in_sync_with_unknown_orphans_is_one_line() {
     let world = world();
     world.run(&["apply", "--yes"]).expect(0);
     world.fail("GetResources", "AccessDeniedException", "");

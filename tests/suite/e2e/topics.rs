@@ -150,7 +150,7 @@ fn the_drift_of_each_attribute_of_a_subscription_is_shown_and_repaired() {
 }
 
 #[test]
-fn what_the_manifest_does_not_name_is_no_drift() {
+fn unmanaged_topic_settings_are_not_drift() {
     let world = applied("[topics.alerts]\n");
     for (name, value) in [("DisplayName", "Other"), ("KmsMasterKeyId", "alias/x"), ("DeliveryPolicy", "{\"http\":{}}")]
     {
@@ -162,7 +162,7 @@ fn what_the_manifest_does_not_name_is_no_drift() {
 }
 
 #[test]
-fn a_pending_subscription_is_shown_and_never_made_again_or_deleted() {
+fn a_pending_subscription_is_shown_and_not_changed() {
     let world = world();
     world.write("sentinel.toml", EMAIL);
     let run = world.run(&["apply", "--yes"]).expect(0);
@@ -190,7 +190,7 @@ fn a_pending_subscription_is_shown_and_never_made_again_or_deleted() {
 }
 
 #[test]
-fn a_subscription_too_many_is_deleted_with_consent_alone() {
+fn an_unlisted_subscription_is_deleted_only_with_consent() {
     let world = applied(&MANIFEST.replace("alias/records", "alias/aws/sns"));
     world.write(
         "sentinel.toml",
@@ -211,7 +211,7 @@ fn a_subscription_too_many_is_deleted_with_consent_alone() {
 }
 
 #[test]
-fn encryption_is_given_up_with_consent_alone() {
+fn encryption_is_removed_only_with_consent() {
     let world = applied(MANIFEST);
     world.write("sentinel.toml", &MANIFEST.replace("\"alias/records\"", "false"));
     world.run(&["apply", "--yes"]).expect(4);
@@ -221,7 +221,7 @@ fn encryption_is_given_up_with_consent_alone() {
 }
 
 #[test]
-fn an_own_key_is_given_up_for_the_key_of_aws_with_consent_alone() {
+fn a_customer_managed_key_is_replaced_by_that_of_aws_only_with_consent() {
     let world = applied(MANIFEST);
     let other = MANIFEST.replace("alias/records", "alias/aws/sns");
     // An unlisted subscription is refused too. Steps that add protection run, and this one does not add any.
@@ -235,7 +235,7 @@ fn an_own_key_is_given_up_for_the_key_of_aws_with_consent_alone() {
 }
 
 #[test]
-fn a_key_is_compared_by_what_kms_says_its_name_leads_to() {
+fn keys_are_compared_after_resolving_their_names() {
     let world = applied(&format!("{MANIFEST}[keys.records]\n"));
     let id = world.aws("TrentService.DescribeKey", &json!({ "KeyId": "alias/records" }))["KeyMetadata"]["KeyId"].take();
     let id = id.as_str().unwrap();
@@ -267,7 +267,7 @@ fn a_key_is_compared_by_what_kms_says_its_name_leads_to() {
 }
 
 #[test]
-fn an_alias_that_is_written_out_is_a_reference_to_the_key_that_has_it() {
+fn an_explicit_alias_is_a_reference_to_its_key() {
     let world = world();
     let manifest = "[keys.records]\n[topics.alerts]\nkey = \"alias/records\"\n\
                     [tables.t]\nname = \"ttt\"\npartition_key = { name = \"id\", type = \"S\" }\nencryption = \"alias/records\"\n";
@@ -287,7 +287,7 @@ fn an_alias_that_is_written_out_is_a_reference_to_the_key_that_has_it() {
 }
 
 #[test]
-fn a_reference_by_an_odd_name_says_what_to_write() {
+fn a_reference_by_an_invalid_name_has_a_fix() {
     let world = world();
     let fault = |name: &str| {
         world.write("sentinel.toml", &format!("[topics.alerts]\nkey = {{ key = \"{name}\" }}\n"));
@@ -302,7 +302,7 @@ fn a_reference_by_an_odd_name_says_what_to_write() {
 }
 
 #[test]
-fn what_is_before_the_host_of_an_endpoint_is_shown_nowhere() {
+fn user_information_of_an_endpoint_is_never_shown() {
     let world = world();
     let manifest = |host: &str| {
         let of = |name: &str, user: &str| {
@@ -358,7 +358,7 @@ fn a_fault_of_a_document_names_its_file_or_the_manifest() {
 }
 
 #[test]
-fn an_empty_delivery_policy_removes_what_is_there() {
+fn an_empty_delivery_policy_removes_the_existing_one() {
     let world = applied(MANIFEST);
     world.write("topics/delivery.json", "{}");
     drifts(&world, "delivery_policy", "SetTopicAttributes");
@@ -370,7 +370,7 @@ fn an_empty_delivery_policy_removes_what_is_there() {
 }
 
 #[test]
-fn a_topic_is_pruned_with_its_mark_and_consent_alone() {
+fn a_topic_is_pruned_only_with_its_tag_and_consent() {
     let world = applied("[topics.alerts]\n[topics.old]\n");
     world.sns("CreateTopic", &[("Name", "theirs")]);
     // A table with the same name is not a topic.
@@ -393,7 +393,7 @@ fn a_topic_is_pruned_with_its_mark_and_consent_alone() {
 }
 
 #[test]
-fn a_topic_that_lost_its_mark_meanwhile_is_not_deleted() {
+fn a_topic_that_lost_its_tag_is_not_deleted() {
     let world = applied("[topics.alerts]\n[topics.old]\n");
     world.write("sentinel.toml", "[topics.alerts]\n");
     let plan = world.folder.path().join("plan.json");
@@ -414,7 +414,7 @@ fn a_topic_that_lost_its_mark_meanwhile_is_not_deleted() {
 }
 
 #[test]
-fn a_topic_that_someone_else_creates_meanwhile_is_left_as_it_is() {
+fn a_concurrently_created_topic_is_not_changed() {
     let world = world();
     world.write("sentinel.toml", "[topics.alerts]\ndisplay_name = \"Alerts\"\n");
     world.fail("GetTopicAttributes", "NotFound", "");
@@ -434,7 +434,7 @@ fn a_topic_that_someone_else_creates_meanwhile_is_left_as_it_is() {
 }
 
 #[test]
-fn calls_whose_answers_are_lost_are_found_done() {
+fn calls_with_lost_responses_are_recognized() {
     let world = world();
     world.write("sentinel.toml", MANIFEST);
     for operation in ["CreateTopic", "Subscribe"] {
@@ -445,7 +445,7 @@ fn calls_whose_answers_are_lost_are_found_done() {
 }
 
 #[test]
-fn what_may_not_be_read_is_unknown_and_left_alone() {
+fn unreadable_topics_are_unknown_and_not_changed() {
     let world = applied(MANIFEST);
     world.fail("ListSubscriptionsByTopic", "AuthorizationError", "");
     let plan = world.run(&["plan", "--json"]).json();
@@ -521,7 +521,7 @@ endpoint = "ops@example.com"
 
 /// The steps list their permissions, and no call needs any other.
 #[test]
-fn the_calls_are_those_that_the_steps_name() {
+fn the_calls_match_the_operations_of_the_steps() {
     let world = world();
     world.write("sentinel.toml", MANIFEST);
     world.run(&["apply", "--yes"]).expect(0);

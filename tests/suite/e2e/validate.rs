@@ -5,7 +5,7 @@ use crate::snapshot;
 use crate::world::World;
 
 #[test]
-fn a_valid_manifest_is_counted_offline() {
+fn a_valid_manifest_is_summarized_offline() {
     let world = project();
     let run = world.run(&["validate"]).expect(0);
     assert_eq!(run.stdout, "sentinel.toml is valid: 2 profiles, 3 tables.\n");
@@ -15,7 +15,7 @@ fn a_valid_manifest_is_counted_offline() {
 
 /// Every fault of the manifest and its policy is reported at once, before any call.
 #[test]
-fn all_faults_are_shown_in_one_go() {
+fn all_faults_are_shown_at_once() {
     let world = World::new();
     world.write(
         "sentinel.toml",
@@ -90,7 +90,7 @@ fn a_link_out_of_the_folder_is_refused() {
 }
 
 #[test]
-fn a_policys_fault_names_it_as_seen_from_where_the_user_is() {
+fn a_policys_fault_shows_its_path_from_the_working_directory() {
     let world = World::new();
     world.write("team/sentinel.toml", "[profiles.dev]\npolicy = \"p.yaml\"\n").write("team/p.yaml", "version: 1\n");
     let run = world.run(&["validate", "-f", "team/sentinel.toml"]).expect(1);
@@ -98,13 +98,13 @@ fn a_policys_fault_names_it_as_seen_from_where_the_user_is() {
 }
 
 #[test]
-fn no_manifest_says_how_to_start_one() {
+fn a_missing_manifest_error_explains_how_to_create_one() {
     let world = World::new();
     snapshot!(world.run(&["plan"]).expect(1).stderr);
 }
 
 #[test]
-fn tags_are_counted_with_those_of_everything() {
+fn tag_limits_include_the_common_tags() {
     let world = World::new();
     let tags = |head: &str, count: u32| {
         (0..count).map(|number| format!("{head}{number} = \"x\"")).collect::<Vec<_>>().join(", ")

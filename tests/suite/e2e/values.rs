@@ -118,7 +118,7 @@ fn every_source_and_setting_is_created_and_then_in_sync() {
 }
 
 #[test]
-fn each_setting_that_drifts_is_shown_and_repaired() {
+fn drift_of_each_parameter_setting_is_shown_and_repaired() {
     let world = all();
     world.run(&["apply", "--yes"]).expect(0);
     let created = metadata(&world, "/app/url");
@@ -213,7 +213,7 @@ fn a_value_from_a_variable_is_written_compared_and_never_shown() {
 }
 
 #[test]
-fn a_variable_that_is_not_set_is_a_fault_only_where_its_value_is_needed() {
+fn an_unset_variable_is_a_fault_only_if_its_value_is_needed() {
     let world = world(&format!("{ENV}[profiles.dev]\n"));
     for args in [&["plan"][..], &["apply", "--yes"], &["plan", "--only", "parameters.*"]] {
         let run = world.run(args).expect(1);
@@ -238,7 +238,7 @@ fn a_variable_that_is_not_set_is_a_fault_only_where_its_value_is_needed() {
 }
 
 #[test]
-fn a_saved_plan_takes_the_value_from_the_variable_again() {
+fn a_saved_plan_reads_the_variable_again() {
     let world = world(ENV);
     run_with(&world, ("DB_PASSWORD", SECRET), &["plan", "--out", "new.plan"]).expect(0);
     let run = world.run(&["apply", "new.plan", "--yes"]).expect(4);
@@ -261,7 +261,7 @@ fn a_saved_plan_takes_the_value_from_the_variable_again() {
 }
 
 #[test]
-fn what_parameter_store_refuses_is_a_fault_of_the_manifest() {
+fn invalid_parameter_settings_are_faults_of_the_manifest() {
     let long = format!("value = \"{}\"", "x".repeat(4097));
     for (body, said) in [
         ("description = \"x\"", "has no value"),
@@ -308,7 +308,7 @@ fn a_fault_does_not_show_a_value() {
 }
 
 #[test]
-fn a_live_parameter_is_imported_with_all_that_it_has() {
+fn a_live_parameter_is_imported_with_all_settings() {
     let world = all();
     world.run(&["apply", "--yes"]).expect(0);
     put(&world, "/other/list", &json!({ "Value": "x,,y", "Type": "StringList" }));

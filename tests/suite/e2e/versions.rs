@@ -45,7 +45,7 @@ fn policy_show_prints_the_text_of_any_version() {
 }
 
 #[test]
-fn policy_history_says_what_each_version_changed_for_those_who_ask() {
+fn policy_history_shows_the_meaning_of_each_version() {
     let world = three_versions();
     let run = world.run(&["policy", "history", "dev"]).expect(0);
     let lines: Vec<&str> = run.stdout.lines().filter(|line| line.trim_start().starts_with(['1', '2', '3'])).collect();
@@ -114,7 +114,7 @@ fn policy_rollback_shows_its_progress_unless_quiet() {
 }
 
 #[test]
-fn a_version_that_is_no_valid_policy_is_not_written_again() {
+fn an_invalid_version_is_not_rolled_back_to() {
     let world = three_versions();
     let put = |value: &str| {
         let body = json!({ "Name": "/sentinel/policies/dev", "Value": value, "Type": "String", "Overwrite": true });

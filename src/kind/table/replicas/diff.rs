@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_replica_has_of_its_own_is_compared_as_that_of_a_table() {
+    fn own_settings_of_a_replica_are_compared_like_those_of_a_table() {
         let class =
             |class| Table { settings: Settings { class: Some(class), ..Settings::default() }, ..Table::default() };
         let of = |class| {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_with_strong_consistency_is_whole_or_none() {
+    fn a_strong_consistency_group_cannot_change_partially() {
         let strong = |regions: &[(&str, &str)], witness: Option<&str>| Replicas {
             consistency: Some(Consistency::Strong),
             witness: witness.map(str::to_owned),

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn replicas_are_added_one_at_a_time_and_then_given_what_is_their_own() {
+    fn replicas_are_added_one_at_a_time_and_then_configured() {
         let settings = Settings {
             class: Some(Class::InfrequentAccess),
             deletion_protection: Some(DeletionProtection(true)),

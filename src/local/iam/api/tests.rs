@@ -64,7 +64,7 @@ fn trust(principal: Value) -> String {
 }
 
 #[test]
-fn a_trust_policy_is_answered_without_elements_that_nobody_wrote() {
+fn a_trust_policy_is_returned_without_added_elements() {
     let aws = LocalAws::memory(Rules::default());
     let document = trust(json!({ "Service": "ecs-tasks.amazonaws.com" }));
     let answer = iam(&aws, "CreateRole", &[("RoleName", "x"), ("AssumeRolePolicyDocument", &document)]).unwrap();
@@ -91,7 +91,7 @@ const ACCOUNT: &str = "123456789012";
 const ADMIN: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
 #[tokio::test]
-async fn a_role_is_answered_as_it_was_created() {
+async fn a_role_is_returned_as_created() {
     let aws = aws();
     let document =
         trust(json!({ "AWS": [ACCOUNT, "arn:aws:iam::123456789012:user/alice"], "Service": "ec2.amazonaws.com" }));
@@ -129,7 +129,7 @@ async fn a_role_is_answered_as_it_was_created() {
 }
 
 #[tokio::test]
-async fn what_a_role_may_not_be_is_refused() {
+async fn invalid_roles_are_refused() {
     let aws = aws();
     let good = trust(json!({ "AWS": ACCOUNT }));
     let long = "x".repeat(65);
@@ -274,7 +274,7 @@ async fn a_role_is_changed_and_deleted_in_order() {
 }
 
 #[tokio::test]
-async fn a_role_of_a_service_is_left_to_it() {
+async fn a_service_linked_role_cannot_be_changed() {
     let aws = aws();
     let made =
         iam(&aws, "CreateServiceLinkedRole", &[("AWSServiceName", "dynamodb.application-autoscaling.amazonaws.com")])
@@ -318,7 +318,7 @@ async fn lists_have_pages_and_paths() {
 }
 
 #[tokio::test]
-async fn tags_are_not_told_apart_by_the_case_of_their_keys() {
+async fn tag_keys_are_case_insensitive() {
     let aws = aws();
     create(&aws, "one", json!({ "AWS": "*" }));
     let role = ("RoleName", "one");
@@ -337,7 +337,7 @@ async fn tags_are_not_told_apart_by_the_case_of_their_keys() {
 }
 
 #[tokio::test]
-async fn providers_and_managed_policies_are_kept() {
+async fn providers_and_managed_policies_are_stored() {
     let aws = aws();
     let url = ("Url", "https://token.actions.githubusercontent.com");
     let made =
@@ -375,7 +375,7 @@ async fn providers_and_managed_policies_are_kept() {
 }
 
 #[tokio::test]
-async fn calls_of_iam_take_permissions() {
+async fn iam_calls_require_permissions() {
     let mut users = Users::default();
     let read = policy("iam:GetRole", "arn:aws:iam::123456789012:role/team/*");
     users.add("reader", &[&read]).unwrap();

@@ -307,7 +307,7 @@ fn said() -> impl Strategy<Value = Said> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
-    fn trust_policies_decide_as_the_naive_evaluation(lines in lines(), said in said()) {
+    fn trust_policies_decide_like_the_naive_evaluator(lines in lines(), said in said()) {
         let statements: Vec<Value> = lines.iter().map(written).collect();
         let text = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
         let policy = parse_trust(&text).unwrap();
@@ -319,7 +319,7 @@ proptest! {
 }
 
 #[test]
-fn a_role_that_is_created_again_is_another_principal() {
+fn a_recreated_role_is_another_principal() {
     let arn = "arn:aws:iam::111111111111:role/broker";
     let text = json!({ "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Principal": { "AWS": arn },
         "Action": "sts:AssumeRole" } });
@@ -333,7 +333,7 @@ fn a_role_that_is_created_again_is_another_principal() {
 }
 
 #[test]
-fn what_is_no_trust_policy_is_an_error() {
+fn invalid_trust_policies_are_errors() {
     let allow = json!({ "Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole" });
     let changed = |change: &dyn Fn(&mut Value)| {
         let mut statement = allow.clone();

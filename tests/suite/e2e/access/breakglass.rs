@@ -13,7 +13,7 @@ fn open<'a>(profile: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn an_event_stands_for_an_approval_until_it_is_closed() {
+fn an_event_replaces_an_approval_until_it_is_closed() {
     let world = provisioned();
     let exec = ["exec", "--profile", "prod", "--log-stderr", "--", "true"];
     world.run_as("alice", &exec).expect(1);
@@ -54,7 +54,7 @@ fn an_event_stands_for_an_approval_until_it_is_closed() {
 }
 
 #[test]
-fn an_event_that_has_run_out_lets_nobody_in_and_makes_room() {
+fn an_expired_event_grants_nothing_and_can_be_replaced() {
     let world = provisioned();
     let id = world.run_as("alice", &open("prod", &[])).expect(0).json()["event"]["id"].as_str().unwrap().to_owned();
     // Both records with their times.
@@ -80,7 +80,7 @@ fn an_event_that_has_run_out_lets_nobody_in_and_makes_room() {
 }
 
 #[test]
-fn of_many_who_open_one_at_once_one_does() {
+fn of_concurrent_openings_only_one_succeeds() {
     let world = provisioned();
     let children: Vec<_> = (0..20).map(|_| world.command_as("alice", &open("prod", &[])).spawn().unwrap()).collect();
     let runs: Vec<_> = children.into_iter().map(finish).collect();
@@ -90,7 +90,7 @@ fn of_many_who_open_one_at_once_one_does() {
 }
 
 #[test]
-fn an_answer_that_was_lost_is_no_second_event() {
+fn a_lost_response_does_not_open_a_second_event() {
     let world = provisioned();
     for _ in 0..4 {
         world.lose("TransactWriteItems");
@@ -103,7 +103,7 @@ fn an_answer_that_was_lost_is_no_second_event() {
 }
 
 #[test]
-fn an_emergency_has_its_limits() {
+fn break_glass_arguments_are_limited() {
     let world = World::new();
     for (args, said) in [
         (vec!["--reason-code", "incident", "--justification", "too short for this"], "20 to 1000 characters"),
@@ -181,7 +181,7 @@ fn each_record_has_the_key_of_the_role_that_writes_it() {
 }
 
 #[test]
-fn of_many_who_close_an_event_one_does() {
+fn of_concurrent_closings_only_one_succeeds() {
     let world = provisioned();
     let id = opened(&world, "alice");
     let close = |_| world.command_as("bob", &["breakglass-close", &id]).spawn().unwrap();
@@ -191,7 +191,7 @@ fn of_many_who_close_an_event_one_does() {
 }
 
 #[test]
-fn a_place_record_without_an_event_in_force_is_ignored_and_replaced() {
+fn a_place_record_without_an_active_event_is_ignored_and_replaced() {
     let (world, key) = with_an_empty_place();
     let in_2100 = json!({ "N": "4102444800" });
     let ended = "e0e0e0e0e0e0e0e0";
@@ -238,7 +238,7 @@ fn a_place_record_without_an_event_in_force_is_ignored_and_replaced() {
 }
 
 #[test]
-fn a_forged_event_opens_nothing() {
+fn a_forged_event_grants_nothing() {
     let (world, key) = with_an_empty_place();
     super::put_item(&world, TABLE, &place_of_alice(&key, &json!({ "event_id": { "S": FORGED } })));
     let attempt = |name: &str, value: Value| {
@@ -289,7 +289,7 @@ fn a_forged_event_opens_nothing() {
 }
 
 #[test]
-fn what_cannot_be_looked_at_opens_nothing() {
+fn unreadable_events_grant_nothing() {
     let world = provisioned();
     let id = opened(&world, "alice");
     for (operation, matching) in [("GetItem", "closure#"), ("GetItem", "event#"), ("Query", "invoker-index")] {
@@ -306,7 +306,7 @@ fn what_cannot_be_looked_at_opens_nothing() {
 }
 
 #[test]
-fn the_limits_of_a_policy_bound_events_and_hours() {
+fn policy_limits_restrict_events_and_hours() {
     let world = provisioned();
     let limits = |text: &str| {
         super::put_policy(&world, "prod", &format!("{}breakglass_limits: {{ {text} }}\n", super::POLICY));
@@ -336,7 +336,7 @@ fn the_limits_of_a_policy_bound_events_and_hours() {
 }
 
 #[test]
-fn events_that_are_written_beyond_the_limits_open_nothing() {
+fn events_beyond_the_limits_grant_nothing() {
     let (world, key) = with_an_empty_place();
     super::put_item(&world, TABLE, &place_of_alice(&key, &json!({ "event_id": { "S": FORGED } })));
     super::put_item(&world, TABLE, &event_of_alice(FORGED));
@@ -380,7 +380,7 @@ fn a_rule_can_forbid_break_glass() {
 }
 
 #[test]
-fn break_glass_opens_only_what_takes_an_approval() {
+fn break_glass_applies_only_to_rules_that_require_approval() {
     let world = provisioned();
     for (user, profile, said) in [
         ("alice", "dev", "rule \"alice-in-dev\" allows access without it"),
@@ -399,7 +399,7 @@ fn break_glass_opens_only_what_takes_an_approval() {
 }
 
 #[test]
-fn break_glass_is_said_on_stderr_and_in_the_log() {
+fn break_glass_is_reported_on_stderr_and_in_the_log() {
     let world = provisioned();
     let run = world.run_as("alice", &open("prod", &["--log-stderr"])).expect(0);
     let id = run.json()["event"]["id"].as_str().unwrap().to_owned();
@@ -425,7 +425,7 @@ fn break_glass_is_said_on_stderr_and_in_the_log() {
 }
 
 #[test]
-fn an_event_of_the_old_form_is_not_active() {
+fn an_event_in_the_old_format_is_not_active() {
     let world = provisioned();
     let id = "0123456789abcdef";
     let mut event = event_of_alice(id);
@@ -448,7 +448,7 @@ fn an_event_of_the_old_form_is_not_active() {
 }
 
 #[test]
-fn lists_tell_closed_events_from_active_ones_whatever_the_limit() {
+fn lists_distinguish_closed_and_active_events_with_any_limit() {
     let world = provisioned();
     for number in 0..30 {
         let id = format!("{number:016x}");

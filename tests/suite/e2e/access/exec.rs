@@ -37,7 +37,7 @@ source_profile = nowhere
 ";
 
 #[test]
-fn the_command_gets_the_credentials_and_nothing_that_competes() {
+fn the_command_gets_only_the_released_credentials() {
     let world = provisioned();
     let mut command = world.command_as("alice", &["exec", "--profile", "dev", "--", "env"]);
     command.env("AWS_SESSION_TOKEN", "its-own");
@@ -60,7 +60,7 @@ fn the_command_gets_the_credentials_and_nothing_that_competes() {
 }
 
 #[test]
-fn a_role_is_taken_on_with_the_user_and_the_request_stamped() {
+fn an_assumed_role_session_carries_the_user_and_the_request() {
     let world = provisioned();
     world.write(".aws/config", AWS_CONFIG);
     let run = |args: &[&str]| {
@@ -94,7 +94,7 @@ fn a_role_is_taken_on_with_the_user_and_the_request_stamped() {
 
 /// The SDK would generate a new session name each time, so each request would seem to be from another user.
 #[test]
-fn a_role_that_asks_is_named_after_whoever_takes_it_on() {
+fn the_calling_role_session_is_named_after_the_user() {
     let world = provisioned();
     world.write(".aws/config", AWS_CONFIG);
     let run = |variables: &[(&str, &str)], args: &[&str]| {
@@ -123,7 +123,7 @@ fn a_role_that_asks_is_named_after_whoever_takes_it_on() {
 }
 
 #[test]
-fn whose_credentials_they_are_is_never_guessed() {
+fn the_source_of_credentials_is_never_guessed() {
     let world = provisioned();
     world.write(".aws/config", AWS_CONFIG);
     let run = |args: &[&str], profile: Option<&str>| {
@@ -190,7 +190,7 @@ fn a_refusal_names_the_rule_and_its_reason() {
 }
 
 #[test]
-fn what_cannot_be_read_lets_nobody_in() {
+fn unreadable_policies_and_records_deny_access() {
     let world = provisioned();
     let exec = |profile| world.run_as("alice", &["exec", "--profile", profile, "--", "true"]);
     world.fail("GetParameters", "AccessDeniedException", "");
@@ -214,7 +214,7 @@ fn what_cannot_be_read_lets_nobody_in() {
 }
 
 #[test]
-fn another_account_than_the_manifests_is_refused() {
+fn an_account_other_than_the_manifests_is_refused() {
     let world = provisioned();
     world.write("sentinel.toml", "[aws]\naccount_id = \"999999999999\"\n");
     for args in [vec!["exec", "--profile", "dev", "--", "true"], vec!["list"]] {
@@ -224,7 +224,7 @@ fn another_account_than_the_manifests_is_refused() {
 }
 
 #[test]
-fn the_commands_end_is_the_end() {
+fn the_exit_status_of_the_command_is_returned() {
     let world = provisioned();
     let run = |script: &str| world.run_as("alice", &["exec", "--profile", "dev", "--", "sh", "-c", script]);
     assert_eq!(run("exit 42").code, 42);
@@ -246,7 +246,7 @@ fn the_commands_end_is_the_end() {
 }
 
 #[test]
-fn every_decision_is_logged_before_anything_is_handed_out() {
+fn every_decision_is_logged_before_the_release() {
     let world = provisioned();
     let exec = |user: &str, profile: &str, log: &str, command: &str| {
         world.run_as(user, &["exec", "--profile", profile, "--log-file", log, "--", "sh", "-c", command])
@@ -303,7 +303,7 @@ fn an_sdk_reads_the_credentials() {
 
 /// An AWS profile that runs `sentinel credentials` would run it repeatedly, if it made its calls with the same profile.
 #[test]
-fn a_profile_that_is_served_by_sentinel_does_not_ask_itself() {
+fn a_profile_served_by_sentinel_does_not_call_itself() {
     let world = provisioned();
     let binary = env!("CARGO_BIN_EXE_sentinel");
     let config = |more: &str| {
@@ -344,7 +344,7 @@ fn a_profile_that_is_served_by_sentinel_does_not_ask_itself() {
 
 /// An intermediate program hides from the shared files that Sentinel serves the profile.
 #[test]
-fn runs_that_start_each_other_end() {
+fn recursive_runs_end() {
     let world = provisioned();
     let binary = env!("CARGO_BIN_EXE_sentinel");
     for inner in ["credentials --profile dev --credentials-profile loop", "exec --profile dev -- cat x", "list"] {
@@ -393,7 +393,7 @@ fn runs_that_start_each_other_end() {
 }
 
 #[test]
-fn a_role_that_wants_a_code_gets_it() {
+fn an_mfa_code_is_passed_to_a_role_that_requires_it() {
     let world = provisioned();
     world.write(".aws/config", AWS_CONFIG);
     let run = |way: &[&str], code: &[&str]| {
@@ -416,7 +416,7 @@ fn a_role_that_wants_a_code_gets_it() {
 }
 
 #[test]
-fn an_aws_profile_that_is_not_there_is_named() {
+fn a_missing_aws_profile_is_named() {
     let world = provisioned();
     for args in [vec!["list"], vec!["exec", "--profile", "dev", "--", "true"], vec!["shell", "init"]] {
         let run = world.run_as("alice", &[&["--aws-profile", "nobody"], &args[..]].concat());
@@ -427,7 +427,7 @@ fn an_aws_profile_that_is_not_there_is_named() {
 }
 
 #[test]
-fn nothing_is_asked_of_aws_without_a_command_a_profile_or_a_region() {
+fn no_call_is_made_without_a_command_profile_or_region() {
     let world = World::new();
     world.run_as("alice", &["exec", "--profile", "dev"]).expect(1);
     world.run_as("alice", &["exec", "--", "true"]).expect(1);
@@ -440,7 +440,7 @@ fn nothing_is_asked_of_aws_without_a_command_a_profile_or_a_region() {
 }
 
 #[test]
-fn a_refusal_says_what_would_have_let_the_user_in() {
+fn a_refusal_shows_what_would_have_granted_access() {
     let world = provisioned();
     let policy = r#"version: "1"
 rules:
@@ -475,7 +475,7 @@ rules:
 
 /// A device condition as the Go implementation writes it. Sentinel cannot verify devices.
 #[test]
-fn a_rule_that_asks_for_a_device_denies_and_is_reported() {
+fn a_device_condition_denies_and_is_reported() {
     let world = provisioned();
     let policy = "version: \"1\"\nrules:\n  - { name: managed, effect: allow, conditions: { device: { require_mdm: true } } }\n  - { name: rest, effect: allow }\n";
     put_policy(&world, "dev", policy);

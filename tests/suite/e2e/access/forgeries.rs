@@ -139,7 +139,7 @@ fn forgeries() -> Vec<Forgery> {
 }
 
 #[test]
-fn no_record_that_disagrees_with_the_others_lets_anyone_in() {
+fn inconsistent_records_grant_nothing() {
     let world = provisioned();
     let (id, records) = granted(&world);
     for (name, which, changes) in forgeries() {
@@ -169,7 +169,7 @@ fn no_record_that_disagrees_with_the_others_lets_anyone_in() {
 }
 
 #[test]
-fn a_request_that_approves_itself_is_none() {
+fn a_self_approved_request_grants_nothing() {
     let world = provisioned();
     let forged = |key: &str| {
         json!({
@@ -193,7 +193,7 @@ fn a_request_that_approves_itself_is_none() {
 }
 
 #[test]
-fn a_record_of_the_old_form_is_not_approved_and_says_why() {
+fn a_record_in_the_old_format_is_not_approved_and_explained() {
     let world = provisioned();
     let id = "00000000000000bb";
     put_record(
@@ -222,7 +222,7 @@ fn a_record_of_the_old_form_is_not_approved_and_says_why() {
 }
 
 #[test]
-fn a_decision_of_another_request_lets_nobody_in() {
+fn a_decision_of_another_request_grants_nothing() {
     let world = provisioned();
     let (id, [_, decision, index]) = granted(&world);
     // alice's index record in place of carol's, and a copy of the decision for a request of carol's.
@@ -244,7 +244,7 @@ fn a_decision_of_another_request_lets_nobody_in() {
 }
 
 #[test]
-fn access_lasts_no_longer_than_allowed_whatever_the_records_say() {
+fn records_cannot_extend_access_beyond_the_limit() {
     let world = provisioned();
     let (id, [mut request, mut decision, _]) = granted(&world);
     for record in [&mut request, &mut decision] {
@@ -258,7 +258,7 @@ fn access_lasts_no_longer_than_allowed_whatever_the_records_say() {
 }
 
 #[test]
-fn a_thousand_records_of_junk_slow_no_one_down() {
+fn a_thousand_invalid_records_do_not_slow_the_gate() {
     let world = provisioned();
     let put = |number_of: usize| {
         json!({ "PutRequest": { "Item": {
@@ -314,7 +314,7 @@ fn approvals_of_one_user_at_the_same_time_are_all_indexed() {
 }
 
 #[test]
-fn what_was_revoked_stays_so() {
+fn a_revocation_is_permanent() {
     let world = provisioned();
     let (id, [request, decision, index]) = granted(&world);
     let revoked = world.run_as("carol", &["revoke", &id, "--reason", "the incident is over"]).expect(0).json();
@@ -355,7 +355,7 @@ fn a_pending_request_that_is_revoked_can_no_longer_be_approved() {
 }
 
 #[test]
-fn revoking_ends_what_its_requester_has_hidden() {
+fn revoking_ends_requests_hidden_by_their_requester() {
     let world = provisioned();
     for (name, value) in [("status", "cancelled"), ("status", "approved"), ("profile", "dev")] {
         let (id, [request, ..]) = granted(&world);
@@ -371,7 +371,7 @@ fn revoking_ends_what_its_requester_has_hidden() {
 }
 
 #[test]
-fn what_was_cancelled_before_it_was_decided_does_not_count() {
+fn a_request_canceled_before_its_decision_grants_nothing() {
     let world = provisioned();
     let id = request(&world, "alice", "prod");
     let (other, [_, decision, _]) = granted(&world);

@@ -14,7 +14,7 @@ fn lock(world: &World, user: &str, profile: &str) -> Value {
 }
 
 #[test]
-fn a_locked_user_gets_nothing_until_someone_else_ends_it() {
+fn a_lock_denies_access_until_someone_else_ends_it() {
     let world = provisioned();
     world.run_as("alice", &EXEC).expect(0);
     let locked = lock(&world, "ALICE", "dev");
@@ -52,7 +52,7 @@ fn a_locked_user_gets_nothing_until_someone_else_ends_it() {
 }
 
 #[test]
-fn a_lock_goes_before_an_approval_and_break_glass() {
+fn a_lock_overrides_approvals_and_break_glass() {
     let world = provisioned();
     let id = request(&world, "alice", "prod");
     approve(&world, "bob", &id);
@@ -85,7 +85,7 @@ fn a_server_session_ends_with_a_lock() {
 }
 
 #[test]
-fn nobody_locks_or_unlocks_themselves() {
+fn users_cannot_lock_or_unlock_themselves() {
     let world = provisioned();
     for own in ["bob", "Bob", "arn:aws:iam::123456789012:user/bob", "arn:aws:sts::123456789012:assumed-role/x/bob"] {
         for command in ["lock", "unlock"] {
@@ -115,7 +115,7 @@ fn nobody_locks_or_unlocks_themselves() {
 }
 
 #[test]
-fn a_lock_that_cannot_be_understood_lets_nobody_in() {
+fn an_invalid_lock_denies_access() {
     let world = provisioned();
     for locks in [json!({ "S": "x" }), json!({ "S": "[{}]" }), json!({ "N": "1" })] {
         put_record(&world, &json!({ "id": { "S": "lock#dev" }, "locks": locks }));
@@ -126,7 +126,7 @@ fn a_lock_that_cannot_be_understood_lets_nobody_in() {
 }
 
 #[test]
-fn locks_are_read_at_once_with_the_rest() {
+fn locks_are_read_concurrently_with_other_records() {
     let world = provisioned();
     world.run_as("alice", &EXEC).expect(0);
     let mut operations: Vec<String> = world.calls().into_iter().map(|call| call.operation).collect();
@@ -136,7 +136,7 @@ fn locks_are_read_at_once_with_the_rest() {
 }
 
 #[test]
-fn locks_that_cannot_be_read_let_nobody_in() {
+fn unreadable_locks_deny_access() {
     let world = provisioned();
     world.fail("GetItem", "AccessDeniedException", "lock#");
     let run = world.run_as("alice", &EXEC).expect(1);
@@ -152,7 +152,7 @@ fn locks_that_cannot_be_read_let_nobody_in() {
 }
 
 #[test]
-fn naming_another_table_is_no_way_around_a_lock() {
+fn naming_another_table_does_not_bypass_a_lock() {
     let world = provisioned();
     lock(&world, "alice", "dev");
     let exec = |more: &[&str]| world.run_as("alice", &[&EXEC[..3], more, &EXEC[3..]].concat());
@@ -175,7 +175,7 @@ fn naming_another_table_is_no_way_around_a_lock() {
 }
 
 #[test]
-fn without_a_table_there_is_no_lock() {
+fn a_lock_requires_a_table() {
     let world = World::quick();
     world.write("policy.yaml", super::POLICY).write("sentinel.toml", "[profiles.dev]\npolicy = \"policy.yaml\"\n");
     world.run(&["apply", "--yes"]).expect(0);
@@ -183,7 +183,7 @@ fn without_a_table_there_is_no_lock() {
 }
 
 #[test]
-fn changes_of_locks_at_the_same_time_are_all_kept() {
+fn concurrent_lock_changes_are_all_kept() {
     let world = provisioned();
     let of = |number: usize| format!("user{number}");
     let children: Vec<_> = (0..6)

@@ -66,7 +66,7 @@ fn bound(world: &World, credentials: &str) {
 }
 
 #[test]
-fn the_log_says_what_was_released() {
+fn the_log_records_the_released_credentials() {
     let world = world();
     let role = exec(&world, "dev", "prod-admin").expect(0);
     let (record, seen) = (logged(&role), seen(&role));
@@ -93,7 +93,7 @@ fn the_log_says_what_was_released() {
 }
 
 #[test]
-fn credentials_that_cannot_be_had_are_logged() {
+fn unavailable_credentials_are_logged() {
     let world = world();
     world.fail("AssumeRole", "AccessDenied", "");
     let failed = exec(&world, "dev", "prod-admin").expect(1);
@@ -130,7 +130,7 @@ fn a_record_that_cannot_be_written_releases_nothing() {
 }
 
 #[test]
-fn a_policy_is_for_the_credentials_it_names() {
+fn a_policy_releases_only_its_own_credentials() {
     let world = world();
     let refused = |credentials: &str, why: &str| {
         let run = exec(&world, "dev", credentials).expect(1);
@@ -165,7 +165,7 @@ fn a_policy_is_for_the_credentials_it_names() {
 }
 
 #[test]
-fn credentials_end_with_the_approval() {
+fn credentials_expire_with_the_approval() {
     let world = world();
     let id = request(&world, "alice", "prod");
     world.run_as("bob", &["approve", &id]).expect(0);
@@ -268,7 +268,7 @@ fn the_command_inherits_nothing_stale() {
 }
 
 #[test]
-fn principals_tell_accounts_and_roles_apart() {
+fn principals_distinguish_accounts_and_roles() {
     let world = world();
     let policy = |principal: &str| {
         let rule =
@@ -287,7 +287,7 @@ fn principals_tell_accounts_and_roles_apart() {
 }
 
 #[test]
-fn credentials_end_with_the_window_that_gives_access() {
+fn credentials_expire_with_the_time_window() {
     let world = world();
     // A window of almost a day, which ends in two to three minutes.
     let end = (now() / 60 + 3) * 60;
@@ -310,7 +310,7 @@ fn credentials_end_with_the_window_that_gives_access() {
 
 /// Expired access in the record that grants it releases nothing.
 #[test]
-fn access_that_has_ended_releases_nothing() {
+fn expired_access_releases_nothing() {
     let world = world();
     let id = request(&world, "alice", "prod");
     world.run_as("bob", &["approve", &id]).expect(0);

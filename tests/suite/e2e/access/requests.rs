@@ -6,7 +6,7 @@ use super::{count, now, provisioned, request, set_number};
 use crate::world::{Answer, World, finish, permissions};
 
 #[test]
-fn a_request_is_approved_by_someone_else_and_lets_its_requester_in() {
+fn an_approved_request_grants_access_to_its_requester() {
     let world = provisioned();
     let exec = ["exec", "--profile", "prod", "--", "true"];
     let refused = world.run_as("alice", &exec).expect(1);
@@ -53,7 +53,7 @@ fn a_request_is_approved_by_someone_else_and_lets_its_requester_in() {
 }
 
 #[test]
-fn a_request_is_denied_or_taken_back_and_then_lets_nobody_in() {
+fn a_denied_or_canceled_request_grants_nothing() {
     let world = provisioned();
     let (one, other, third) =
         (request(&world, "alice", "prod"), request(&world, "alice", "prod"), request(&world, "alice", "prod"));
@@ -72,7 +72,7 @@ fn a_request_is_denied_or_taken_back_and_then_lets_nobody_in() {
 }
 
 #[test]
-fn what_is_asked_has_its_limits() {
+fn request_arguments_are_limited() {
     let world = World::new();
     let base = ["request", "--profile", "prod", "--justification"];
     let long = "x".repeat(501);
@@ -91,7 +91,7 @@ fn what_is_asked_has_its_limits() {
 }
 
 #[test]
-fn of_fifty_who_answer_at_once_one_wins() {
+fn of_fifty_concurrent_decisions_only_one_succeeds() {
     let world = provisioned();
     let id = request(&world, "alice", "prod");
     // All processes have read the pending request before the first may decide, so their earlier read must not matter.
@@ -118,7 +118,7 @@ fn of_fifty_who_answer_at_once_one_wins() {
 }
 
 #[test]
-fn an_answer_that_was_lost_after_it_took_effect_is_known_as_ones_own() {
+fn a_decision_with_a_lost_response_is_recognized() {
     let world = provisioned();
     let losing = |operation, run: &dyn Fn() -> Value| {
         for _ in 0..4 {
@@ -224,7 +224,7 @@ fn ten_thousand_requests_are_listed_by_status_in_pages() {
 }
 
 #[test]
-fn a_table_is_named_by_flag_environment_and_manifest_in_this_order() {
+fn the_table_name_comes_from_flag_environment_or_manifest() {
     let world = World::quick();
     for table in ["by-flag", "by-variable", "by-manifest", "sentinel-requests"] {
         world.run(&["init", "approvals", "--table", table, "--yes"]).expect(0);
@@ -246,7 +246,7 @@ fn a_table_is_named_by_flag_environment_and_manifest_in_this_order() {
 }
 
 #[test]
-fn a_table_that_is_missing_is_named_with_the_command_that_creates_it() {
+fn a_missing_table_is_reported_with_the_command_that_creates_it() {
     let world = World::new();
     let args = ["request", "--profile", "prod", "--justification", "Deploy the hotfix", "--request-table", "acme"];
     let run = world.run_as("alice", &args).expect(1);
@@ -264,7 +264,7 @@ fn a_table_that_is_missing_is_named_with_the_command_that_creates_it() {
 }
 
 #[test]
-fn what_is_derived_for_run_time_is_what_is_called() {
+fn runtime_permissions_match_the_calls() {
     let world = provisioned();
     let manifest = "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n[profiles.dev]\n[profiles.prod]\n\
                     [profiles.served]\n[tables.approvals]\n[tables.breakglass]\n[tables.sessions]\n";

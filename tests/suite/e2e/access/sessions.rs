@@ -56,7 +56,7 @@ impl Served {
 }
 
 #[test]
-fn a_child_loses_access_at_the_fetch_after_its_session_was_revoked() {
+fn a_revoked_session_loses_access_at_the_next_fetch() {
     let world = provisioned();
     let served = Served::start(&world, "alice", &["--profile", "served", "--log-file", "log.jsonl"]);
     assert!(served.url.starts_with("http://127.0.0.1:"), "{}", served.url);
@@ -96,7 +96,7 @@ fn a_child_loses_access_at_the_fetch_after_its_session_was_revoked() {
 }
 
 #[test]
-fn the_policy_decides_at_every_fetch() {
+fn the_policy_is_evaluated_at_every_fetch() {
     let world = provisioned();
     let served = Served::start(&world, "alice", &["--profile", "served"]);
     assert_eq!(served.fetch().0, 200);
@@ -115,7 +115,7 @@ fn the_policy_decides_at_every_fetch() {
 }
 
 #[test]
-fn an_approval_that_ends_closes_the_server() {
+fn an_expired_approval_ends_the_server() {
     let world = provisioned();
     let id = super::request(&world, "alice", "prod");
     world.run_as("bob", &["approve", &id]).expect(0);
@@ -127,7 +127,7 @@ fn an_approval_that_ends_closes_the_server() {
 }
 
 #[test]
-fn only_whoever_has_the_token_is_answered() {
+fn only_requests_with_the_token_are_answered() {
     let world = provisioned();
     let served = Served::start(&world, "alice", &["--profile", "served"]);
     assert_eq!(served.token.len(), 64);
@@ -169,7 +169,7 @@ fn a_session_is_recorded_and_listed_and_ends_with_its_command() {
 }
 
 #[test]
-fn a_session_is_recorded_where_the_policy_says() {
+fn a_session_is_recorded_in_the_table_of_the_policy() {
     let world = provisioned();
     let policy =
         "version: \"1\"\nrules:\n  - { name: tracked, effect: require_server_session, session_table: acme-sessions }\n";
@@ -201,7 +201,7 @@ fn a_session_is_recorded_where_the_policy_says() {
 }
 
 #[test]
-fn a_child_knows_of_no_other_credentials() {
+fn a_child_gets_no_other_credentials() {
     let world = provisioned();
     world.write(".aws/credentials", "[default]\naws_access_key_id = OTHER\naws_secret_access_key = x\n");
     let run = world.run_as("alice", &["exec", "--server", "--profile", "served", "--", "env"]).expect(0);
@@ -222,7 +222,7 @@ fn a_child_knows_of_no_other_credentials() {
 }
 
 #[test]
-fn signals_reach_the_command_and_its_end_is_the_end() {
+fn signals_reach_the_command_and_its_exit_status_is_returned() {
     let world = provisioned();
     for (signal, script, code) in [
         ("-TERM", "trap 'exit 3' TERM; echo up; sleep 60 & wait", 3),
@@ -264,7 +264,7 @@ fn a_server_that_is_killed_serves_nobody() {
 const TABLE: &str = "sentinel-sessions";
 
 #[test]
-fn nothing_that_is_written_to_a_session_revives_it() {
+fn a_revoked_session_cannot_be_revived() {
     let world = provisioned();
     let served = Served::start(&world, "alice", &["--profile", "served"]);
     assert_eq!(served.fetch().0, 200);
@@ -304,7 +304,7 @@ fn nothing_that_is_written_to_a_session_revives_it() {
 }
 
 #[test]
-fn a_session_is_revoked_whatever_its_record_says() {
+fn a_session_is_revoked_regardless_of_its_record() {
     let world = provisioned();
     let change = |key: &str, name: &str, value: Value| {
         let mut item = super::get_item(&world, TABLE, key);
@@ -345,7 +345,7 @@ fn a_session_is_revoked_whatever_its_record_says() {
 }
 
 #[test]
-fn a_server_goes_by_the_record_that_it_wrote() {
+fn a_server_uses_the_record_that_it_wrote() {
     let world = provisioned();
     for (name, value) in [
         ("profile", json!({ "S": "prod" })),
@@ -373,7 +373,7 @@ fn a_server_goes_by_the_record_that_it_wrote() {
 }
 
 #[test]
-fn of_many_who_revoke_a_session_one_does() {
+fn of_concurrent_revocations_only_one_succeeds() {
     let world = provisioned();
     let served = Served::start(&world, "alice", &["--profile", "served"]);
     let revoke = |_| world.command_as("bob", &["server-revoke", &served.id, "--reason", "x"]).spawn().unwrap();
@@ -384,7 +384,7 @@ fn of_many_who_revoke_a_session_one_does() {
 }
 
 #[test]
-fn a_session_of_the_old_form_is_shown_with_what_to_do() {
+fn a_session_in_the_old_format_is_shown_with_a_fix() {
     let world = provisioned();
     let id = "0123456789abcdef";
     let item = json!({
@@ -451,7 +451,7 @@ fn core_dumps_are_off_while_credentials_are_held() {
 }
 
 #[test]
-fn slow_clients_of_a_credential_server_keep_nobody_out() {
+fn slow_clients_do_not_block_others() {
     let world = provisioned();
     let served = Served::start(&world, "alice", &["--profile", "served"]);
     let host = served.url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
@@ -487,7 +487,7 @@ fn slow_clients_of_a_credential_server_keep_nobody_out() {
 
 /// As the Go implementation writes it.
 #[test]
-fn a_session_ends_when_its_policy_lets_a_server_serve_no_longer() {
+fn a_session_ends_after_the_maximum_server_duration() {
     let world = provisioned();
     let policy = "version: \"1\"\nrules:\n  - { name: short, effect: allow, max_server_duration: 3s }\n";
     put_policy(&world, "served", policy);

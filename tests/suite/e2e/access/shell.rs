@@ -76,7 +76,7 @@ fn a_function_for_each_profile_runs_a_command_through_its_policy() {
 }
 
 #[test]
-fn what_follows_a_function_is_completed_as_a_command() {
+fn arguments_of_a_function_are_completed_as_a_command() {
     let world = provisioned();
     program(&world, "unlikely-name", "#!/bin/sh\n");
     for name in shells() {
@@ -122,7 +122,7 @@ const HOSTILE: [&str; 16] = [
 ];
 
 #[test]
-fn no_name_can_run_anything() {
+fn hostile_names_are_not_executed() {
     let world = provisioned();
     world.fault(|call| {
         if call.operation != "GetParametersByPath" {
@@ -149,7 +149,7 @@ fn no_name_can_run_anything() {
 }
 
 #[test]
-fn a_hostile_flag_is_only_text() {
+fn hostile_options_are_not_executed() {
     let world = World::quick();
     // A store in a folder with this name is found again only if every character is passed correctly.
     let folder = "a'b\"c $(touch pwned) `touch pwned` \\' \\\\'; touch pwned; # é (touch pwned)";
@@ -170,7 +170,7 @@ fn a_hostile_flag_is_only_text() {
 }
 
 #[test]
-fn a_new_shell_neither_waits_nor_breaks_when_aws_does_not_answer() {
+fn a_new_shell_starts_without_a_response_from_aws() {
     let world = provisioned();
     let init = |world: &World, more: &[&str]| {
         let args = [&["shell", "init", "--format", "bash"], more].concat();
@@ -237,7 +237,7 @@ fn a_new_shell_neither_waits_nor_breaks_when_aws_does_not_answer() {
 }
 
 #[test]
-fn the_functions_carry_where_the_profiles_were_found() {
+fn the_functions_contain_the_location_of_the_profiles() {
     let world = provisioned();
     put_policy(&world, "extra", super::POLICY);
     world.write(".aws/config", "[profile base]\naws_access_key_id = AKIALOCAL:alice\naws_secret_access_key = x\n");

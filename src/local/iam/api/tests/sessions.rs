@@ -138,7 +138,7 @@ async fn conditions_of_a_trust_policy_are_evaluated() {
 }
 
 #[tokio::test]
-async fn a_session_acts_as_its_role() {
+async fn a_session_has_the_permissions_of_its_role() {
     let aws = aws();
     create(&aws, "one", json!({ "AWS": ACCOUNT }));
     let role = ("RoleName", "one");
@@ -220,7 +220,7 @@ async fn sessions_are_limited_in_time_by_the_role_and_by_chaining() {
 }
 
 #[tokio::test]
-async fn a_source_identity_and_transitive_tags_go_on_through_a_chain() {
+async fn role_chaining_keeps_the_source_identity_and_transitive_tags() {
     let aws = aws();
     let document = |condition: Value| {
         json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Principal": { "AWS": "*" },
@@ -247,7 +247,7 @@ async fn a_source_identity_and_transitive_tags_go_on_through_a_chain() {
 }
 
 #[tokio::test]
-async fn another_account_takes_its_own_permission_and_trust() {
+async fn cross_account_access_needs_permission_and_trust() {
     let aws = aws();
     create(&aws, "shared", json!({ "AWS": "arn:aws:iam::111111111111:role/any" }));
     let from = |account: &str| Keys { id: format!("ASIALOCAL:{account}:any:one"), token: String::new() };
