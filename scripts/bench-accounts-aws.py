@@ -2,10 +2,10 @@
 
 Usage: bench-accounts-aws.py PORT LATENCY_MS POLICIES [DENIED [HUNG [THROTTLED]]]
 
-DENIED, HUNG and THROTTLED are comma-separated lists of account IDs: their roles cannot be assumed, their calls are never answered, or
+DENIED, HUNG and THROTTLED are comma-separated lists of account IDs: their roles cannot be assumed, their calls get no response, or
 every second call is throttled. GET /counts returns the counts of requests and resets them.
 
-It derives each answer from the request and uses little CPU, because the benchmark measures the client.
+It derives each response from the request and uses little CPU, because the benchmark measures the client.
 """
 
 import asyncio

@@ -4,7 +4,7 @@ Usage: bench-aws.py PORT PLAIN_PORT LATENCY_MS [unlimited]
 
 `unlimited` throttles nothing, as on an account with higher throughput.
 
-The script calls moto in its own process, because moto's server adds more time than its answers take. PLAIN_PORT is moto without latency and
+The script calls moto in its own process, because moto's server takes longer than its responses. PLAIN_PORT is moto without latency and
 quotas. The script counts the requests on PORT; GET /counts on PLAIN_PORT returns the counts and resets them.
 """
 
@@ -16,7 +16,7 @@ import time
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-# Calls a second, and at once after a pause. Parameter Store's reads share one. As documented, or as operators have measured.
+# Calls per second, and the burst after a pause, as documented or as measured by operators. Parameter Store's reads share a quota.
 READS = "parameter reads"
 SHARED = {"GetParameters": READS, "GetParameter": READS, "GetParametersByPath": READS, "DescribeParameters": READS}
 QUOTAS = {
@@ -67,7 +67,7 @@ async def read_message(reader):
 
 
 def ask_moto(first, headers, body):
-    """Returns the status, the headers and the body of its answer."""
+    """Returns the status, the headers and the body of the response."""
     method, target, _ = first.split(" ")
     path, _, query = target.partition("?")
     environ = {
@@ -92,7 +92,7 @@ async def weather(first, headers, body):
         counts["throttled"] = counts.get("throttled", 0) + 1
         return "400 Bad Request", {"content-type": "application/x-amz-json-1.1"}, THROTTLED
     status, answered, answer = ask_moto(first, headers, body)
-    # AWS gives each table an id, which Ansible's module wants, and moto does not.
+    # Ansible's module requires the table ID that AWS returns and moto does not.
     if operation in ("CreateTable", "DescribeTable", "UpdateTable") and b"TableId" not in answer:
         answer = answer.replace(b'"TableName"', b'"TableId": "00000000-0000-0000-0000-000000000000", "TableName"', 1)
     return status, answered, answer

