@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use dialoguer::console::Term;
+use dialoguer::console::{Term, truncate_str};
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
 use dialoguer::{Confirm, Input, MultiSelect, Select};
 use futures_util::future;
@@ -111,7 +111,29 @@ fn missing(what: &str, flags: &str) -> Error {
     Error::usage(format!("there is no terminal for questions, and no option sets {what}"), format!("add {flags}"))
 }
 
+/// How items are picked from a list.
+const PICK: &str = "Space selects, Enter continues";
+
+/// Returns a line that fits the terminal, with the mark before it. A prompt that takes two lines leaves one behind when it is
+/// drawn again.
+fn fitting(line: &str) -> String {
+    let (_, width) = Term::stderr().size();
+    truncate_str(line, usize::from(width).saturating_sub(8), "…").into_owned()
+}
+
 impl Wizard<'_> {
+    /// Says what a question is about, at the width of the terminal.
+    fn say(&self, words: &str) {
+        let (_, width) = Term::stderr().size();
+        self.context.terminal.note(&format!("{}\n", textwrap::fill(words, usize::from(width).max(40))));
+    }
+
+    /// Says what was picked from a list.
+    fn picked<T: AsRef<str>>(&self, names: &[T]) {
+        let names = if names.is_empty() { String::from("none") } else { some(names) };
+        self.say(&format!("  {names}"));
+    }
+
     /// Returns the AWS profile to work with.
     fn aws_profile(&self, found: &[String]) -> Result<Option<AwsProfile>, Error> {
         let given = self.context.global.aws_profile.clone();
@@ -120,7 +142,8 @@ impl Wizard<'_> {
         }
         let mut items = vec![String::from("(from the environment)")];
         items.extend(found.iter().cloned());
-        let select = Select::with_theme(&*self.theme).with_prompt("AWS profile to use").items(&items).default(0);
+        let lines: Vec<String> = items.iter().map(|item| fitting(item)).collect();
+        let select = Select::with_theme(&*self.theme).with_prompt("AWS profile to use").items(&lines).default(0);
         let picked = answer(select.interact())?;
         Ok((picked > 0).then(|| AwsProfile::new(&*items[picked])))
     }
@@ -208,16 +231,18 @@ impl Wizard<'_> {
         let mut picked = Vec::new();
         if !names.is_empty() {
             let shown = |name: &String| match is_live.contains(name.as_str()) {
-                true => format!("{name} (its policy is live)"),
-                false => format!("{name} (an AWS profile of this machine)"),
+                true => fitting(&format!("{name} (live)")),
+                false => fitting(name),
             };
             let items: Vec<String> = names.iter().map(shown).collect();
             let defaults: Vec<bool> = names.iter().map(|name| is_live.contains(name.as_str())).collect();
-            let select = MultiSelect::with_theme(&*self.theme)
-                .with_prompt("Profiles to manage (space selects, enter continues)")
-                .items(&items)
-                .defaults(&defaults);
+            self.say(
+                "Which profiles should be managed? Those with a live policy, and the AWS profiles of this machine:",
+            );
+            let select =
+                MultiSelect::with_theme(&*self.theme).with_prompt(PICK).items(&items).defaults(&defaults).report(false);
             picked.extend(answer(select.interact())?.into_iter().map(|place| names[place].clone()));
+            self.picked(&picked);
         }
         let check = |line: &String| -> Result<(), String> {
             words(line).iter().try_for_each(|name| check_profile(name).map_err(|invalid| invalid.to_string()))
@@ -240,8 +265,8 @@ impl Wizard<'_> {
             Some(given) => Ok(given && any),
             None if !any || !self.asks => Ok(false),
             None => {
-                let question = "Write the live policies to files under policies/? Otherwise Sentinel does not manage their \
-                     content";
+                self.say("Policies without a file are created, but their content is not managed.");
+                let question = "Write the live policies to files under policies/?";
                 answer(Confirm::with_theme(&*self.theme).with_prompt(question).default(true).interact())
             }
         }
@@ -257,8 +282,9 @@ impl Wizard<'_> {
             wrong.map_or(Ok(()), |name| Err(format!("{name} is not the name of a user")))
         };
         let names: Vec<&str> = new.iter().map(|name| name.as_str()).collect();
+        self.say(&format!("Who gets access to {}? A policy with test cases is written for them.", some(&names)));
         let input = Input::<String>::with_theme(&*self.theme)
-            .with_prompt(format!("Users who get access to {}, by name (empty for none)", some(&names)))
+            .with_prompt("Users, by name (empty for none)")
             .with_initial_text(live.user.clone().unwrap_or_default())
             .allow_empty(true)
             .validate_with(check);
@@ -274,14 +300,18 @@ impl Wizard<'_> {
         }
         let shown = |builtin: &Builtin| {
             let there = if live.tables.contains(builtin) { " (live)" } else { "" };
-            format!("{}: {}{there}", builtin.label(), builtin.default_name())
+            fitting(&format!("{}: {}{there}", builtin.label(), builtin.default_name()))
         };
         let items: Vec<String> = Builtin::ALL.iter().map(shown).collect();
+        self.say("Which tables should be managed?");
         let select = MultiSelect::with_theme(&*self.theme)
-            .with_prompt("Tables to manage (space selects, enter continues)")
+            .with_prompt(PICK)
             .items(&items)
-            .defaults(&vec![true; items.len()]);
-        Ok(answer(select.interact())?.into_iter().map(|place| Builtin::ALL[place]).collect())
+            .defaults(&vec![true; items.len()])
+            .report(false);
+        let picked: Vec<Builtin> = answer(select.interact())?.into_iter().map(|place| Builtin::ALL[place]).collect();
+        self.picked(&picked.iter().map(|builtin| builtin.default_name()).collect::<Vec<_>>());
+        Ok(picked)
     }
 
     /// Returns the account that the manifest is to be for, if it is to be one.
@@ -328,7 +358,11 @@ impl Wizard<'_> {
             &Carry { region: None, policy_root: None, aws_profile: false, local: true },
         );
         terminal.either(
-            || format!("Wrote {}.\nNext: {next}\n", written.join(", ")),
+            || {
+                let words = format!("Wrote {}.", written.join(", "));
+                let words = terminal.width().map_or(words.clone(), |width| textwrap::fill(&words, width));
+                format!("{words}\nNext: {next}\n")
+            },
             || json::document("init wizard", json!({ "written": written, "manifest": manifest, "next": next })),
         )?;
         Ok(Exit::Done)
