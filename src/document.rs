@@ -10,6 +10,7 @@ mod include;
 mod plain;
 mod reader;
 mod variables;
+mod words;
 pub mod write;
 
 use std::ops::Range;
@@ -83,12 +84,13 @@ pub fn from_toml_at(begins: usize, source: &Arc<Source>, faults: &mut Faults) ->
     // A hidden character is usually a syntax error too, and is reported once.
     let known = faults.len() > before;
     for error in errors.into_iter().filter(|_| !known) {
+        let words::Words { message, help } = words::of_toml(error.message().trim());
         faults.push(Fault {
             source: Arc::clone(source),
             span: error.span().unwrap_or(0..0),
-            message: format!("invalid TOML: {}", error.message().trim()),
+            message: format!("invalid TOML: {message}"),
             label: String::from("here"),
-            help: None,
+            help: help.map(str::to_owned),
             code: None,
             also: None,
         });
@@ -165,12 +167,13 @@ fn decode(source: &Arc<Source>, faults: &mut Faults, before: usize) -> Option<No
             let words = words.split(", set DuplicateKeyPolicy").next().unwrap_or(words);
             let words =
                 words.split_once(": ").filter(|(head, _)| head.starts_with("line ")).map_or(words, |(_, rest)| rest);
+            let words::Words { message, help } = words::of_yaml(words.lines().next().unwrap_or_default().trim());
             faults.push(Fault {
                 source: Arc::clone(source),
                 span,
-                message: format!("invalid YAML: {}", words.lines().next().unwrap_or_default().trim()),
+                message: format!("invalid YAML: {message}"),
                 label: String::from("here"),
-                help: None,
+                help: help.map(str::to_owned),
                 code: None,
                 also: None,
             });
@@ -394,10 +397,10 @@ mod tests {
             ("---\n---\na: 1\n", "2: a second YAML document"),
             ("%YAML 1.1\n---\na: 1\n", "1: a YAML directive"),
             ("%TAG ! tag:x,2000:\n---\na: 1\n", "1: a YAML directive"),
-            ("a: 1\na: 2\n", "2: invalid YAML: duplicate mapping key: a"),
-            ("a: 1\n\"\\x61\": 2\n", "2: invalid YAML: duplicate mapping key: a"),
+            ("a: 1\na: 2\n", "2: invalid YAML: the key `a` is defined twice"),
+            ("a: 1\n\"\\x61\": 2\n", "2: invalid YAML: the key `a` is defined twice"),
             // Text after the end of the document is not parsed, so it is not allowed.
-            ("a: 1\n...\n[[[ % x\n", "3: invalid YAML: unexpected character: `%'"),
+            ("a: 1\n...\n[[[ % x\n", "3: invalid YAML: a value that begins with `%`"),
         ] {
             assert_eq!(told(text), [expected], "{text:?}");
         }

@@ -137,9 +137,10 @@ impl Folder {
         };
         text.map_err(|error| match files::leads_out(&error) {
             true => Invalid::new(format!("\"{}\" is a link out of the manifest's folder", file.display()), LINKS),
-            false => {
-                Invalid::new(format!("{} cannot be read: {error}", file.display()), "create it, or correct the path")
-            }
+            false => Invalid::new(
+                format!("{} cannot be read: {}", file.display(), files::system_words(&error)),
+                "create it, or correct the path",
+            ),
         })
     }
 
@@ -160,7 +161,7 @@ impl Folder {
             }
             let problem = match error.kind() {
                 io::ErrorKind::NotFound => format!("there is no {what}file {file}"),
-                _ => format!("the {what}file {file} cannot be read: {error}"),
+                _ => format!("the {what}file {file} cannot be read: {}", files::system_words(&error)),
             };
             Invalid::new(problem, "create it, or correct the path, which is relative to the manifest's folder")
         };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span};
 
+use super::words;
 use crate::diagnostic::{Fault, Faults, Source};
 
 /// The code of these faults in `sentinel explain`.
@@ -29,14 +30,15 @@ pub(super) fn check(source: &Arc<Source>, faults: &mut Faults) -> Option<Fault> 
                     pass.fault(at, String::from("a YAML directive"), help);
                     return None;
                 }
-                let message = format!("invalid YAML: {}", error.info());
+                let words::Words { message, help } = words::of_yaml(error.info().trim());
+                let message = format!("invalid YAML: {message}");
                 let label = String::from("here");
                 return Some(Fault {
                     source: Arc::clone(source),
                     span: at,
                     message,
                     label,
-                    help: None,
+                    help: help.map(str::to_owned),
                     code: None,
                     also: None,
                 });
