@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::code::Code;
 use crate::diagnostic::Fault;
+use crate::files;
 use crate::planfile::Unusable;
 use crate::provider::NoCredentials;
 use crate::reconcile::guard::Refusal;
@@ -208,14 +209,14 @@ impl Error {
 
     /// Returns the error for a file that could not be read or written.
     pub fn io(path: &Path, source: std::io::Error) -> Self {
-        let (path, what) = (path.display().to_string(), source.to_string());
+        let (path, what) = (path.display().to_string(), files::system_words(&source));
         Self::File { path, what, hint: None, source: Some(source) }
     }
 
     /// The same, with other words for a file that is not there.
     pub fn read(path: &Path, source: std::io::Error, missing: &str) -> Self {
         let found = source.kind() != std::io::ErrorKind::NotFound;
-        let what = if found { source.to_string() } else { missing.to_owned() };
+        let what = if found { files::system_words(&source) } else { missing.to_owned() };
         Self::File { path: path.display().to_string(), what, hint: None, source: Some(source) }
     }
 

@@ -170,6 +170,13 @@ impl Root {
     }
 }
 
+/// Returns what the system says of an error, without its number.
+pub(crate) fn system_words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = error.raw_os_error().and_then(|number| text.strip_suffix(&format!(" (os error {number})")));
+    words.map(str::to_owned).unwrap_or(text)
+}
+
 /// Returns whether a path was refused because it leads out of a [`Root`]. The system has no such error.
 pub(crate) fn leads_out(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()

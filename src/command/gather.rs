@@ -1,6 +1,7 @@
 //! The texts of a manifest: the files that are named, standard input, and the files that these include.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,10 +110,18 @@ fn read(path: &Path) -> Result<Arc<Source>, Error> {
         return stdin();
     }
     let text = files::read_text(path, files::MANIFEST).map_err(|error| {
-        Error::read(path, error, "there is no such manifest").with_hint(
-            "name one with -f FILE, or start one with: sentinel init bootstrap --profile dev --all \
-             --write-manifest sentinel.toml",
-        )
+        let is_there = path.symlink_metadata().is_ok();
+        let missing =
+            if is_there { "this is a link to a file that does not exist" } else { "there is no such manifest" };
+        let hint = match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory if !is_there => {
+                "name one with -f FILE, or start one with: sentinel init bootstrap --profile dev --all \
+                 --write-manifest sentinel.toml"
+            }
+            ErrorKind::PermissionDenied => "make it readable for you, or name another file with -f FILE",
+            _ => "correct it, or name another file with -f FILE",
+        };
+        Error::read(path, error, missing).with_hint(hint)
     })?;
     Ok(Source::new(path.display().to_string(), text))
 }

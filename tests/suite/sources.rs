@@ -72,7 +72,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("export", &["kind", "resource"]),
     ("local", &["files", "serving"]),
     ("explain", &["code", "policy"]),
-    ("error", &["code", "diagnostic", "explain", "planfile", "provider", "reconcile", "resource"]),
+    ("error", &["code", "diagnostic", "explain", "files", "planfile", "provider", "reconcile", "resource"]),
     ("cli", &["access", "change", "kind", "manifest", "policy", "resource"]),
     (
         "report",

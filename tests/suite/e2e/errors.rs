@@ -198,3 +198,29 @@ fn the_json_of_an_error_has_its_causes() {
     let verbose = world.run(&["plan", "-v"]).expect(1).stderr;
     assert!(verbose.contains("caused by: No such file or directory"), "{verbose}");
 }
+
+/// A manifest that exists and cannot be read is no reason to start another one, and an error of the system has no number.
+#[test]
+fn a_manifest_that_cannot_be_read_is_not_called_missing() {
+    let world = World::new();
+    let folder = world.folder.path();
+    std::fs::create_dir(folder.join("folder.toml")).unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.join("link.toml")).unwrap();
+    std::fs::write(folder.join("bytes.toml"), [0xff, 0xfe]).unwrap();
+    for (file, expected) in [
+        ("folder.toml", "this is a folder, not a file"),
+        ("link.toml", "this is a link to a file that does not exist"),
+        ("bytes.toml", "this is not UTF-8 text"),
+        ("bytes.toml/sentinel.toml", "Not a directory"),
+    ] {
+        let run = world.run(&["validate", "-f", file]).expect(1);
+        assert!(run.stderr.starts_with(&format!("error[E002]: {file}: {expected}\n")), "{file}: {}", run.stderr);
+        assert_eq!(run.stderr.contains("init bootstrap"), file.contains('/'), "{file}: {}", run.stderr);
+    }
+    let missing = world.run(&["validate", "-f", "none.toml"]).expect(1);
+    assert!(
+        missing.stderr.contains("there is no such manifest\nhint: name one with -f FILE, or start one with"),
+        "{}",
+        missing.stderr
+    );
+}
