@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::kind::document::PolicyDocument;
+pub use crate::kind::permission::{Location, Use};
 use crate::kind::permission::{On, Permission, Purpose};
-pub use crate::kind::permission::{Place, Use};
 use crate::kind::policy_parameter::{self, PolicyParameter};
 use crate::kind::table::{self, Builtin, Table};
 use crate::kind::{Desired, DesiredResource, Kind, KindId, role};
@@ -120,22 +120,22 @@ fn only_keys(prefixes: &[Prefix], whose: Whose) -> Value {
 /// Returns the least that a use of these resources takes, on their exact ARNs, in as many documents as that fills.
 pub fn policies(
     purpose: Use,
-    place: &Place,
+    location: &Location,
     policy_root: &PolicyRoot,
     desired: &[DesiredResource],
     beyond: Beyond<'_>,
 ) -> Vec<Document> {
     let mut statements = Statements::default();
     match purpose {
-        Use::Plan => statements.resources(Purpose::Read, place, desired, DesiredResource::reads),
-        Use::Apply => statements.resources(Purpose::Write, place, desired, |one| {
+        Use::Plan => statements.resources(Purpose::Read, location, desired, DesiredResource::reads),
+        Use::Apply => statements.resources(Purpose::Write, location, desired, |one| {
             let steps = one.create().into_iter().chain(one.repair_everything());
             one.reads().into_iter().chain(steps.flat_map(|step| step.operations().iter().copied())).collect()
         }),
-        Use::Role(role) => statements.users(&[role], place, policy_root, desired),
+        Use::Role(role) => statements.users(&[role], location, policy_root, desired),
         Use::Broker => {
-            statements.users(Role::ALL, place, policy_root, desired);
-            let own = brokered(desired).map(|one| role::arn(place, &one.name, one.managed.path.as_deref()));
+            statements.users(Role::ALL, location, policy_root, desired);
+            let own = brokered(desired).map(|one| role::arn(location, &one.name, one.managed.path.as_deref()));
             let roles: Vec<String> = own.chain(beyond.roles.iter().cloned()).collect();
             if !roles.is_empty() {
                 statements.allow("SentinelRoles", ASSUME.map(String::from).to_vec(), roles);
@@ -149,7 +149,7 @@ pub fn policies(
     };
     if let Some(more) = more.filter(|_| beyond.prune) {
         for kind in KindId::ALL {
-            statements.permit(kind.looks_for_more(place, policy_root, more));
+            statements.permit(kind.looks_for_more(location, policy_root, more));
         }
     }
     if more.is_some() && beyond.orphans {
@@ -169,12 +169,12 @@ impl Statements {
     fn resources(
         &mut self,
         purpose: Purpose,
-        place: &Place,
+        location: &Location,
         desired: &[DesiredResource],
         operations: impl Fn(&DesiredResource) -> Vec<Operation>,
     ) {
         for one in desired {
-            self.permit(one.permissions(operations(one), purpose, place));
+            self.permit(one.permissions(operations(one), purpose, location));
         }
     }
 
@@ -206,15 +206,16 @@ impl Statements {
 
     /// Adds what some roles do together: they read policies, and have to do with the records of the built-in tables. Those of
     /// another table are its owner's own affair.
-    fn users(&mut self, roles: &[Role], place: &Place, policy_root: &PolicyRoot, desired: &[DesiredResource]) {
-        let policies: Vec<String> = policies_of(desired).map(|one| policy_parameter::arn(place, &one.name)).collect();
+    fn users(&mut self, roles: &[Role], location: &Location, policy_root: &PolicyRoot, desired: &[DesiredResource]) {
+        let policies: Vec<String> =
+            policies_of(desired).map(|one| policy_parameter::arn(location, &one.name)).collect();
         if !policies.is_empty() {
             self.allow("SentinelPolicyRead", actions(&READ_POLICY), policies);
-            self.permit(policies_of(desired).filter_map(|one| policy_parameter::decryption(one, place)).collect());
-            self.allow("SentinelPolicyDiscovery", actions(&READ_ROOT), policy_parameter::below(place, policy_root));
+            self.permit(policies_of(desired).filter_map(|one| policy_parameter::decryption(one, location)).collect());
+            self.allow("SentinelPolicyDiscovery", actions(&READ_ROOT), policy_parameter::below(location, policy_root));
         }
         for one in tables_of(desired) {
-            self.records(roles, &RecordTable::of(one, place));
+            self.records(roles, &RecordTable::of(one, location));
         }
     }
 
@@ -268,9 +269,9 @@ struct RecordTable {
 }
 
 impl RecordTable {
-    fn of(table: &Desired<Table>, place: &Place) -> Self {
+    fn of(table: &Desired<Table>, location: &Location) -> Self {
         let key = &table.address.key;
-        let arn = table::arn(place, &table.name);
+        let arn = table::arn(location, &table.name);
         Self { statement: Table::statement(key), arn, builtin: Builtin::from_key(key) }
     }
 }
@@ -297,8 +298,8 @@ pub fn of_role(
     desired: &[DesiredResource],
     beyond: Beyond<'_>,
 ) -> Vec<PolicyDocument> {
-    let place = Place { region, account: Some(AccountId::new(role::ACCOUNT)) };
-    let documents = policies(purpose, &place, policy_root, desired, beyond);
+    let location = Location { region, account: Some(AccountId::new(role::ACCOUNT)) };
+    let documents = policies(purpose, &location, policy_root, desired, beyond);
     documents.iter().map(|document| role::anywhere(&PolicyDocument::from(json!(document)))).collect()
 }
 
@@ -341,14 +342,14 @@ fn split(statements: Vec<Statement>) -> Vec<Document> {
 ///
 /// The account, which only AWS could tell, is `*` in the ARNs.
 pub fn document(region: Option<RegionName>, policy_root: &PolicyRoot, desired: &[DesiredResource]) -> Document {
-    let place = Place { region, account: None };
+    let location = Location { region, account: None };
     let mut statements = Statements::default();
     let creation = |one: &DesiredResource| -> Vec<Operation> {
         let steps = one.create().into_iter();
         one.reads().into_iter().chain(steps.flat_map(|step| step.operations().iter().copied())).collect()
     };
     if policies_of(desired).next().is_some() {
-        let below = || policy_parameter::below(&place, policy_root);
+        let below = || policy_parameter::below(&location, policy_root);
         let read = [READ_POLICY, READ_ROOT].concat();
         statements.allow("SentinelPolicyRead", actions(&read), below());
         let mut operations: Vec<Operation> =
@@ -357,9 +358,9 @@ pub fn document(region: Option<RegionName>, policy_root: &PolicyRoot, desired: &
         statements.allow("SentinelPolicyAdmin", actions(&operations), below());
     }
     for one in desired.iter().filter(|one| one.of::<PolicyParameter>().is_none()) {
-        statements.permit(one.permissions(creation(one), Purpose::Write, &place));
+        statements.permit(one.permissions(creation(one), Purpose::Write, &location));
         if let Some(table) = one.of::<Table>() {
-            let table = RecordTable::of(table, &place);
+            let table = RecordTable::of(table, &location);
             statements.read_records(&table);
             statements.write_records(&[Role::Requester], &table);
         }
@@ -412,7 +413,7 @@ mod tests {
         let beyond = Beyond { roles: &roles, ..Beyond::default() };
         let of = |purpose| {
             let documents =
-                policies(purpose, &Place::default(), &PolicyRoot::default(), &[table.clone().into()], beyond);
+                policies(purpose, &Location::default(), &PolicyRoot::default(), &[table.clone().into()], beyond);
             serde_json::to_string(&documents).unwrap()
         };
         let (broker, operator) = (of(Use::Broker), of(Use::Role(Role::Operator)));

@@ -41,14 +41,14 @@ use crate::resource::{Fields as Seen, Gap, Invalid, Live, Observed, StepOutcome,
 
 pub use arn::ArnName;
 pub use deletion::Deletion;
-pub use desired::{Address, Desired, Pair, Presence, Said};
+pub use desired::{Address, AsManifest, Desired, Pair, Presence};
 use document::PolicyDocument;
 use export::cloudformation::Stack;
 use export::terraform::Module;
 use import::{DiscoverError, Discovered, Found, Importer, Request, Wanted, Warning};
 use members::Members;
 pub use pattern::AddressPattern;
-use permission::{On, Permission, Place, Purpose, Use};
+use permission::{Location, On, Permission, Purpose, Use};
 use references::{Named, Reference, Service};
 use schema::Schema;
 use section::{Resolver, SectionReader};
@@ -156,7 +156,7 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     fn reads(desired: &Desired<Self>) -> Vec<Operation>;
 
     /// Returns the resources that an operation needs permission for.
-    fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On;
+    fn allowed_on(operation: Operation, desired: &Desired<Self>, location: &Location) -> On;
 
     /// Returns the prefix of a resource's IAM statement names, which contain only letters and digits.
     fn statement(key: &str) -> String {
@@ -165,12 +165,12 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     }
 
     /// Returns additional permissions that the caller needs because AWS makes calls on the caller's behalf.
-    fn lent(_: &Desired<Self>, _: &Place) -> Vec<Permission> {
+    fn lent(_: &Desired<Self>, _: &Location) -> Vec<Permission> {
         Vec::new()
     }
 
     /// Returns the permissions to find resources that the manifest does not list and, depending on the purpose, to delete them.
-    fn looks_for_more(place: &Place, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission>;
+    fn looks_for_more(location: &Location, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission>;
 
     /// Reads up to [`About::batch`] live resources, in the order of the arguments.
     fn observe(api: &Self::Api, batch: &[&Desired<Self>]) -> impl Future<Output = Vec<Observed<Self>>>;

@@ -92,7 +92,7 @@ pub async fn look(
 
 /// Returns the plan of a resource that does not exist or could not be read, which follows from the desired state alone. Returns `None` for
 /// a resource that exists.
-pub fn foreseen(desired: &DesiredResource, planned: &ResourcePlan, scope: &Scope) -> Option<ResourcePlan> {
+pub fn replanned_if_absent(desired: &DesiredResource, planned: &ResourcePlan, scope: &Scope) -> Option<ResourcePlan> {
     let gap = match &planned.seen {
         Seen::Absent => None,
         // The message comes from AWS, so it is taken from the plan.

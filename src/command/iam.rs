@@ -6,7 +6,7 @@ use super::context::{Context, Need, no_region};
 use super::pass::scope;
 use crate::cli::{IamArgs, Purpose, ReachArgs};
 use crate::error::{Error, Exit};
-use crate::iam::{self, Beyond, Document, Place, Use};
+use crate::iam::{self, Beyond, Document, Location, Use};
 use crate::kind::DesiredResource;
 use crate::manifest::ProfileSection;
 use crate::report::json;
@@ -115,8 +115,11 @@ fn listed(parts: &[Part]) -> Value {
 }
 
 /// Returns where a target is, as far as that is known without asking AWS.
-async fn place(context: &Context, target: &Destination<Option<RegionName>>) -> Place {
-    Place { region: context.region(target).await.map(|region| region.name), account: target.route.account_id.clone() }
+async fn place(context: &Context, target: &Destination<Option<RegionName>>) -> Location {
+    Location {
+        region: context.region(target).await.map(|region| region.name),
+        account: target.route.account_id.clone(),
+    }
 }
 
 /// A document as it is pasted; several as a list, those of several roles or targets under their names.

@@ -376,9 +376,9 @@ async fn looked_at(
         let credentials = Credentials { account: &caller.account, arn: &caller.arn };
         return Err(Error::Refused(guard::wrong_account("the plan", expected, credentials)));
     }
-    guard::unmoved(plan, &now).map_err(Error::Refused)?;
+    guard::check_baseline(plan, &now).map_err(Error::Refused)?;
     let pass = Pass { plan: plan.clone(), desired: desired.clone() };
-    guard::unaltered(&pass, &now).map_err(Error::Refused)?;
+    guard::check_unaltered(&pass, &now).map_err(Error::Refused)?;
     // What is shown is as planned where it was compared, and as found now where it was not.
     let target = Destination { local: destination.local.as_deref().map(shown), ..now.target };
     let mut pass = Pass { plan: Plan { target, ..pass.plan }, ..pass };

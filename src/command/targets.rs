@@ -72,8 +72,8 @@ impl Context {
             let connection = self.connection(&destination, &Users::default())?;
             let search = async { Ok(accounts(connection, search).await?) };
             let accounts = self.reading(search).await.map_err(|error| explained(error, &destination))?;
-            if !accounts.left_out.is_empty() {
-                let ids: Vec<String> = accounts.left_out.iter().map(|(id, state)| format!("{id} ({state})")).collect();
+            if !accounts.inactive.is_empty() {
+                let ids: Vec<String> = accounts.inactive.iter().map(|(id, state)| format!("{id} ({state})")).collect();
                 let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
                 let words = format!("targets.{name}: skipped {} accounts: {}", ids.len(), some(&ids));
                 self.terminal.note(&format!("{}\n", crate::report::escape(&words)));

@@ -254,9 +254,9 @@ fn divide(
     let mut places: BTreeMap<Address, usize> = BTreeMap::new();
     for resource in resources {
         let next = places.len();
-        let place = *places.entry(resource.address.clone()).or_insert(next);
+        let position = *places.entry(resource.address.clone()).or_insert(next);
         let rank = u8::from(!resource.first);
-        groups.entry((rank, place)).or_default().push(resource);
+        groups.entry((rank, position)).or_default().push(resource);
     }
     let part_of = |resources: &[Resource]| {
         let addresses: BTreeSet<&Address> = resources.iter().map(|one| &one.address).collect();

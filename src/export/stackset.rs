@@ -38,15 +38,15 @@ pub(super) fn merge(targets: &[Target<'_>], stacks: Vec<Stack>) -> Result<Merged
     };
     let others: Vec<Stack> = stacks.collect();
     let mut merging = Merging { varying: Map::new(), values: vec![BTreeMap::new(); targets.len()] };
-    let name = |place: usize| targets.get(place).and_then(|target| target.name.clone());
+    let name = |index: usize| targets.get(index).and_then(|target| target.name.clone());
     let mut by_id: Vec<BTreeMap<&str, &Resource>> = Vec::new();
-    for (place, other) in others.iter().enumerate() {
+    for (index, other) in others.iter().enumerate() {
         let theirs: BTreeMap<&str, &Resource> = other.resources.iter().map(|one| (one.id.as_str(), one)).collect();
         let ours: BTreeSet<&str> = first.resources.iter().map(|one| one.id.as_str()).collect();
         let lacking = first.resources.iter().find(|one| !theirs.contains_key(one.id.as_str()));
         let more = other.resources.iter().find(|one| !ours.contains(one.id.as_str()));
         if let Some(one) = lacking.or(more) {
-            let targets = [name(0), name(place + 1)];
+            let targets = [name(0), name(index + 1)];
             return Err(Failure::Differs(Differs { address: one.address.clone(), property: None, targets }));
         }
         by_id.push(theirs);
@@ -57,9 +57,9 @@ pub(super) fn merge(targets: &[Target<'_>], stacks: Vec<Stack>) -> Result<Merged
         let values: Vec<Value> = theirs.map(|one| Value::from(one.properties.clone())).collect();
         let own = Value::from(resource.properties.clone());
         let all: Vec<&Value> = std::iter::once(&own).chain(&values).collect();
-        let merged = merging.merge(&all, &resource.id, &mut vec![]).map_err(|(place, path)| {
+        let merged = merging.merge(&all, &resource.id, &mut vec![]).map_err(|(index, path)| {
             let property = Some(path.join("."));
-            Failure::Differs(Differs { address: resource.address.clone(), property, targets: [name(0), name(place)] })
+            Failure::Differs(Differs { address: resource.address.clone(), property, targets: [name(0), name(index)] })
         })?;
         let properties = match merged {
             Value::Object(properties) => properties,
@@ -91,8 +91,8 @@ impl Merging {
                 let same = |map: &&Map<String, Value>| {
                     map.len() == fields.len() && fields.keys().all(|key| map.contains_key(key))
                 };
-                if let Some(place) = maps.iter().position(|map| !same(map)) {
-                    return Err((place, shape.1));
+                if let Some(index) = maps.iter().position(|map| !same(map)) {
+                    return Err((index, shape.1));
                 }
                 let mut merged = Map::new();
                 for name in fields.keys() {
@@ -106,8 +106,8 @@ impl Merging {
             Value::Array(items) => {
                 let lists: Option<Vec<&Vec<Value>>> = all.iter().map(|one| one.as_array()).collect();
                 let lists = lists.ok_or_else(|| shape.clone())?;
-                if let Some(place) = lists.iter().position(|list| list.len() != items.len()) {
-                    return Err((place, shape.1));
+                if let Some(index) = lists.iter().position(|list| list.len() != items.len()) {
+                    return Err((index, shape.1));
                 }
                 let mut merged = Vec::new();
                 for number in 0..items.len() {
@@ -180,11 +180,11 @@ pub(super) fn instances(
     let mut groups: Vec<Instances> = Vec::new();
     let mut places: BTreeMap<(&Overrides, BTreeSet<String>), usize> = BTreeMap::new();
     for ((values, account), regions) in regions {
-        let place = *places.entry((values, regions.clone())).or_insert(groups.len());
-        if place == groups.len() {
+        let index = *places.entry((values, regions.clone())).or_insert(groups.len());
+        if index == groups.len() {
             groups.push(Instances { accounts: BTreeSet::new(), regions, values: values.clone() });
         }
-        groups[place].accounts.insert(account);
+        groups[index].accounts.insert(account);
     }
     Ok(groups)
 }
@@ -254,10 +254,10 @@ mod tests {
     #[test]
     fn values_of_different_shapes_are_refused() {
         for (other, path) in [(json!({}), ""), (json!({ "a": {}, "b": 1 }), ""), (json!({ "a": [1, 2] }), "a")] {
-            let Err((place, found)) = merged(&[json!({ "a": [1] }), json!({ "a": [1] }), other]) else {
+            let Err((index, found)) = merged(&[json!({ "a": [1] }), json!({ "a": [1] }), other]) else {
                 panic!("merged")
             };
-            assert_eq!((place, found.join(".").as_str()), (2, path));
+            assert_eq!((index, found.join(".").as_str()), (2, path));
         }
     }
 }

@@ -25,11 +25,11 @@ fn write_body(text: &mut String, body: &Body, depth: usize) {
     text.push_str(" {\n");
     let indent = "  ".repeat(depth + 1);
     // As in `terraform fmt`: the equals signs of consecutive arguments are aligned.
-    let mut place = 0;
-    while place < body.0.len() {
-        let run = body.0[place..].iter().take_while(|(_, item)| is_short(item)).count();
-        let width = body.0[place..place + run].iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-        for (name, item) in &body.0[place..place + run.max(1)] {
+    let mut index = 0;
+    while index < body.0.len() {
+        let run = body.0[index..].iter().take_while(|(_, item)| is_short(item)).count();
+        let width = body.0[index..index + run].iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (name, item) in &body.0[index..index + run.max(1)] {
             match item {
                 Item::Argument(value) => {
                     text.push_str(&format!("{indent}{name:width$} = "));
@@ -42,7 +42,7 @@ fn write_body(text: &mut String, body: &Body, depth: usize) {
                 }
             }
         }
-        place += run.max(1);
+        index += run.max(1);
     }
     text.push_str(&format!("{}}}\n", "  ".repeat(depth)));
 }

@@ -50,9 +50,9 @@ pub fn export(targets: &[Target<'_>], version: Version) -> Exported {
         gather(&mut variables, own);
         let (mut resources, mut imports) = (String::new(), String::new());
         for one in &blocks {
-            let place = Place { target, version, home: &region, providers: &providers };
-            place.write(&mut resources, one);
-            place.write_import(&mut imports, one);
+            let writer = TargetBlocks { target, version, home: &region, providers: &providers };
+            writer.write(&mut resources, one);
+            writer.write_import(&mut imports, one);
         }
         exported.files.push(File { name: format!("{}.tf", target.slug()), text: format!("{HEAD}\n{resources}") });
         if !imports.is_empty() {
@@ -128,14 +128,14 @@ impl Providers {
 }
 
 /// The location of a target's blocks.
-struct Place<'a> {
+struct TargetBlocks<'a> {
     target: &'a Target<'a>,
     version: Version,
     home: &'a str,
     providers: &'a Providers,
 }
 
-impl Place<'_> {
+impl TargetBlocks<'_> {
     fn region<'b>(&'b self, one: &'b Resource) -> &'b str {
         one.region.as_deref().unwrap_or(self.home)
     }

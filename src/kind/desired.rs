@@ -152,7 +152,7 @@ pub(super) fn one_for_each<K: Kind>(desired: &[&Desired<K>], observed: Vec<Obser
 
 /// The manifest that would express a desired resource.
 #[derive(Debug)]
-pub struct Said {
+pub struct AsManifest {
     /// Its section, and no other.
     pub sections: Sections,
     /// The files of the section with their texts.
@@ -166,10 +166,10 @@ pub struct Said {
 }
 
 /// Returns the manifest that would express a resource; `sections` has its own section.
-pub(super) fn said<K: Kind>(desired: &Desired<K>, sections: Sections) -> Said {
+pub(super) fn as_manifest<K: Kind>(desired: &Desired<K>, sections: Sections) -> AsManifest {
     let initial = desired.initial.tags().filter(|_| desired.managed.tags().is_none());
     let own = |(key, _): &(&String, &String)| Some(key.as_str()) != desired.ownership.as_deref();
-    Said {
+    AsManifest {
         sections,
         files: K::files_of(desired),
         tags: initial.map(|tags| tags.iter().filter(own).map(|(key, value)| (key.clone(), value.clone())).collect()),

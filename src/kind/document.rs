@@ -73,13 +73,13 @@ impl PolicyDocument {
         let others = other.0.get("Statement").and_then(Value::as_array);
         if let (Some(Value::Array(own)), Some(others)) = (value.get_mut("Statement"), others) {
             let others: Vec<Value> = others.iter().map(statement_meaning).collect();
-            let place = |statement: &Value| {
+            let position = |statement: &Value| {
                 let meaning = statement_meaning(statement);
                 let same_id = |other: &Value| !statement["Sid"].is_null() && other["Sid"] == statement["Sid"];
                 let same = others.iter().position(|other| *other == meaning);
                 same.or_else(|| others.iter().position(same_id)).unwrap_or(usize::MAX)
             };
-            own.sort_by_cached_key(place);
+            own.sort_by_cached_key(position);
         }
         pretty(&value)
     }
@@ -139,8 +139,8 @@ pub fn parse_json(text: &str) -> Result<Value, Invalid> {
     let failed = |error: serde_json::Error| {
         let message = error.to_string();
         let words = message.split(" at line ").next().unwrap_or(&message);
-        let place = format!("line {}, column {}", error.line(), error.column());
-        Invalid::new(format!("invalid JSON: {words} ({place})"), "write one JSON document, without comments")
+        let location = format!("line {}, column {}", error.line(), error.column());
+        Invalid::new(format!("invalid JSON: {words} ({location})"), "write one JSON document, without comments")
     };
     let mut reader = serde_json::Deserializer::from_str(text.trim_start_matches('\u{feff}'));
     let value = Unique.deserialize(&mut reader).map_err(failed)?;
@@ -359,8 +359,8 @@ fn check_elements(elements: &Map<String, Value>, known: &[&str], what: &str) -> 
 /// Returns a map with the known keys first, in order, and the others after them by name.
 fn ordered(map: Map<String, Value>, known: &[&str]) -> Map<String, Value> {
     let mut entries: Vec<(String, Value)> = map.into_iter().collect();
-    let place = |key: &str| known.iter().position(|one| *one == key).unwrap_or(known.len());
-    entries.sort_by(|(one, _), (other, _)| (place(one), one).cmp(&(place(other), other)));
+    let rank = |key: &str| known.iter().position(|one| *one == key).unwrap_or(known.len());
+    entries.sort_by(|(one, _), (other, _)| (rank(one), one).cmp(&(rank(other), other)));
     entries.into_iter().collect()
 }
 

@@ -15,7 +15,7 @@ pub enum Handling {
     /// AWS changes it by itself, or another member has the same information.
     NotCompared,
     /// No manifest can set it. If it is set on a live resource, plans, status and import report it; Sentinel does not change it.
-    LeftAlone,
+    NotManaged,
 }
 
 impl fmt::Display for Handling {
@@ -24,7 +24,7 @@ impl fmt::Display for Handling {
             Self::Managed => "managed",
             Self::Shown => "shown",
             Self::NotCompared => "never compared",
-            Self::LeftAlone => "not managed, but shown",
+            Self::NotManaged => "not managed, but shown",
         })
     }
 }

@@ -24,7 +24,7 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
-use super::permission::{On, Place};
+use super::permission::{Location, On};
 use super::{Desired, Presence};
 use crate::change::{FieldChange, FieldValue, Sides, Takes};
 use crate::resource::call::{DESCRIBE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation};
@@ -151,16 +151,16 @@ impl<R: Role> Stored<R> {
 
 /// Returns the ARN of a parameter. In an ARN, a name without a `/` gets one. Source: "Actions, resources, and condition keys for AWS
 /// Systems Manager" in the Service Authorization Reference.
-pub fn arn(place: &Place, name: &str) -> String {
-    place.arn("ssm", &format!("parameter/{}", name.trim_start_matches('/')))
+pub fn arn(location: &Location, name: &str) -> String {
+    location.arn("ssm", &format!("parameter/{}", name.trim_start_matches('/')))
 }
 
 /// Returns the resources that an operation of a parameter needs permission for.
-pub(super) fn allowed_on<R: Role>(operation: Operation, desired: &Desired<Stored<R>>, place: &Place) -> On {
+pub(super) fn allowed_on<R: Role>(operation: Operation, desired: &Desired<Stored<R>>, location: &Location) -> On {
     match operation {
         DESCRIBE_PARAMETERS => On::Any,
-        secrets::DECRYPT => secrets::on_key(desired, place),
-        _ => On::Resources(vec![arn(place, &desired.name)]),
+        secrets::DECRYPT => secrets::on_key(desired, location),
+        _ => On::Resources(vec![arn(location, &desired.name)]),
     }
 }
 

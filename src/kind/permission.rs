@@ -9,12 +9,12 @@ use crate::resource::record_key::Role;
 
 /// The location of resources. Unknown parts are `*` in ARNs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     pub region: Option<RegionName>,
     pub account: Option<AccountId>,
 }
 
-impl Place {
+impl Location {
     /// Returns the ARN of a resource of the account without a region.
     pub fn global_arn(&self, service: &str, resource: &str) -> String {
         let partition = partition(self.region.as_deref().unwrap_or_default());
@@ -100,7 +100,7 @@ pub(super) fn of<K: Kind>(
     desired: &Desired<K>,
     operations: Vec<Operation>,
     purpose: Purpose,
-    place: &Place,
+    location: &Location,
 ) -> Vec<Permission> {
     let verb = match purpose {
         Purpose::Read => "Read",
@@ -108,7 +108,7 @@ pub(super) fn of<K: Kind>(
     };
     let mut permissions: Vec<Permission> = Vec::new();
     for operation in operations {
-        let on = K::allowed_on(operation, desired, place);
+        let on = K::allowed_on(operation, desired, location);
         match permissions.iter_mut().find(|permission| permission.on == on) {
             Some(permission) => permission.operations.push(operation),
             None => permissions.push(Permission {
@@ -120,7 +120,7 @@ pub(super) fn of<K: Kind>(
         }
     }
     if purpose == Purpose::Write {
-        permissions.extend(K::lent(desired, place));
+        permissions.extend(K::lent(desired, location));
     }
     named::<K>(permissions)
 }

@@ -31,10 +31,10 @@ macro_rules! kinds {
 
         impl KindId {
             /// Returns the permissions to find resources that the manifest does not list and, depending on the purpose, to delete them.
-            pub fn looks_for_more(self, place: &Place, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
+            pub fn looks_for_more(self, location: &Location, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
                 match self {
                     $(Self::$variant => permission::named::<$module::$state>(
-                        <$module::$state as Kind>::looks_for_more(place, policy_root, purpose),
+                        <$module::$state as Kind>::looks_for_more(location, policy_root, purpose),
                     ),)+
                 }
             }
@@ -185,14 +185,14 @@ macro_rules! kinds {
             }
 
             /// Returns the manifest that would express it.
-            pub fn said(&self) -> Said {
+            pub fn as_manifest(&self) -> AsManifest {
                 match self {
                     $(Self::$variant(one) => {
                         let section = <$module::$state as Kind>::section_of(one);
                         let $section = IndexMap::from([(one.address.key.clone(), section)]);
                         let removed = (one.presence == Presence::Removed).then(|| one.address.clone());
                         let removed = removed.into_iter().collect();
-                        desired::said(one, Sections { $section, removed, ..Sections::default() })
+                        desired::as_manifest(one, Sections { $section, removed, ..Sections::default() })
                     })+
                 }
             }
@@ -288,9 +288,9 @@ macro_rules! kinds {
             }
 
             /// Returns the permissions for these operations of it.
-            pub fn permissions(&self, operations: Vec<Operation>, purpose: Purpose, place: &Place) -> Vec<Permission> {
+            pub fn permissions(&self, operations: Vec<Operation>, purpose: Purpose, location: &Location) -> Vec<Permission> {
                 match self {
-                    $(Self::$variant(one) => permission::of(&**one, operations, purpose, place),)+
+                    $(Self::$variant(one) => permission::of(&**one, operations, purpose, location),)+
                 }
             }
 

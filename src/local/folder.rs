@@ -300,27 +300,27 @@ mod tests {
 
     #[test]
     fn a_new_store_is_private_to_its_owner() {
-        let place = tempfile::tempdir().unwrap();
-        let store = Folder::open(&place.path().join("a/b/store")).unwrap();
+        let temp = tempfile::tempdir().unwrap();
+        let store = Folder::open(&temp.path().join("a/b/store")).unwrap();
         let region = store.folder("eu-west-1").unwrap();
         drop(region.lock().unwrap());
         let database = region.database("aws.db").unwrap();
         database.check_unchanged().unwrap();
-        let mode = |path: &str| place.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
+        let mode = |path: &str| temp.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
         for folder in ["a/b/store", "a/b/store/eu-west-1"] {
             assert_eq!(mode(folder), 0o700, "{folder}");
         }
         for file in [".gitignore", "eu-west-1/opening.lock", "eu-west-1/aws.db"] {
             assert_eq!(mode(&format!("a/b/store/{file}")), 0o600, "{file}");
         }
-        assert_eq!(std::fs::read_to_string(place.path().join("a/b/store/.gitignore")).unwrap(), "*\n");
+        assert_eq!(std::fs::read_to_string(temp.path().join("a/b/store/.gitignore")).unwrap(), "*\n");
     }
 
     #[test]
     fn a_store_readable_by_others_becomes_private() {
-        let place = tempfile::tempdir().unwrap();
-        let store = Folder::open(&place.path().join("store")).unwrap();
-        let file = place.path().join("store/aws.db");
+        let temp = tempfile::tempdir().unwrap();
+        let store = Folder::open(&temp.path().join("store")).unwrap();
+        let file = temp.path().join("store/aws.db");
         std::fs::write(&file, "").unwrap();
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).unwrap();
         store.database("aws.db").unwrap();
@@ -331,28 +331,28 @@ mod tests {
 
     #[test]
     fn links_above_the_store_are_followed_and_a_linked_store_is_refused() {
-        let place = tempfile::tempdir().unwrap();
-        std::fs::create_dir(place.path().join("real")).unwrap();
-        symlink("real", place.path().join("link")).unwrap();
-        Folder::open(&place.path().join("link/store")).unwrap();
-        assert!(place.path().join("real/store/.gitignore").exists());
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::create_dir(temp.path().join("real")).unwrap();
+        symlink("real", temp.path().join("link")).unwrap();
+        Folder::open(&temp.path().join("link/store")).unwrap();
+        assert!(temp.path().join("real/store/.gitignore").exists());
         for spelled in ["link", "link/", "link/."] {
-            let refused = Folder::open(&place.path().join(spelled)).unwrap_err();
+            let refused = Folder::open(&temp.path().join(spelled)).unwrap_err();
             assert!(refused.contains("is a link; name the folder that it leads to"), "{refused}");
         }
     }
 
     #[test]
     fn a_replaced_database_is_refused() {
-        let place = tempfile::tempdir().unwrap();
-        let store = Folder::open(&place.path().join("store")).unwrap();
+        let temp = tempfile::tempdir().unwrap();
+        let store = Folder::open(&temp.path().join("store")).unwrap();
         let database = store.database("aws.db").unwrap();
-        let file = place.path().join("store/aws.db");
-        std::fs::rename(&file, place.path().join("old")).unwrap();
+        let file = temp.path().join("store/aws.db");
+        std::fs::rename(&file, temp.path().join("old")).unwrap();
         std::fs::write(&file, "").unwrap();
         assert!(database.check_unchanged().is_err());
         std::fs::remove_file(&file).unwrap();
-        symlink(place.path().join("old"), &file).unwrap();
+        symlink(temp.path().join("old"), &file).unwrap();
         assert!(database.check_unchanged().is_err());
     }
 }

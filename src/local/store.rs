@@ -215,10 +215,10 @@ fn is_plain(sql: &str) -> bool {
     // In a table, nested brackets are its keys; in an index they would call a function.
     let index = words.iter().take(3).any(|word| word == "INDEX");
     let mut depth = 0_usize;
-    for (place, word) in words.iter().enumerate() {
+    for (number, word) in words.iter().enumerate() {
         match word.as_str() {
             "(" => {
-                let before = place.checked_sub(1).and_then(|before| words.get(before));
+                let before = number.checked_sub(1).and_then(|before| words.get(before));
                 depth += 1;
                 let keys = depth == 2 && !index && before.is_some_and(|before| before == "KEY");
                 if depth > 1 && !keys {

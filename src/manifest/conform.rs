@@ -4,7 +4,7 @@ use super::resolve::resolve_given;
 use super::{AwsSection, Manifest, OwnershipTag, parse};
 use crate::diagnostic::{Faults, Source};
 use crate::document::Folder;
-use crate::kind::{DesiredResource, Presence, Said};
+use crate::kind::{AsManifest, DesiredResource, Presence};
 use crate::resource::names::PolicyRoot;
 
 /// Checks that a manifest with this policy root could express the desired state, or that pruning below the root would delete the resource.
@@ -20,7 +20,7 @@ pub fn conform(desired: &DesiredResource, root: &PolicyRoot) -> Result<(), Strin
     if desired.presence() == Presence::Absent {
         return desired.check_removal(root);
     }
-    let Said { sections, files, tags, ownership, adopt } = desired.said();
+    let AsManifest { sections, files, tags, ownership, adopt } = desired.as_manifest();
     let ownership_tag = Some(ownership.map_or(OwnershipTag::Off, OwnershipTag::Key));
     let aws = AwsSection { tags, ownership_tag, ..AwsSection::default() };
     let manifest = Manifest { aws, policy_root: Some(root.clone()), sections, ..Manifest::default() };

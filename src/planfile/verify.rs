@@ -7,7 +7,7 @@ use super::{PlanFile, SavedConnection, SavedMaterials, SavedTarget};
 use crate::kind::policy_parameter::{PolicyParameter, check_root};
 use crate::kind::{Address, DesiredResource, KindId, Presence};
 use crate::manifest::{check_account, check_region, check_role, check_target, conform};
-use crate::reconcile::{Intent, Plan, foreseen};
+use crate::reconcile::{Intent, Plan, replanned_if_absent};
 use crate::resource::caller::{Caller, account_of};
 use crate::resource::destination::{Destination, Route};
 use crate::resource::{Invalid, check_tag_key};
@@ -34,7 +34,7 @@ impl PlanFile {
             if !places.insert((account, region, target.connection.local.as_deref())) {
                 return Err(String::from("two of its targets are the same account and region"));
             }
-            place(&target.plan.target, &target.connection)?;
+            check_destination(&target.plan.target, &target.connection)?;
             scope(&target.plan)?;
             resources(target)?;
             let saved = target.materials.as_ref().unwrap_or(&self.materials);
@@ -49,7 +49,7 @@ fn refused(result: Result<(), Invalid>) -> Result<(), String> {
 }
 
 /// Checks the destination and the credentials of a plan.
-fn place(target: &Destination, connection: &SavedConnection) -> Result<(), String> {
+fn check_destination(target: &Destination, connection: &SavedConnection) -> Result<(), String> {
     let SavedConnection { route: Route { aws_profile, role_arn, .. }, local } = connection;
     if let Some(name) = &target.name {
         refused(check_target(name))?;
@@ -135,7 +135,7 @@ fn resources(target: &SavedTarget) -> Result<(), String> {
         return Err(String::from("the plan does not match the desired state"));
     }
     let differs = |(planned, desired): &(&crate::reconcile::ResourcePlan, &DesiredResource)| {
-        foreseen(desired, planned, scope).map_or(!planned.exists(), |expected| expected != **planned)
+        replanned_if_absent(desired, planned, scope).map_or(!planned.exists(), |expected| expected != **planned)
     };
     match plan.resources.iter().zip(desired).find(differs) {
         None => Ok(()),

@@ -209,12 +209,12 @@ fn window_words(window: &Window) -> String {
     // Groups consecutive days into ranges.
     let mut rows: Vec<Vec<&str>> = Vec::new();
     let mut last = None;
-    for (place, (_, name)) in WEEK.iter().enumerate().filter(|(_, (day, _))| window.days.contains(day)) {
-        match rows.last_mut().filter(|_| last.is_some_and(|last| last + 1 == place)) {
+    for (index, (_, name)) in WEEK.iter().enumerate().filter(|(_, (day, _))| window.days.contains(day)) {
+        match rows.last_mut().filter(|_| last.is_some_and(|last| last + 1 == index)) {
             Some(row) => row.push(name),
             None => rows.push(vec![name]),
         }
-        last = Some(place);
+        last = Some(index);
     }
     let row = |row: &Vec<&str>| match row.as_slice() {
         [one] => (*one).to_owned(),

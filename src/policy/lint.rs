@@ -123,9 +123,9 @@ pub struct Setting<'a> {
 pub fn lint(source: &Arc<Source>, setting: Option<Setting<'_>>, faults: &mut Faults) -> Vec<Finding> {
     let Some((policy, places)) = parse_located(source, faults) else { return Vec::new() };
     let mut linter = Linter { source, findings: Vec::new() };
-    for (place, rule) in policy.rules.iter().enumerate() {
-        let (span, name) = (&places[place], &rule.name);
-        if is_unreachable(&policy, place) {
+    for (index, rule) in policy.rules.iter().enumerate() {
+        let (span, name) = (&places[index], &rule.name);
+        if is_unreachable(&policy, index) {
             linter.find(
                 Lint::UnreachableRule,
                 span.clone(),
@@ -181,10 +181,10 @@ fn is_for_all(rule: &Rule) -> bool {
 
 /// Returns whether the rules above decide every request that a rule applies to. If windows are in several time zones, only rules without a
 /// window count.
-fn is_unreachable(policy: &Policy, place: usize) -> bool {
-    let (above, rule) = (&policy.rules[..place], &policy.rules[place]);
+fn is_unreachable(policy: &Policy, index: usize) -> bool {
+    let (above, rule) = (&policy.rules[..index], &policy.rules[index]);
     let windows = |rules: &[Rule]| rules.iter().filter_map(|rule| rule.conditions.time.clone()).collect::<Vec<_>>();
-    let all = windows(&policy.rules[..=place]);
+    let all = windows(&policy.rules[..=index]);
     let certain = zone(&all) != Zones::Several;
     let pieces = pieces(&all);
     let open = |rule: &Rule, piece: Piece| {
@@ -329,8 +329,8 @@ impl Linter<'_> {
             allowing.is_none()
         });
         let mut start = 0;
-        for (place, text) in lines.iter().enumerate() {
-            for code in allowed(text).filter(|code| !used.contains(&(place + 1, *code))) {
+        for (index, text) in lines.iter().enumerate() {
+            for code in allowed(text).filter(|code| !used.contains(&(index + 1, *code))) {
                 let span = start..start + text.trim_end().len();
                 let known = Lint::ALL.iter().any(|lint| lint.code() == code);
                 let message = match known {

@@ -113,9 +113,9 @@ pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
     let mut groups: BTreeMap<(Change<'_>, Vec<usize>), Vec<Asker<'_>>> = BTreeMap::new();
     for asker in &askers {
         let mut own: BTreeMap<Change<'_>, Vec<usize>> = BTreeMap::new();
-        for (place, mode) in modes.iter().enumerate() {
+        for (index, mode) in modes.iter().enumerate() {
             match change(profile, *asker, *mode, before, after) {
-                Some(change) if !change.turns.is_empty() => own.entry(change).or_default().push(place),
+                Some(change) if !change.turns.is_empty() => own.entry(change).or_default().push(index),
                 Some(_) => {}
                 None => sure = false,
             }
@@ -127,7 +127,7 @@ pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
     let mut meanings = Vec::new();
     for ((change, by), who) in &groups {
         let by: &[usize] = if by.len() == modes.len() { &[] } else { by };
-        let by: Vec<&str> = by.iter().map(|place| modes[*place].word()).collect();
+        let by: Vec<&str> = by.iter().map(|index| modes[*index].word()).collect();
         let subject = Subject { who, all: &askers };
         say(&mut meanings, profile, &subject, change, &by);
     }

@@ -99,12 +99,12 @@ fn read_rules(reader: &mut Reader<'_>, node: &Node) -> (Vec<Rule>, Vec<Range<usi
     }
     let mut names: HashMap<String, usize> = HashMap::new();
     let (mut rules, mut places) = (Vec::new(), Vec::new());
-    for (place, rule) in nodes.iter().enumerate() {
+    for (index, rule) in nodes.iter().enumerate() {
         let Some(mut fields) = reader.map(rule, "rule") else { continue };
         let mut name = None;
         if let Some(entry) = fields.required(reader, "name", "give each rule its own name") {
             name = reader.checked(&entry.node, "name", check_label);
-            if let Some(first) = name.clone().and_then(|name| names.insert(name, place)) {
+            if let Some(first) = name.clone().and_then(|name| names.insert(name, index)) {
                 let message = format!("two rules have the name \"{}\"", name.as_deref().unwrap_or_default());
                 let label = format!("rule {} already has this name", first + 1);
                 reader.fault(entry.node.span.clone(), message, label, "give each rule its own name");

@@ -13,7 +13,7 @@ use super::aws::{Connection, settings};
 use super::policies::Policies;
 use super::profiles::{self, Chain, NoCredentials, provided, region_of, static_provider};
 use super::shared::Shared;
-use super::signing::client_of_nobody;
+use super::signing::client_without_credentials;
 use crate::kind::document::PolicyDocument;
 use crate::kind::policy_parameter::{self, Found, ParameterApi, PolicyParameter, Reading, Version};
 use crate::kind::role::{self as iam, RoleApi};
@@ -208,7 +208,7 @@ impl Gateway {
     }
 
     pub(super) fn nobody(&self) -> &caller::Client {
-        self.nobody.get_or_init(|| client_of_nobody(&self.config))
+        self.nobody.get_or_init(|| client_without_credentials(&self.config))
     }
 
     /// Reads the versions of a policy's parameter, the oldest first.

@@ -11,28 +11,28 @@ use crate::resource::Live;
 use crate::resource::call::CallError;
 
 type Answer = Result<Option<Live<PolicyParameter>>, CallError>;
-type Place = Arc<tokio::sync::Mutex<Option<(Instant, Answer)>>>;
+type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Answer)>>>;
 
 /// The last results, by parameter name. Their number is the number of names requested.
 #[derive(Debug)]
 pub(super) struct Policies {
     good: Duration,
-    places: Mutex<HashMap<String, Place>>,
+    slots: Mutex<HashMap<String, Slot>>,
 }
 
 impl Policies {
     pub(super) fn new(good: Duration) -> Self {
-        Self { good, places: Mutex::default() }
+        Self { good, slots: Mutex::default() }
     }
 
     /// Returns the last result while it is valid, or reads again. Concurrent callers share one request. A failure is cached too, so that
     /// the callers do not all retry while AWS throttles.
     pub(super) async fn get<F: Future<Output = Answer>>(&self, name: &str, read: impl FnOnce() -> F) -> Answer {
-        let place = {
-            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(places.entry(name.to_owned()).or_default())
+        let slot = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(slots.entry(name.to_owned()).or_default())
         };
-        let mut last = place.lock().await;
+        let mut last = slot.lock().await;
         if let Some((at, answer)) = last.as_ref()
             && at.elapsed() < self.good
         {

@@ -14,9 +14,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 
 /// The size limit of a response: a thousand records with the longest texts.
-const LONGEST: usize = 8 << 20;
+const MAX_BYTES: usize = 8 << 20;
 /// The timeout of a response. A broker itself waits for AWS.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sends documents.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub struct Undelivered(String);
 impl Default for Poster {
     fn default() -> Self {
         let settings =
-            HttpConnectorSettings::builder().connect_timeout(Duration::from_secs(5)).read_timeout(PATIENCE).build();
+            HttpConnectorSettings::builder().connect_timeout(Duration::from_secs(5)).read_timeout(TIMEOUT).build();
         let mut builder = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
         builder.set_connector_settings(Some(settings));
         builder.set_sleep_impl(default_async_sleep());
@@ -50,11 +50,11 @@ impl Poster {
         let answer = async {
             let response = self.0.call(request).await.map_err(|error| failed(&error))?;
             let status = response.status().as_u16();
-            let body = Limited::new(response.into_body(), LONGEST).collect().await;
+            let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
             let body = body.map_err(|error| failed(error.as_ref()))?;
             Ok((status, body.to_bytes()))
         };
-        let in_time = tokio::time::timeout(PATIENCE, answer).await;
-        in_time.unwrap_or_else(|_| Err(Undelivered(format!("no answer within {} seconds", PATIENCE.as_secs()))))
+        let in_time = tokio::time::timeout(TIMEOUT, answer).await;
+        in_time.unwrap_or_else(|_| Err(Undelivered(format!("no answer within {} seconds", TIMEOUT.as_secs()))))
     }
 }

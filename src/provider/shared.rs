@@ -15,13 +15,13 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// How long a failure is cached.
-const GOOD: Duration = Duration::from_secs(5);
+const FAILURE_CACHE: Duration = Duration::from_secs(5);
 /// How long a failure is cached for a role of a run over several targets: it is requested once, not for each region of the account.
-const GOOD_OF_ROLE: Duration = Duration::from_secs(10 * 60);
+const ROLE_FAILURE_CACHE: Duration = Duration::from_secs(10 * 60);
 /// How long credentials without an expiry are used, as in the SDK's own cache.
 const NO_EXPIRY: Duration = Duration::from_secs(15 * 60);
 /// How long before their expiry credentials are requested again.
-const BEFORE: Duration = Duration::from_secs(5 * 60);
+const REFRESH_BEFORE_EXPIRY: Duration = Duration::from_secs(5 * 60);
 
 type Answer = std::result::Result<Credentials, Arc<CredentialsError>>;
 
@@ -37,12 +37,12 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn wrap(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Self { provider, failure: GOOD, last: Mutex::default() })
+        SharedCredentialsProvider::new(Self { provider, failure: FAILURE_CACHE, last: Mutex::default() })
     }
 
     /// The same for a role that Sentinel assumes for targets.
     pub(super) fn of_role(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Self { provider, failure: GOOD_OF_ROLE, last: Mutex::default() })
+        SharedCredentialsProvider::new(Self { provider, failure: ROLE_FAILURE_CACHE, last: Mutex::default() })
     }
 
     async fn provide(&self) -> Result {
@@ -50,21 +50,21 @@ impl Shared {
         if let Some((until, answer)) = last.as_ref()
             && Instant::now() < *until
         {
-            return answer.clone().map_err(|error| again(&error));
+            return answer.clone().map_err(|error| copy(&error));
         }
         let answer = self.provider.provide_credentials().await.map_err(Arc::new);
-        let good = answer.as_ref().map_or(self.failure, |credentials| left(credentials).max(GOOD));
+        let good = answer.as_ref().map_or(self.failure, |credentials| usable_for(credentials).max(FAILURE_CACHE));
         *last = Some((Instant::now() + good, answer.clone()));
-        answer.map_err(|error| again(&error))
+        answer.map_err(|error| copy(&error))
     }
 }
 
 /// Returns how long credentials are used before new ones are requested. Short-lived credentials are used for half of their lifetime.
 #[expect(clippy::disallowed_methods, reason = "credentials say by the clock when they expire")]
-fn left(credentials: &Credentials) -> Duration {
+fn usable_for(credentials: &Credentials) -> Duration {
     let Some(expiry) = credentials.expiry() else { return NO_EXPIRY };
     let left = expiry.duration_since(std::time::SystemTime::now()).unwrap_or_default();
-    left.saturating_sub(BEFORE).max(left / 2)
+    left.saturating_sub(REFRESH_BEFORE_EXPIRY).max(left / 2)
 }
 
 impl ProvideCredentials for Shared {
@@ -81,7 +81,7 @@ impl ProvideCredentials for Shared {
 }
 
 /// Returns an error of the same kind with the same causes: the SDK's own type cannot be cloned.
-fn again(error: &Arc<CredentialsError>) -> CredentialsError {
+fn copy(error: &Arc<CredentialsError>) -> CredentialsError {
     let cause = Cause(Arc::clone(error));
     match error.as_ref() {
         CredentialsError::CredentialsNotLoaded(_) => CredentialsError::not_loaded(cause),
@@ -148,16 +148,16 @@ mod tests {
             Credentials::new("AKIA", "secret", None, Some(at), "test")
         };
         let close = |one: Duration, seconds: u64| one.abs_diff(Duration::from_secs(seconds)) < Duration::from_secs(5);
-        assert!(close(left(&expiring(3_600)), 3_300));
-        assert!(close(left(&expiring(400)), 200));
-        assert_eq!(left(&expiring(0)), Duration::ZERO);
-        assert_eq!(left(&Credentials::new("AKIA", "secret", None, None, "test")), NO_EXPIRY);
+        assert!(close(usable_for(&expiring(3_600)), 3_300));
+        assert!(close(usable_for(&expiring(400)), 200));
+        assert_eq!(usable_for(&expiring(0)), Duration::ZERO);
+        assert_eq!(usable_for(&Credentials::new("AKIA", "secret", None, None, "test")), NO_EXPIRY);
         let questions = Arc::<AtomicUsize>::default();
         let counting = Counting { questions: Arc::clone(&questions), fails: true };
         let shared = Shared::of_role(SharedCredentialsProvider::new(counting));
         for _ in 0..20 {
             assert!(shared.provide_credentials().await.is_err());
-            tokio::time::sleep(GOOD).await;
+            tokio::time::sleep(FAILURE_CACHE).await;
         }
         assert_eq!(questions.load(Ordering::SeqCst), 1);
     }
@@ -176,7 +176,7 @@ mod tests {
                 assert_eq!(full_message(error), full_message(&first));
                 assert!(matches!(error, CredentialsError::CredentialsNotLoaded(_)));
             }
-            tokio::time::sleep(if fails { GOOD } else { NO_EXPIRY }).await;
+            tokio::time::sleep(if fails { FAILURE_CACHE } else { NO_EXPIRY }).await;
             let _ = shared.provide_credentials().await;
             assert_eq!(questions.load(Ordering::SeqCst), 2);
         }

@@ -52,7 +52,7 @@ impl Gateway {
     /// Asks STS who signed a request, by sending it. The caller has checked it: see [`SignedIdentity::check`].
     pub async fn caller_of(&self, identity: &SignedIdentity) -> Result<Caller, CallError> {
         let client = self.nobody();
-        let call = || client.get_caller_identity().customize().interceptor(Instead(identity.clone())).send();
+        let call = || client.get_caller_identity().customize().interceptor(ReplaceSignature(identity.clone())).send();
         let answer = self.pacer().call(GET_CALLER_IDENTITY, &[], call).await?;
         Caller::answered(answer)
     }
@@ -60,7 +60,7 @@ impl Gateway {
 
 /// Returns the STS client that sends requests signed by others. Its own credentials are invalid, so that AWS refuses a request sent with
 /// them.
-pub(super) fn client_of_nobody(config: &aws_config::SdkConfig) -> caller::Client {
+pub(super) fn client_without_credentials(config: &aws_config::SdkConfig) -> caller::Client {
     let nobody = Credentials::new("NOBODY", "none", None, None, "nobody");
     let config = config.to_builder().credentials_provider(SharedCredentialsProvider::new(nobody)).build();
     caller::Client::new(&config)
@@ -94,11 +94,11 @@ fn signed(
 
 /// Sends a request that somebody else signed, in place of the client's own.
 #[derive(Debug)]
-struct Instead(SignedIdentity);
+struct ReplaceSignature(SignedIdentity);
 
-impl Intercept for Instead {
+impl Intercept for ReplaceSignature {
     fn name(&self) -> &'static str {
-        "Instead"
+        "ReplaceSignature"
     }
 
     fn modify_before_transmit(

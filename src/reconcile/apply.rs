@@ -25,7 +25,8 @@ pub enum Outcome {
     /// It was in sync.
     Unchanged,
     /// It differs and was not changed, because this pass only creates.
-    LeftAlone,
+    #[serde(rename = "left_alone")]
+    NotChanged,
     /// It differs in a way that cannot be changed, or whose consent is missing, and was not changed.
     Refused,
     /// A step failed; the steps before it are done.
@@ -70,7 +71,8 @@ pub enum Verification {
     /// Nothing was changed, so there is nothing to verify.
     NotNeeded,
     /// Live state is in sync.
-    AsDesired,
+    #[serde(rename = "as_desired")]
+    InSync,
     /// Everything that could be read is in sync, but some settings could not be read.
     Incomplete,
     /// These resources still differ.
@@ -181,7 +183,7 @@ async fn run_resource(
 
 fn idle(resource: &ResourcePlan) -> Outcome {
     match &resource.action {
-        Action::Drift => Outcome::LeftAlone,
+        Action::Drift => Outcome::NotChanged,
         Action::Refused => Outcome::Refused,
         Action::Unknown { .. } => {
             let actions: Vec<&str> = resource.gaps.iter().map(|gap| gap.action.as_str()).collect();
@@ -248,7 +250,7 @@ pub(super) async fn verify(
         let differs = |resource: &&ResourcePlan| resource.action != Action::Unchanged && !unread(resource);
         let differing: Vec<Address> = found.iter().filter(differs).map(|resource| resource.address.clone()).collect();
         match (differing.is_empty(), incomplete) {
-            (true, false) => return Verification::AsDesired,
+            (true, false) => return Verification::InSync,
             (true, true) => return Verification::Incomplete,
             (false, _) => {}
         }

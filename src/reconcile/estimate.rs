@@ -21,7 +21,7 @@ pub struct Estimate {
 }
 
 /// The shortest estimate, in seconds, that is printed.
-const WORTH_SAYING: u64 = 5;
+const NOTABLE_SECONDS: u64 = 5;
 /// The average polling interval of a wait.
 const POLL: Duration = Duration::from_secs(5);
 /// The duration of a round trip.
@@ -29,8 +29,8 @@ const ROUND_TRIP: Duration = Duration::from_millis(100);
 
 impl Estimate {
     /// Returns whether it takes long enough to be printed.
-    pub fn is_worth_saying(self) -> bool {
-        self.seconds_at_most > WORTH_SAYING
+    pub fn is_notable(self) -> bool {
+        self.seconds_at_most > NOTABLE_SECONDS
     }
 }
 
@@ -47,14 +47,14 @@ impl Work {
         self.sum += own;
     }
 
-    fn side_by_side(&self, kind: KindId) -> Duration {
+    fn concurrent(&self, kind: KindId) -> Duration {
         self.longest.max(self.sum / kind.about().concurrency)
     }
 }
 
 /// The calls and the time of the steps of a kind.
 #[derive(Debug, Default)]
-struct Taken {
+struct KindWork {
     calls: usize,
     /// The time that AWS works on the resources: lower and upper bound.
     quick: Work,
@@ -76,14 +76,14 @@ impl Plan {
         let mut made = 0;
         let mut times: BTreeMap<KindId, StepTime> = BTreeMap::new();
         for kind in KindId::ALL.iter().copied() {
-            let taken = self.taken(kind);
-            made += taken.calls;
-            let trips = ROUND_TRIP * number(taken.calls) / kind.about().concurrency;
-            let time = |work: &Work| work.side_by_side(kind).max(taken.paced) + trips;
-            times.insert(kind, StepTime { quick: time(&taken.quick), slow: time(&taken.slow) });
+            let work = self.work_of(kind);
+            made += work.calls;
+            let trips = ROUND_TRIP * number(work.calls) / kind.about().concurrency;
+            let time = |own: &Work| own.concurrent(kind).max(work.paced) + trips;
+            times.insert(kind, StepTime { quick: time(&work.quick), slow: time(&work.slow) });
         }
         let chain = |kind: &KindId, time: fn(&StepTime) -> Duration| {
-            self.kinds_before(*kind).iter().map(|kind| time(&times[kind])).sum::<Duration>()
+            self.with_dependencies(*kind).iter().map(|kind| time(&times[kind])).sum::<Duration>()
         };
         let longest =
             |time: fn(&StepTime) -> Duration| times.keys().map(|kind| chain(kind, time)).max().unwrap_or_default();
@@ -94,7 +94,7 @@ impl Plan {
     }
 
     /// Returns a kind and the kinds that its resources depend on, directly or indirectly.
-    fn kinds_before(&self, kind: KindId) -> BTreeSet<KindId> {
+    fn with_dependencies(&self, kind: KindId) -> BTreeSet<KindId> {
         let (mut found, mut next) = (BTreeSet::from([kind]), vec![kind]);
         while let Some(kind) = next.pop() {
             let on = self.of_kind(kind).filter(|resource| !resource.steps.is_empty());
@@ -108,12 +108,12 @@ impl Plan {
     }
 
     /// Returns the calls and the time of a kind's steps.
-    fn taken(&self, kind: KindId) -> Taken {
+    fn work_of(&self, kind: KindId) -> KindWork {
         let mut calls: BTreeMap<String, (Operation, usize)> = BTreeMap::new();
         let mut count = |operation: Operation, times: usize| {
             calls.entry(operation.action()).or_insert((operation, 0)).1 += times;
         };
-        let mut taken = Taken::default();
+        let mut work = KindWork::default();
         for resource in self.of_kind(kind).filter(|resource| !resource.steps.is_empty()) {
             let mut own = StepTime::default();
             for step in &resource.steps {
@@ -124,17 +124,17 @@ impl Plan {
                     count(*operation, 1);
                 }
                 // A wait polls the status.
-                let looks = usize::try_from(time.quick.as_secs() / POLL.as_secs()).unwrap_or(0);
+                let polls = usize::try_from(time.quick.as_secs() / POLL.as_secs()).unwrap_or(0);
                 if let Some(operation) = operations.last().filter(|operation| !operation.writes()) {
-                    count(*operation, looks);
+                    count(*operation, polls);
                 }
             }
-            taken.quick.add(own.quick);
-            taken.slow.add(own.slow);
+            work.quick.add(own.quick);
+            work.slow.add(own.slow);
         }
-        taken.calls = calls.values().map(|(_, times)| times).sum();
-        taken.paced = calls.values().map(|(operation, times)| operation.time_for(*times)).max().unwrap_or_default();
-        taken
+        work.calls = calls.values().map(|(_, times)| times).sum();
+        work.paced = calls.values().map(|(operation, times)| operation.time_for(*times)).max().unwrap_or_default();
+        work
     }
 
     /// Returns the number of calls that verify the changed resources.
@@ -231,12 +231,12 @@ mod tests {
         // Tables are created concurrently, each in 14 to 22 seconds with its indexes.
         let (least, most) = seconds(0, 3);
         assert!((14..=17).contains(&least) && (22..=26).contains(&most), "{least} to {most}");
-        assert!(!Estimate { seconds_at_most: 5, ..Estimate::default() }.is_worth_saying());
-        assert!(Estimate { seconds_at_most: 6, ..Estimate::default() }.is_worth_saying());
+        assert!(!Estimate { seconds_at_most: 5, ..Estimate::default() }.is_notable());
+        assert!(Estimate { seconds_at_most: 6, ..Estimate::default() }.is_notable());
         // Sixteen round trips run at once, so 2,000 calls take twelve seconds in addition to the quota.
         let (least, _) = seconds(10_000, 0);
         assert!((3328 + 120..=3328 + 135).contains(&least), "{least}");
-        assert!(!creating(3, 0).estimate().is_worth_saying() && creating(0, 1).estimate().is_worth_saying());
+        assert!(!creating(3, 0).estimate().is_notable() && creating(0, 1).estimate().is_notable());
     }
 
     #[test]

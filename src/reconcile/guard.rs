@@ -127,7 +127,7 @@ pub fn extent(plan: &Plan, allowed: Share) -> Result<(), Refusal> {
 /// # Errors
 ///
 /// Names each resource that changed, and the change.
-pub fn unmoved(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
+pub fn check_baseline(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
     let mut moved = Vec::new();
     let found: HashMap<&Address, &ResourcePlan> = now.resources.iter().map(|one| (&one.address, one)).collect();
     for before in &plan.resources {
@@ -168,7 +168,7 @@ pub fn unmoved(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
 /// # Errors
 ///
 /// Names the first resource that differs from the recomputed plan.
-pub fn unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
+pub fn check_unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
     let Pass { plan, desired } = pass;
     let root = &plan.target.policy_root;
     let stray = desired
@@ -362,8 +362,8 @@ mod tests {
     #[test]
     fn each_changed_baseline_is_named_with_its_change() {
         let before = pass(vec![(desired("a", "x"), live("y"))]).plan;
-        assert_eq!(unmoved(&before, &before), Ok(()));
-        let words = |now: &Plan| unmoved(&before, now).unwrap_err().details.concat();
+        assert_eq!(check_baseline(&before, &before), Ok(()));
+        let words = |now: &Plan| check_baseline(&before, now).unwrap_err().details.concat();
         let mut now = before.clone();
         now.resources[0].seen = Seen::Absent;
         assert!(words(&now).ends_with("profiles.a (/s/a): existed, and no longer exists"));
@@ -372,7 +372,7 @@ mod tests {
         let mut before = before;
         seen(&mut before, &[("content", "1"), ("tier", "standard"), ("same", "s")]);
         seen(&mut now, &[("content", "2"), ("tags.a", "b"), ("same", "s")]);
-        let refusal = unmoved(&before, &now).unwrap_err();
+        let refusal = check_baseline(&before, &now).unwrap_err();
         assert_eq!(refusal.code, Code::Stale);
         assert!(
             refusal.details[0].ends_with("(/s/a): content changed; tags.a absent -> b; tier standard -> absent"),
@@ -380,21 +380,21 @@ mod tests {
             refusal.details
         );
         let absent = pass(vec![(desired("a", "x"), Observed::Absent)]).plan;
-        assert!(unmoved(&absent, &now).unwrap_err().details[0].ends_with("did not exist, and exists now"));
+        assert!(check_baseline(&absent, &now).unwrap_err().details[0].ends_with("did not exist, and exists now"));
         // A resource that could not be read has no steps.
         before.resources[0].seen = Seen::Unknown;
-        assert_eq!(unmoved(&before, &now), Ok(()));
+        assert_eq!(check_baseline(&before, &now), Ok(()));
     }
 
     #[test]
     fn a_plan_must_follow_from_its_own_desired_state() {
         let honest = pass(vec![(desired("a", "x"), live("y")), (desired("b", "x"), Observed::Absent)]);
         let now = honest.plan.clone();
-        assert_eq!(unaltered(&honest, &now), Ok(()));
+        assert_eq!(check_unaltered(&honest, &now), Ok(()));
         let refused = |forge: &dyn Fn(&mut Pass)| {
             let mut forged = honest.clone();
             forge(&mut forged);
-            let refusal = unaltered(&forged, &now).unwrap_err();
+            let refusal = check_unaltered(&forged, &now).unwrap_err();
             assert_eq!(refusal.code, Code::UnusablePlan);
             refusal.message
         };
@@ -424,6 +424,6 @@ mod tests {
         unread.plan.resources[0].seen = Seen::Unknown;
         unread.plan.resources[0].action = Action::Unknown { if_absent: Vec::new() };
         unread.plan.resources[0].steps.clear();
-        assert_eq!(unaltered(&unread, &now), Ok(()));
+        assert_eq!(check_unaltered(&unread, &now), Ok(()));
     }
 }

@@ -82,7 +82,7 @@ impl<'p> Order<'p> {
             Some(
                 Outcome::Applied
                 | Outcome::Unchanged
-                | Outcome::LeftAlone
+                | Outcome::NotChanged
                 | Outcome::Refused
                 | Outcome::Interrupted
                 | Outcome::OutOfTime,

@@ -193,7 +193,7 @@ async fn missing_resources_are_created_and_verified() {
     let mut done = fake.done.borrow().clone();
     done.sort();
     assert_eq!(done, ["create a", "create b", "create t-1", "ttl t-1", "wait t-1"]);
-    assert_eq!(report.verification, Verification::AsDesired);
+    assert_eq!(report.verification, Verification::InSync);
     let (plan, report) = pass(&fake, &desired, Intent::Converge).await;
     assert!(!plan.has_steps() && !plan.has_differences());
     assert_eq!(report.verification, Verification::NotNeeded);
@@ -254,7 +254,7 @@ async fn drifted_content_is_overwritten_by_apply_and_never_by_init() {
     fake.policies.borrow_mut().insert(String::from("a"), "old".into());
     let (plan, report) = pass(&fake, &[policy("a", "new")], Intent::CreateOnly).await;
     assert_eq!(plan.resources[0].action, Action::Drift);
-    assert_eq!(outcomes(&report), [("a", &Outcome::LeftAlone)]);
+    assert_eq!(outcomes(&report), [("a", &Outcome::NotChanged)]);
     assert!(fake.done.borrow().is_empty());
     let (plan, report) = pass(&fake, &[policy("a", "new")], Intent::Converge).await;
     assert_eq!(plan.resources[0].action, Action::Update);
@@ -280,7 +280,7 @@ async fn an_outdated_verification_read_is_repeated() {
     let fake = Fake::default();
     fake.stale_looks.set(3);
     let (_, report) = pass(&fake, &[policy("a", "x")], Intent::Converge).await;
-    assert_eq!(report.verification, Verification::AsDesired);
+    assert_eq!(report.verification, Verification::InSync);
 }
 
 #[tokio::test(start_paused = true)]

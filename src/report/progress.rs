@@ -116,7 +116,7 @@ impl Progress for LiveProgress {
     fn done(&self, resource: &ResourcePlan, outcome: &Outcome) {
         let words = match outcome {
             Outcome::Applied => String::from("done"),
-            Outcome::Unchanged | Outcome::LeftAlone | Outcome::Refused => String::from("not changed"),
+            Outcome::Unchanged | Outcome::NotChanged | Outcome::Refused => String::from("not changed"),
             Outcome::Failed { why, .. } => format!("failed {why}"),
             Outcome::Skipped { why } => format!("skipped, {why}"),
             Outcome::Deferred { why } => format!("deferred, {why}"),

@@ -232,7 +232,7 @@ pub(super) fn summary(plan: &Plan) -> String {
 fn notes(plan: &Plan) -> Vec<String> {
     let mut notes = Vec::new();
     let estimate = plan.estimate();
-    if estimate.is_worth_saying() {
+    if estimate.is_notable() {
         notes.push(estimate_words(plan, estimate));
     }
     let lacking: BTreeSet<Consent> = plan

@@ -302,7 +302,7 @@ fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
         },
         Outcome::Unchanged if resource.is_removal() => (DIM, '=', format!(" (gone: {})", sheet::why_gone(resource))),
         Outcome::Unchanged => (DIM, '=', format!(" (exists{})", version(resource))),
-        Outcome::LeftAlone => (YELLOW, '~', format!(" (drift: {}), not changed", escape(&drift_words(resource)))),
+        Outcome::NotChanged => (YELLOW, '~', format!(" (drift: {}), not changed", escape(&drift_words(resource)))),
         Outcome::Refused if resource.is_removal() => (YELLOW, '-', format!(": {}", refusal(resource))),
         Outcome::Refused => {
             (YELLOW, '~', format!(" (drift: {}), {}", escape(&drift_words(resource)), refusal(resource)))
@@ -345,7 +345,7 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
     }
     let others: [(usize, &str); 5] = [
         (count(|outcome| *outcome == Outcome::Refused), "refused"),
-        (count(|outcome| *outcome == Outcome::LeftAlone), "not changed"),
+        (count(|outcome| *outcome == Outcome::NotChanged), "not changed"),
         (count(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Conflicted { .. })), "failed"),
         (
             count(|outcome| matches!(outcome, Outcome::Skipped { .. } | Outcome::Interrupted | Outcome::OutOfTime)),
@@ -362,7 +362,7 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
         )
     });
     text.push_str(&match &report.verification {
-        Verification::AsDesired => String::from("\nVerified: everything is in sync."),
+        Verification::InSync => String::from("\nVerified: everything is in sync."),
         Verification::Incomplete => String::from("\nVerified in part: everything that could be read is in sync."),
         Verification::Differs { addresses } => {
             let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();

@@ -48,7 +48,7 @@ pub struct Found {
     /// In order.
     pub accounts: Vec<AccountId>,
     /// Accounts that are suspended, closed or not yet active, with their states.
-    pub left_out: BTreeMap<AccountId, String>,
+    pub inactive: BTreeMap<AccountId, String>,
 }
 
 /// Checks the ID of an organizational unit or of a root. Source: the patterns of `ParentId` in ListAccountsForParent.
@@ -130,7 +130,7 @@ async fn accounts(
             match state(&account).as_str() {
                 "ACTIVE" => found.accounts.push(AccountId::new(id)),
                 other => {
-                    found.left_out.insert(AccountId::new(id), other.to_ascii_lowercase());
+                    found.inactive.insert(AccountId::new(id), other.to_ascii_lowercase());
                 }
             }
         }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::call::Quota;
 
 /// How long a throttled call counts as evidence about the account, rather than a temporary condition.
-const MEMORY: Duration = Duration::from_secs(20);
+const THROTTLE_MEMORY: Duration = Duration::from_secs(20);
 /// The maximum rate after a throttled call, as a multiple of the documented rate.
 const MOST: f64 = 20.0;
 
@@ -25,14 +25,14 @@ pub(super) struct Bucket {
     rate: f64,
     filled: Instant,
     /// The rate at the last throttled call.
-    refused: Option<f64>,
+    throttled_rate: Option<f64>,
     /// When the rate was last lowered.
     slowed: Option<Instant>,
     /// Whether the last call had to wait for its token.
-    pressed: bool,
+    had_to_wait: bool,
     search: Search,
     /// Whether the user has been notified of the low rate.
-    pub(super) told: bool,
+    pub(super) notified: bool,
     /// Held by the next caller.
     pub(super) turn: Arc<Mutex<()>>,
     /// Notifies the next caller that a turn may be available before the next token.
@@ -79,11 +79,11 @@ impl Bucket {
             tokens: quota.burst,
             rate: quota.rate,
             filled: Instant::now(),
-            refused: None,
+            throttled_rate: None,
             slowed: None,
-            pressed: false,
+            had_to_wait: false,
             search: Search { limit: 1, under_way: 0, answered: 0, began: None },
-            told: false,
+            notified: false,
             turn: Arc::default(),
             opened: Arc::default(),
         }
@@ -98,7 +98,7 @@ impl Bucket {
         // Sums of small floating-point parts may be slightly below a whole number.
         if self.tokens > 1.0 - 1e-6 {
             self.tokens -= 1.0;
-            self.pressed = waited == Waited::Yes;
+            self.had_to_wait = waited == Waited::Yes;
             return Ok(Turn::Paced);
         }
         if account == Account::Generous && self.search.under_way < self.search.limit {
@@ -132,14 +132,14 @@ impl Bucket {
                 self.search.answered += 1;
             }
             // A call that did not wait shows nothing about a higher limit.
-            Turn::Paced if self.pressed => {
-                let lately = |at: Instant| at.elapsed() < MEMORY;
-                let more = match self.refused.filter(|_| self.slowed.is_some_and(lately)) {
+            Turn::Paced if self.had_to_wait => {
+                let lately = |at: Instant| at.elapsed() < THROTTLE_MEMORY;
+                let more = match self.throttled_rate.filter(|_| self.slowed.is_some_and(lately)) {
                     // No rate has been throttled, or only temporarily.
                     None => self.quota.rate * 0.01,
                     // Rises quickly to just below the throttled rate, then by at most a hundredth each second.
-                    Some(refused) if self.rate < refused * 0.9 => refused * 0.05,
-                    Some(refused) => refused * (0.01 / self.rate).min(0.003),
+                    Some(throttled) if self.rate < throttled * 0.9 => throttled * 0.05,
+                    Some(throttled) => throttled * (0.01 / self.rate).min(0.003),
                 };
                 self.rate = (self.rate + more).min(self.quota.rate * MOST);
             }
@@ -160,9 +160,9 @@ impl Bucket {
             self.slowed = Some(Instant::now());
         }
         // Calls without a wait show nothing about the rate.
-        else if self.pressed && self.slowed.is_none_or(|at| sent > at) {
+        else if self.had_to_wait && self.slowed.is_none_or(|at| sent > at) {
             self.slowed = Some(Instant::now());
-            self.refused = Some(self.rate);
+            self.throttled_rate = Some(self.rate);
             self.rate = (self.rate * 0.7).max(0.5);
         }
     }

@@ -21,19 +21,19 @@ use super::traffic::Traffic;
 use crate::code::Code;
 
 /// The retry deadline for throttled calls, without the waits for a turn.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+const RETRY_DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// The retry deadline for failures that may be permanent: an internal failure of AWS, a broken connection, or a resource that has not
 /// propagated.
-const FAULT_PATIENCE: Duration = Duration::from_secs(52);
+const FAULT_DEADLINE: Duration = Duration::from_secs(52);
 /// The retry deadline for optional calls: enough for three or four attempts.
-const BRIEF_PATIENCE: Duration = Duration::from_secs(3);
+const BRIEF_DEADLINE: Duration = Duration::from_secs(3);
 /// The number of attempts if AWS has never responded.
-const KNOCKS: u32 = 3;
+const FIRST_ATTEMPTS: u32 = 3;
 /// The first and the longest pause before a retry.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(10));
 /// The maximum number of retries of a run: a fixed number, plus this many for each success. During a long outage the run fails instead of
 /// adding to the load.
-const AGAIN: (usize, usize) = (1000, 2);
+const RETRIES: (usize, usize) = (1000, 2);
 
 /// Paces every call by its quota, and retries temporary failures.
 ///
@@ -46,23 +46,23 @@ pub struct Pacer {
     interrupt: Interrupt,
     traffic: Traffic,
     /// The retry deadline for failures that may be permanent.
-    faults: Duration,
+    fault_deadline: Duration,
 }
 
 /// The failures after which a call is retried.
 #[derive(Debug, Clone, Copy)]
-enum Again<'a> {
+enum RetryAfter<'a> {
     /// After throttling, internal failures, and the given classes.
-    Passing(&'a [Class]),
+    Temporary(&'a [Class]),
     /// Only after throttling, which means that the call was not processed.
     Throttled,
 }
 
 /// The state after the earlier attempts of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tried {
+pub enum EarlierAttempts {
     /// There were none, or AWS processed none of them.
-    NotTaken,
+    NotProcessed,
     /// One of them may have taken effect: its response was lost.
     Open,
 }
@@ -89,7 +89,7 @@ struct State {
     buckets: HashMap<&'static str, Bucket>,
     throttled: bool,
     answered: usize,
-    again: usize,
+    retries: usize,
 }
 
 impl State {
@@ -100,14 +100,14 @@ impl State {
 
 /// A call's turn. Dropping it ends the turn, so an abandoned call does not block the next one.
 #[derive(Debug)]
-struct Place<'a> {
+struct HeldTurn<'a> {
     pacer: &'a Pacer,
     operation: Operation,
     turn: Turn,
     queued: Duration,
 }
 
-impl Drop for Place<'_> {
+impl Drop for HeldTurn<'_> {
     fn drop(&mut self) {
         if self.turn == Turn::Beyond {
             self.pacer.with_bucket(self.operation, |bucket| bucket.end(Turn::Beyond));
@@ -118,14 +118,14 @@ impl Drop for Place<'_> {
 impl Pacer {
     /// Returns a pacer whose waits end with the interrupt.
     pub fn new(pace: Pace, interrupt: Interrupt, traffic: Traffic) -> Self {
-        Self { pace, state: Arc::default(), interrupt, traffic, faults: FAULT_PATIENCE }
+        Self { pace, state: Arc::default(), interrupt, traffic, fault_deadline: FAULT_DEADLINE }
     }
 
     /// Returns a pacer with the same rates and a short retry deadline, for optional calls.
     #[must_use]
     pub fn brief(&self) -> Self {
         let (state, interrupt, traffic) = (Arc::clone(&self.state), self.interrupt.clone(), self.traffic.clone());
-        Self { pace: self.pace, state, interrupt, traffic, faults: BRIEF_PATIENCE }
+        Self { pace: self.pace, state, interrupt, traffic, fault_deadline: BRIEF_DEADLINE }
     }
 
     /// Waits for AWS's work in progress, unless the pass is interrupted.
@@ -159,7 +159,7 @@ impl Pacer {
         T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        self.unconditionally(operation, Again::Passing(passes), attempt).await
+        self.retried(operation, RetryAfter::Temporary(passes), attempt).await
     }
 
     /// Makes a call unless a preceding read forbids it. The read happens at each turn, just before the call, because calls can wait long
@@ -169,7 +169,7 @@ impl Pacer {
     pub async fn call_unless<T, E, F, S, L>(
         &self,
         operation: Operation,
-        mut look: impl FnMut(Tried) -> L,
+        mut look: impl FnMut(EarlierAttempts) -> L,
         mut attempt: impl FnMut() -> F,
     ) -> Result<Answered<T, S>, CallError>
     where
@@ -179,7 +179,7 @@ impl Pacer {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let span = tracing::debug_span!("call", action = operation.action());
-        self.until_answered(operation, Again::Passing(&[]), &mut look, &mut attempt).instrument(span).await
+        self.retry_loop(operation, RetryAfter::Temporary(&[]), &mut look, &mut attempt).instrument(span).await
     }
 
     /// Makes a call that is not idempotent. It is retried only if AWS did not process it.
@@ -189,13 +189,13 @@ impl Pacer {
         T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        self.unconditionally(operation, Again::Throttled, attempt).await
+        self.retried(operation, RetryAfter::Throttled, attempt).await
     }
 
-    async fn unconditionally<T, E, F>(
+    async fn retried<T, E, F>(
         &self,
         operation: Operation,
-        again: Again<'_>,
+        retry_after: RetryAfter<'_>,
         mut attempt: impl FnMut() -> F,
     ) -> Result<T, CallError>
     where
@@ -205,17 +205,17 @@ impl Pacer {
     {
         let span = tracing::debug_span!("call", action = operation.action());
         let mut never = |_| std::future::ready(Ok(None::<Infallible>));
-        match self.until_answered(operation, again, &mut never, &mut attempt).instrument(span).await? {
+        match self.retry_loop(operation, retry_after, &mut never, &mut attempt).instrument(span).await? {
             Answered::Made(answer) => Ok(answer),
             Answered::NotMade(never) => match never {},
         }
     }
 
-    async fn until_answered<T, E, F, S, L>(
+    async fn retry_loop<T, E, F, S, L>(
         &self,
         operation: Operation,
-        again: Again<'_>,
-        look: &mut impl FnMut(Tried) -> L,
+        retry_after: RetryAfter<'_>,
+        look: &mut impl FnMut(EarlierAttempts) -> L,
         attempt: &mut impl FnMut() -> F,
     ) -> Result<Answered<T, S>, CallError>
     where
@@ -232,16 +232,16 @@ impl Pacer {
         // An earlier attempt that may have taken effect. An interruption after it must be reported as such.
         let mut open: Option<CallError> = None;
         loop {
-            let place = match self.take(operation).await {
-                Ok(place) => place,
+            let held = match self.take(operation).await {
+                Ok(held) => held,
                 Err(over) => return Err(open.unwrap_or(over)),
             };
-            queued += place.queued;
-            let earlier = if open.is_some() { Tried::Open } else { Tried::NotTaken };
+            queued += held.queued;
+            let earlier = if open.is_some() { EarlierAttempts::Open } else { EarlierAttempts::NotProcessed };
             match look(earlier).await {
                 Ok(None) => {}
                 Ok(Some(seen)) => {
-                    self.with_bucket(operation, |bucket| bucket.give_back(place.turn));
+                    self.with_bucket(operation, |bucket| bucket.give_back(held.turn));
                     return Ok(Answered::NotMade(seen));
                 }
                 Err(error) => return Err(open.unwrap_or(error)),
@@ -251,20 +251,20 @@ impl Pacer {
             // The SDK's futures have 8 KB. Boxed, they exist only during the request, and do not add to the size of the waiting futures.
             let answer = Box::pin(attempt());
             let sent = Instant::now();
-            let error = match self.attempt(place, answer, tries).instrument(span).await {
+            let error = match self.attempt(held, answer, tries).instrument(span).await {
                 Ok(answer) => return Ok(Answered::Made(answer)),
                 Err(error) => error,
             };
             let tried = started.elapsed().saturating_sub(queued);
-            let patience = self.patience(&error, again, tries);
+            let deadline = self.deadline(&error, retry_after, tries);
             // If a response took long or timed out, the next one is likely to take as long.
             let next = tried + pause + sent.elapsed();
-            if patience.is_none_or(|patience| next > patience) || !self.may_go_on() {
+            if deadline.is_none_or(|deadline| next > deadline) || !self.take_retry() {
                 // The last response says nothing about an earlier attempt whose response was lost.
                 return Err(CallError { open: error.open || open.is_some(), ..error });
             }
             if pause > Duration::from_secs(4)
-                && self.with_bucket(operation, |bucket| !std::mem::replace(&mut bucket.told, true))
+                && self.with_bucket(operation, |bucket| !std::mem::replace(&mut bucket.notified, true))
             {
                 tracing::warn!(
                     "retrying {} until AWS accepts it; the answer was: {}",
@@ -288,7 +288,7 @@ impl Pacer {
     /// Makes a request and counts it.
     async fn attempt<T, E>(
         &self,
-        place: Place<'_>,
+        held: HeldTurn<'_>,
         answer: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         number: u32,
     ) -> Result<T, CallError>
@@ -296,7 +296,7 @@ impl Pacer {
         T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let Place { operation, turn, .. } = place;
+        let HeldTurn { operation, turn, .. } = held;
         let sent = Instant::now();
         let result = tokio::select! {
             result = answer => result.map_err(|error| CallError::from_sdk(operation, error)),
@@ -337,38 +337,40 @@ impl Pacer {
     }
 
     /// Returns the retry deadline for this failure, if it is retried.
-    fn patience(&self, error: &CallError, again: Again<'_>, tries: u32) -> Option<Duration> {
-        let Again::Passing(passes) = again else { return (error.class == Class::Throttled).then_some(PATIENCE) };
+    fn deadline(&self, error: &CallError, retry_after: RetryAfter<'_>, tries: u32) -> Option<Duration> {
+        let RetryAfter::Temporary(passes) = retry_after else {
+            return (error.class == Class::Throttled).then_some(RETRY_DEADLINE);
+        };
         match error.class {
-            Class::Throttled => Some(PATIENCE),
-            Class::ServerFault => Some(self.faults),
+            Class::Throttled => Some(RETRY_DEADLINE),
+            Class::ServerFault => Some(self.fault_deadline),
             Class::Unreachable if matches!(error.trouble(), Code::Certificate | Code::Proxy) => None,
             // If AWS has responded before, it is likely to respond again.
             Class::Unreachable => {
-                (tries < KNOCKS || self.with_state(|state| state.answered > 0)).then_some(self.faults)
+                (tries < FIRST_ATTEMPTS || self.with_state(|state| state.answered > 0)).then_some(self.fault_deadline)
             }
             class if !passes.contains(&class) => None,
-            Class::NotFound => Some(self.faults),
-            _ => Some(PATIENCE),
+            Class::NotFound => Some(self.fault_deadline),
+            _ => Some(RETRY_DEADLINE),
         }
     }
 
     /// Counts a retry, if the run has any left.
-    fn may_go_on(&self) -> bool {
-        let (least, each) = AGAIN;
+    fn take_retry(&self) -> bool {
+        let (least, each) = RETRIES;
         self.with_state(|state| {
-            let more = state.again < least + each * state.answered;
-            state.again += usize::from(more);
+            let more = state.retries < least + each * state.answered;
+            state.retries += usize::from(more);
             more
         })
     }
 
     /// Waits until the operation's rate allows another call.
-    async fn take(&self, operation: Operation) -> Result<Place<'_>, CallError> {
-        let place = |turn, queued| Place { pacer: self, operation, turn, queued };
+    async fn take(&self, operation: Operation) -> Result<HeldTurn<'_>, CallError> {
+        let held = |turn, queued| HeldTurn { pacer: self, operation, turn, queued };
         if self.pace == Pace::Free {
             self.wait(operation, Duration::ZERO).await?;
-            return Ok(place(Turn::Paced, Duration::ZERO));
+            return Ok(held(Turn::Paced, Duration::ZERO));
         }
         let started = Instant::now();
         let (turn, opened) =
@@ -385,7 +387,7 @@ impl Pacer {
             let mut waited = Waited::No;
             loop {
                 let missing = match self.take_now(operation, waited) {
-                    Ok(turn) => break Ok(place(turn, Duration::ZERO)),
+                    Ok(turn) => break Ok(held(turn, Duration::ZERO)),
                     Err(missing) => missing,
                 };
                 waited = Waited::Yes;
@@ -395,7 +397,7 @@ impl Pacer {
                 }
             }
         };
-        let taken: Result<Place<'_>, CallError> = taken.await;
+        let taken: Result<HeldTurn<'_>, CallError> = taken.await;
         let waited = started.elapsed();
         self.traffic.note(operation, |tally| tally.queuing += waited);
         let mut taken = taken?;
@@ -781,7 +783,8 @@ mod tests {
     /// An interrupted write whose earlier response was lost may have taken effect, and is reported as such.
     #[tokio::test(start_paused = true)]
     async fn an_interrupted_write_reports_a_possible_effect() {
-        for (first, told) in [("InternalServerError", Class::ServerFault), ("ThrottlingException", Class::Interrupted)]
+        for (first, expected) in
+            [("InternalServerError", Class::ServerFault), ("ThrottlingException", Class::Interrupted)]
         {
             let interrupt = Interrupt::default();
             let pacer = pacer(&interrupt);
@@ -789,7 +792,7 @@ mod tests {
                 interrupt.raise();
                 refused(first)
             };
-            assert_eq!(pacer.call(PUT_PARAMETER, &[], answer).await.unwrap_err().class, told);
+            assert_eq!(pacer.call(PUT_PARAMETER, &[], answer).await.unwrap_err().class, expected);
         }
     }
 }

@@ -121,12 +121,12 @@ pub struct Records<'a> {
 
 /// Placeholders for the names and values of an expression, so that no text from outside is parsed as an expression.
 #[derive(Debug, Default)]
-struct Places {
+struct Placeholders {
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
 }
 
-impl Places {
+impl Placeholders {
     fn name(&mut self, name: &str) -> String {
         let place = format!("#{name}");
         self.names.insert(place.clone(), name.to_owned());
@@ -222,30 +222,30 @@ impl<'a> Records<'a> {
     ///
     /// A retry after a lost response may fail on the effect of the first attempt, so callers that need to know must read the record.
     pub async fn write(&self, write: &Write) -> Result<(), CallError> {
-        let mut places = Places::default();
+        let mut placeholders = Placeholders::default();
         match write {
             Write::Put { item, when } => {
-                let condition = places.tests(when);
+                let condition = placeholders.tests(when);
                 let call = || {
                     let request = self.client.put_item().table_name(self.table).set_item(Some(to_sdk(item)));
                     let request = request.set_condition_expression(condition.clone());
                     request
-                        .set_expression_attribute_names(places.names())
-                        .set_expression_attribute_values(places.values())
+                        .set_expression_attribute_names(placeholders.names())
+                        .set_expression_attribute_values(placeholders.values())
                         .send()
                 };
                 self.pacer.call(PUT_ITEM, &[], call).await.map(drop)
             }
             Write::Set { id, set, when } => {
-                let update = places.set(set);
-                let condition = places.tests(when);
+                let update = placeholders.set(set);
+                let condition = placeholders.tests(when);
                 let call = || {
                     let request = self.client.update_item().table_name(self.table);
                     let request = request.key(ID, AttributeValue::S(id.clone())).update_expression(&update);
                     let request = request.set_condition_expression(condition.clone());
                     request
-                        .set_expression_attribute_names(places.names())
-                        .set_expression_attribute_values(places.values())
+                        .set_expression_attribute_names(placeholders.names())
+                        .set_expression_attribute_values(placeholders.values())
                         .send()
                 };
                 self.pacer.call(UPDATE_ITEM, &[], call).await.map(drop)
@@ -265,20 +265,21 @@ impl<'a> Records<'a> {
     }
 
     fn part(&self, write: &Write) -> Result<TransactWriteItem, BuildError> {
-        let mut places = Places::default();
+        let mut placeholders = Placeholders::default();
         let part = TransactWriteItem::builder();
         Ok(match write {
             Write::Put { item, when } => {
                 let put = Put::builder().table_name(self.table).set_item(Some(to_sdk(item)));
-                let put = put.set_condition_expression(places.tests(when));
-                let put = put.set_expression_attribute_names(places.names());
-                part.put(put.set_expression_attribute_values(places.values()).build()?)
+                let put = put.set_condition_expression(placeholders.tests(when));
+                let put = put.set_expression_attribute_names(placeholders.names());
+                part.put(put.set_expression_attribute_values(placeholders.values()).build()?)
             }
             Write::Set { id, set, when } => {
                 let update = Update::builder().table_name(self.table).key(ID, AttributeValue::S(id.clone()));
-                let update = update.update_expression(places.set(set)).set_condition_expression(places.tests(when));
-                let update = update.set_expression_attribute_names(places.names());
-                part.update(update.set_expression_attribute_values(places.values()).build()?)
+                let update =
+                    update.update_expression(placeholders.set(set)).set_condition_expression(placeholders.tests(when));
+                let update = update.set_expression_attribute_names(placeholders.names());
+                part.update(update.set_expression_attribute_values(placeholders.values()).build()?)
             }
         }
         .build())
@@ -286,18 +287,18 @@ impl<'a> Records<'a> {
 
     /// Reads one page of a query. An empty page may be followed by others.
     pub async fn page(&self, query: &Query, limit: Option<i32>, start: Option<Start>) -> Result<Page, CallError> {
-        let mut places = Places::default();
-        let mut condition = places.compare(query.key.0, "=", &query.key.1);
+        let mut placeholders = Placeholders::default();
+        let mut condition = placeholders.compare(query.key.0, "=", &query.key.1);
         if let Some((name, from)) = &query.from {
-            condition = format!("{condition} AND {}", places.compare(name, ">=", from));
+            condition = format!("{condition} AND {}", placeholders.compare(name, ">=", from));
         }
-        let filter = places.tests(&query.filter);
+        let filter = placeholders.tests(&query.filter);
         let start = start.map(|Start(key)| key);
         let call = || {
             let request = self.client.query().table_name(self.table).index_name(query.index);
             let request = request.key_condition_expression(&condition).set_filter_expression(filter.clone());
-            let request = request.set_expression_attribute_names(places.names());
-            let request = request.set_expression_attribute_values(places.values());
+            let request = request.set_expression_attribute_names(placeholders.names());
+            let request = request.set_expression_attribute_values(placeholders.values());
             let request = request.scan_index_forward(false).set_limit(limit);
             request.set_exclusive_start_key(start.clone()).send()
         };
@@ -330,11 +331,11 @@ mod tests {
 
     #[test]
     fn conditions_use_only_placeholders() {
-        let mut places = Places::default();
+        let mut placeholders = Placeholders::default();
         let free = Test::Either(Box::new(Test::Absent("id")), Box::new(Test::UpTo("expires_at", Value::number(5))));
-        let text = places.tests(&[Test::Is("status", Value::text("a OR b")), free]);
+        let text = placeholders.tests(&[Test::Is("status", Value::text("a OR b")), free]);
         assert_eq!(text.as_deref(), Some("#status = :v0 AND (attribute_not_exists(#id) OR #expires_at <= :v1)"));
-        assert_eq!(places.values[":v0"], AttributeValue::S(String::from("a OR b")));
-        assert_eq!(places.names["#status"], "status");
+        assert_eq!(placeholders.values[":v0"], AttributeValue::S(String::from("a OR b")));
+        assert_eq!(placeholders.names["#status"], "status");
     }
 }

@@ -94,7 +94,7 @@ async fn a_table_that_takes_twenty_minutes_is_awaited() {
     let loaded = load("[tables.approvals]\n[tables.sessions]\npoint_in_time_recovery = true\n", Path::new("."));
     let started = Instant::now();
     let (_, report) = pass(client.clone(), &loaded, HOUR).await;
-    assert_eq!(report.verification, Verification::AsDesired);
+    assert_eq!(report.verification, Verification::InSync);
     let minutes = started.elapsed().as_secs() / 60;
     assert!((20..22).contains(&minutes), "{minutes} minutes passed on the paused clock");
     let (plan, _) = pass(client, &loaded, HOUR).await;
@@ -112,7 +112,7 @@ async fn a_wait_ends_at_its_limit_and_the_next_run_continues() {
     );
     let (_, report) = pass(client, &loaded, HOUR).await;
     assert_eq!(report.resources[0].outcome, Outcome::Applied);
-    assert_eq!(report.verification, Verification::AsDesired);
+    assert_eq!(report.verification, Verification::InSync);
 }
 
 /// An AWS that accepts three parameter writes a second and answers all others with ThrottlingException.
@@ -162,7 +162,7 @@ async fn throttled_writes_slow_an_apply_and_never_fail_it() {
     let text: String = (0..100).map(|number| format!("[profiles.p{number}]\n")).collect();
     let started = Instant::now();
     let (_, report) = pass(client, &load(&text, Path::new(".")), HOUR).await;
-    assert_eq!(report.verification, Verification::AsDesired);
+    assert_eq!(report.verification, Verification::InSync);
     assert!(report.resources.iter().all(|one| one.outcome == Outcome::Applied));
     assert!(*throttled.refused.lock().unwrap() > 0, "it was never throttled");
     let seconds = started.elapsed().as_secs();
@@ -219,7 +219,7 @@ async fn an_index_that_is_not_visible_yet_is_awaited() {
     let started = Instant::now();
     let (_, report) = pass(client, &load(more, Path::new(".")), HOUR).await;
     assert_eq!(report.resources[0].outcome, Outcome::Applied);
-    assert_eq!(report.verification, Verification::AsDesired);
+    assert_eq!(report.verification, Verification::InSync);
     assert_eq!(started.elapsed().as_secs() / 60, 15);
 }
 
@@ -234,7 +234,7 @@ async fn an_encryption_change_is_awaited() {
     let started = Instant::now();
     let (_, report) = pass(client.clone(), &managed, HOUR).await;
     assert_eq!(report.resources[0].outcome, Outcome::Applied);
-    assert_eq!(report.verification, Verification::AsDesired);
+    assert_eq!(report.verification, Verification::InSync);
     assert!((22..40).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
 
     // A change by someone else is waited for, and not made again.
@@ -246,7 +246,7 @@ async fn an_encryption_change_is_awaited() {
     update(on);
     let (plan, report) = pass(client, &managed, HOUR).await;
     assert_eq!(plan.resources[0].changes[0].takes, Takes::Time);
-    assert_eq!(report.verification, Verification::AsDesired);
+    assert_eq!(report.verification, Verification::InSync);
 }
 
 /// Every example is applied twice, and the second plan has no changes.
@@ -269,7 +269,7 @@ async fn every_example_is_in_sync_after_apply() {
         let loaded = load(&text, path.parent().unwrap());
         let client = SharedHttpClient::new(LocalAws::memory(Rules::default()));
         let (_, report) = pass(client.clone(), &loaded, HOUR).await;
-        assert_eq!(report.verification, Verification::AsDesired, "{}: {report:#?}", path.display());
+        assert_eq!(report.verification, Verification::InSync, "{}: {report:#?}", path.display());
         let (plan, _) = pass(client, &loaded, HOUR).await;
         assert!(!plan.has_differences() && !plan.has_steps(), "{}: {plan:#?}", path.display());
     }
@@ -335,7 +335,7 @@ proptest::proptest! {
             let loaded = load(&text, Path::new("."));
             let client = SharedHttpClient::new(LocalAws::memory(Rules::default()));
             let (_, report) = pass(client.clone(), &loaded, HOUR).await;
-            assert_eq!(report.verification, Verification::AsDesired, "{text}\n{report:#?}");
+            assert_eq!(report.verification, Verification::InSync, "{text}\n{report:#?}");
             let again = plan(client, &loaded).await;
             assert!(!again.has_differences() && !again.has_steps(), "{text}\n{again:#?}");
         });
@@ -438,7 +438,7 @@ async fn concurrent_applies_write_most_policies_once() {
     let loaded = load(&manifest, folder.path());
     let ((_, one), (_, other)) = tokio::join!(pass(client.clone(), &loaded, HOUR), pass(client, &loaded, HOUR));
     for report in [one, other] {
-        assert_eq!(report.verification, Verification::AsDesired);
+        assert_eq!(report.verification, Verification::InSync);
     }
     let version = |number: usize| {
         let name = json!({ "Name": format!("/sentinel/policies/p{number}") });

@@ -119,7 +119,7 @@ fn paced(operation: &str, calls: u32) -> f64 {
 }
 
 /// The lower bound of a read, whose calls are all in flight together.
-fn least_read(policies: u32, tables: u32) -> f64 {
+fn lower_bound_of_read(policies: u32, tables: u32) -> f64 {
     let quotas = [
         paced("GetParameters", policies.div_ceil(10)),
         paced("DescribeTable", tables),
@@ -129,11 +129,11 @@ fn least_read(policies: u32, tables: u32) -> f64 {
 }
 
 /// The lower bound of a first apply: a read; the policies, then the tables, each created, waited for, and given TTL; and the verification.
-fn least_creation(policies: u32, tables: u32) -> f64 {
+fn lower_bound_of_creation(policies: u32, tables: u32) -> f64 {
     let trip = TRIP.as_secs_f64();
     let of_policies = if policies > 0 { trip + paced("PutParameter", policies) } else { 0.0 };
     let of_tables = if tables > 0 { 3.0 * trip + CREATION.as_secs_f64() + paced("CreateTable", tables) } else { 0.0 };
-    2.0 * least_read(policies, tables) + of_policies + of_tables
+    2.0 * lower_bound_of_read(policies, tables) + of_policies + of_tables
 }
 
 fn manifest(policies: u32, tables: u32) -> String {
@@ -158,13 +158,13 @@ async fn plan(account: &Account, loaded: &Loaded) -> (Writer, Pass) {
 async fn apply(account: &Account, loaded: &Loaded) {
     let (writer, pass) = plan(account, loaded).await;
     let report = reconcile::apply(&writer, &pass, &Interrupt::default(), &Silent).await;
-    let wanted = if pass.plan.has_steps() { Verification::AsDesired } else { Verification::NotNeeded };
+    let wanted = if pass.plan.has_steps() { Verification::InSync } else { Verification::NotNeeded };
     assert_eq!(report.verification, wanted);
 }
 
 /// Measures one kind of run on concurrent accounts, each with the manifest, and compares it with the lower bound. Returns a row of the
 /// table.
-async fn hold(
+async fn measure(
     accounts: &[Account],
     name: &str,
     loaded: &Loaded,
@@ -214,11 +214,11 @@ async fn a_pass_is_close_to_the_lower_bound_of_aws() {
         };
         // Includes the caller's identity, and two lists of resources with the ownership tag.
         let reads = policies.div_ceil(10) + 2 * tables + 3;
-        let least = least_creation(policies, tables);
-        println!("{}", hold(&accounts, &name("first apply"), &loaded, true, least, None).await);
+        let least = lower_bound_of_creation(policies, tables);
+        println!("{}", measure(&accounts, &name("first apply"), &loaded, true, least, None).await);
         for (what, applies) in [("plan, status", false), ("apply with nothing to do", true)] {
-            let least = least_read(policies, tables);
-            println!("{}", hold(&accounts, &name(what), &loaded, applies, least, Some(reads)).await);
+            let least = lower_bound_of_read(policies, tables);
+            println!("{}", measure(&accounts, &name(what), &loaded, applies, least, Some(reads)).await);
         }
     }
 }

@@ -173,7 +173,7 @@ fn timeless(text: &str) -> String {
 
 fn steady_json(text: &str) -> String {
     let mut document: Value = serde_json::from_str(text).unwrap();
-    crate::schema::hold_plan(&document);
+    crate::schema::check_plan(&document);
     for resource in document["resources"].as_array_mut().unwrap() {
         if let Some(id) = resource["live"].get_mut("id") {
             *id = json!("00000000-0000-4000-8000-000000000000");

@@ -40,7 +40,7 @@ fn world() -> World {
 
 /// Checks that Markdown contains hostile text only as code.
 #[track_caller]
-pub fn hold_markdown(markdown: &str) {
+pub fn check_markdown(markdown: &str) {
     let mut options = Options::default();
     options.extension.table = true;
     options.extension.strikethrough = true;
@@ -87,9 +87,9 @@ fn hostile_text_stays_inside_a_comment() {
     let world = world();
     let markdown = world.run(&["plan", "--format", "markdown"]).expect(1).stdout;
     assert!(markdown.contains("octocat") && markdown.contains("case fails"), "{markdown}");
-    hold_markdown(&markdown);
+    check_markdown(&markdown);
     let status = world.run(&["status", "--format", "markdown"]).expect(1).stdout;
-    hold_markdown(&status);
+    check_markdown(&status);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_comment_fits_for_every_plan() {
     let run = run(&["plan", "--local", "--format", "markdown", "--out-html", "plan.html"]).expect(0);
     let markdown = run.stdout;
     assert!(markdown.chars().count() < 65_536 && markdown.len() > 40_000, "{}", markdown.len());
-    hold_markdown(&markdown);
+    check_markdown(&markdown);
     assert!(markdown.contains("**Shortened:**"), "{}", &markdown[markdown.len() - 2000..]);
     assert!(markdown.contains("| … and 91 more |"), "{markdown}");
     // The refusal is the most severe result, so its difference is shown first.

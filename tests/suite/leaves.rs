@@ -10,7 +10,7 @@ use sentinel::report::output::{Body, Part, Shown};
 use sentinel::report::{Detail, json as documents, text, without_color};
 use serde_json::{Value, json};
 
-use crate::hostile::hold_markdown;
+use crate::hostile::check_markdown;
 use crate::world::{Answer, World};
 
 /// Texts with an effect on some output.
@@ -137,7 +137,7 @@ fn hidden(letter: char) -> bool {
 
 /// Checks an output other than workflow annotations.
 #[track_caller]
-fn hold_plain(output: &str, what: &str) {
+fn check_plain(output: &str, what: &str) {
     for line in output.split('\n') {
         assert!(!line.contains(hidden), "{what}: {line:?}");
         assert!(!line.trim_start().starts_with("::") && !line.contains("##["), "{what}: {line:?}");
@@ -159,26 +159,26 @@ fn hold_all(shown: &Shown<'_>, what: &str) {
                 }
             }
             Format::Markdown => {
-                hold_plain(&output, &what);
-                hold_markdown(&output);
+                check_plain(&output, &what);
+                check_markdown(&output);
             }
             Format::Html => {
-                hold_plain(&output, &what);
+                check_plain(&output, &what);
                 for tag in ["<img", "<a ", "<script"] {
                     assert!(!output.contains(tag), "{what}: {tag}");
                 }
             }
             Format::Json => {
-                hold_plain(&output, &what);
+                check_plain(&output, &what);
                 serde_json::from_str::<Value>(&output).unwrap();
             }
-            Format::Text => hold_plain(&output, &what),
+            Format::Text => check_plain(&output, &what),
         }
     }
 }
 
 /// Checks the output for a plan: shown, refused, and applied.
-fn hold(document: Value, what: &str) {
+fn check(document: Value, what: &str) {
     match serde_json::from_value::<PlanFile>(document) {
         Ok(file) => {
             let parts = file.targets.iter().map(|target| Part {
@@ -206,10 +206,10 @@ fn hold(document: Value, what: &str) {
                 let addresses = resources.iter().map(|one| one.address.clone()).collect();
                 let verification = Verification::Differs { addresses };
                 let report = ApplyReport { resources, verification, interrupted: false };
-                hold_plain(&without_color(&text::applied(plan, &report)), what);
+                check_plain(&without_color(&text::applied(plan, &report)), what);
                 let document =
                     documents::applied("apply", documents::applied_part(plan, &target.review, &report)).unwrap();
-                hold_plain(&documents::text(&document), what);
+                check_plain(&documents::text(&document), what);
             }
             if let Err(why) = PlanFile::read(&file.to_text().unwrap()) {
                 refused(&why, what);
@@ -224,7 +224,7 @@ fn hold(document: Value, what: &str) {
 fn refused(why: &Unusable, what: &str) {
     let error = Error::unusable_plan("p.json", why);
     let output = without_color(&text::error(&error));
-    hold_plain(&output, what);
+    check_plain(&output, what);
     assert_eq!(output.lines().count(), 2, "a message and a hint: {output}");
     let parts = vec![Part { name: None, index: None, body: Err(&error) }];
     hold_all(&Shown { command: "apply", preface: None, extra: Vec::new(), parts, detail: Detail::All }, what);
@@ -243,7 +243,7 @@ fn no_text_of_a_plan_has_an_effect_in_any_format() {
             // Separately for one location of each kind, because another text can suppress its output.
             if seen.insert(kind(leaf)) {
                 for forged in forged(&document, leaf) {
-                    hold(forged, &format!("{leaf:?}"));
+                    check(forged, &format!("{leaf:?}"));
                 }
             }
             if let Leaf::Value(pointer) = leaf {
@@ -262,7 +262,7 @@ fn no_text_of_a_plan_has_an_effect_in_any_format() {
                 let text = all.pointer_mut(pointer).unwrap();
                 *text = json!(hostile(text.as_str().unwrap())[variant]);
             }
-            hold(all, &format!("all, {variant}"));
+            check(all, &format!("all, {variant}"));
         }
     }
     assert!(walked > 400 && seen.len() > 100, "{walked}, {}", seen.len());
@@ -295,10 +295,10 @@ fn no_text_of_a_plan_has_an_effect_in_the_output() {
         for command in [&["show", "p.json", "--out-markdown", "p.md"][..], &["apply", "p.json", "--yes", "--detached"]]
         {
             let run = world.run(command);
-            hold_plain(&run.stdout, &format!("{leaf:?}"));
-            hold_plain(&run.stderr, &format!("{leaf:?}"));
+            check_plain(&run.stdout, &format!("{leaf:?}"));
+            check_plain(&run.stderr, &format!("{leaf:?}"));
             if let Ok(markdown) = std::fs::read_to_string(world.folder.path().join("p.md")) {
-                hold_markdown(&markdown);
+                check_markdown(&markdown);
             }
         }
     }

@@ -439,12 +439,12 @@ async fn pass(
 
 /// An AWS that throttles, and that fails after a request took effect.
 #[derive(Debug)]
-struct Stormy {
+struct Failing {
     local: LocalAws,
     random: Mutex<fastrand::Rng>,
 }
 
-impl HttpConnector for Stormy {
+impl HttpConnector for Failing {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let reads = ["Get", "Describe", "List"].iter().any(|head| target.contains(&format!(".{head}")));
@@ -485,7 +485,7 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
         None => calm,
         Some(seed) => {
             let random = Mutex::new(fastrand::Rng::with_seed(seed));
-            let connector = SharedHttpConnector::new(Stormy { local, random });
+            let connector = SharedHttpConnector::new(Failing { local, random });
             http_client_fn(move |_, _| connector.clone())
         }
     };

@@ -56,7 +56,7 @@ static MANIFEST: LazyLock<Validator> =
 
 /// Checks a document of `plan` or `show` against the schema, without undescribed fields.
 #[track_caller]
-pub fn hold_plan(document: &Value) {
+pub fn check_plan(document: &Value) {
     let errors: Vec<String> =
         PLAN.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(errors.is_empty(), "{errors:#?}\nin {document:#}");
@@ -66,7 +66,7 @@ pub fn hold_plan(document: &Value) {
 fn an_undescribed_field_is_detected() {
     let plan =
         json!({ "format_version": 1, "command": "plan", "error": { "message": "m", "hint": null, "faults": [] } });
-    hold_plan(&plan);
+    check_plan(&plan);
     for place in ["", "/error"] {
         let mut other = plan.clone();
         other.pointer_mut(place).unwrap()["extra"] = json!(1);
@@ -248,7 +248,7 @@ fn the_plan_of_every_example_is_valid_under_its_schema() {
         if manifest.is_file() {
             let local = format!("--local={}", world.folder.path().join(seen.to_string()).display());
             let words = ["plan", "--json", "-f", manifest.to_str().unwrap(), &local];
-            hold_plan(&crate::world::finish(world.command(&words).spawn().unwrap()).expect(0).json());
+            check_plan(&crate::world::finish(world.command(&words).spawn().unwrap()).expect(0).json());
             seen += 1;
         }
     }

@@ -290,7 +290,7 @@ fn panic_messages_contain_no_secret() {
     assert!(faults.is_empty(), "{faults:?}");
     printed.push_str(&format!("{loaded:?}"));
     for one in &loaded.desired {
-        printed.push_str(&format!("{one:?} {:?} {:?}", one.create(), one.said()));
+        printed.push_str(&format!("{one:?} {:?} {:?}", one.create(), one.as_manifest()));
         for step in one.repair_everything() {
             printed.push_str(&format!("{step:?}"));
         }

@@ -159,7 +159,7 @@ struct Sky {
     known: HashMap<(String, Vec<u8>), Answer>,
     last_write: Option<Instant>,
     /// Parameters that somebody else may write, and the number of remaining writes.
-    prey: Vec<String>,
+    contested: Vec<String>,
     foreign_left: usize,
     foreign: Vec<ForeignWrite>,
     /// Tables whose units something else may change.
@@ -181,7 +181,7 @@ struct Weather {
 }
 
 impl Weather {
-    fn new(local: LocalAws, seed: u64, prey: Vec<String>, moving: Vec<Moving>) -> Self {
+    fn new(local: LocalAws, seed: u64, contested: Vec<String>, moving: Vec<Moving>) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let foreign_left = random.usize(0..3);
         let sky = Sky {
@@ -191,7 +191,7 @@ impl Weather {
             expires: None,
             known: HashMap::new(),
             last_write: None,
-            prey,
+            contested,
             foreign_left,
             foreign: Vec::new(),
             moving,
@@ -213,14 +213,14 @@ impl Weather {
     }
 
     /// Writes a parameter as somebody else.
-    fn meddle(&self) {
+    fn write_as_other(&self) {
         let mut sky = self.sky();
-        if sky.calm || sky.foreign_left == 0 || sky.prey.is_empty() || sky.random.u8(..100) >= 8 {
+        if sky.calm || sky.foreign_left == 0 || sky.contested.is_empty() || sky.random.u8(..100) >= 8 {
             return;
         }
-        let many = sky.prey.len();
+        let many = sky.contested.len();
         let place = sky.random.usize(..many);
-        let name = sky.prey[place].clone();
+        let name = sky.contested[place].clone();
         let content = format!("version: \"1\"\nrules:\n  - {{ name: theirs-{}, effect: deny }}\n", sky.foreign_left);
         let body = json!({ "Name": name, "Value": content, "Overwrite": true });
         let live = self.local.answer(&request("GetParameter", &json!({ "Name": name })));
@@ -277,7 +277,7 @@ impl Weather {
         let query = request.target.is_empty();
         let reset = || Err(ConnectorError::io("connection reset by peer".into()));
         let effect = || {
-            self.meddle();
+            self.write_as_other();
             self.move_units();
             let answer = self.local.answer(&request);
             self.sky().note(&request, &operation, &answer);
@@ -448,7 +448,7 @@ impl Progress for Cut {
 
 /// The report of a run.
 #[derive(Debug, Default)]
-struct Told {
+struct RunReport {
     /// The plan, if there was one.
     plan: Option<Plan>,
     /// Whether the apply completed.
@@ -459,14 +459,14 @@ struct Told {
     others: Vec<String>,
 }
 
-/// Plans and applies, until the run ends or is ended. `told` has its report so far.
+/// Plans and applies, until the run ends or is ended. `run_report` has its report so far.
 async fn run(
     client: SharedHttpClient,
     text: &str,
     folder: &Path,
     scope: Scope,
     cut: Option<usize>,
-    told: &RefCell<Told>,
+    run_report: &RefCell<RunReport>,
 ) {
     let interrupt = Interrupt::default();
     let loaded = load(text, folder);
@@ -474,22 +474,22 @@ async fn run(
     // Orphans are looked for as in every plan of a manifest.
     let scope = Scope { ownership: loaded.manifest.aws.ownership_key(), ..scope };
     let Ok(pass) = reconcile::plan(&reader, target(&loaded), &loaded.desired, scope).await else { return };
-    told.borrow_mut().plan = Some(pass.plan.clone());
+    run_report.borrow_mut().plan = Some(pass.plan.clone());
     let writer = Writer::new(reader, Waiting { limit: Duration::from_secs(24 * 3600), for_indexes: true });
     let record = Cut { steps: RefCell::new(0), at: cut, interrupt: interrupt.clone() };
     let report = reconcile::apply(&writer, &pass, &interrupt, &record).await;
-    let mut told = told.borrow_mut();
-    told.ended = true;
+    let mut run_report = run_report.borrow_mut();
+    run_report.ended = true;
     for resource in report.resources {
         match resource.outcome {
-            Outcome::Conflicted { .. } => told.conflicts.push(resource.name),
-            other => told.others.push(format!("{} {other:?}", resource.name)),
+            Outcome::Conflicted { .. } => run_report.conflicts.push(resource.name),
+            other => run_report.others.push(format!("{} {other:?}", resource.name)),
         }
     }
 }
 
 /// Everything that exists and is not part of the manifest, as AWS describes it.
-fn bystanders(local: &LocalAws) -> Vec<Value> {
+fn resources_of_others(local: &LocalAws) -> Vec<Value> {
     let ask = |service: &str, operation: &str, body: Value| {
         let request = Request::new(format!("{service}.{operation}"), "", body.to_string().into_bytes());
         serde_json::from_slice(&local.answer(&request).body).unwrap_or_default()
@@ -519,8 +519,8 @@ async fn world(case: &Case, folder: &Path, rules: Rules) -> LocalAws {
         let body = json!({ "Name": "/sentinel/policies/p0", "Value": "hush", "Type": "SecureString" });
         local.answer(&request("PutParameter", &body));
     }
-    let told = RefCell::default();
-    run(SharedHttpClient::new(local.clone()), &case.live, folder, Scope::of(Intent::Converge), None, &told).await;
+    let run_report = RefCell::default();
+    run(SharedHttpClient::new(local.clone()), &case.live, folder, Scope::of(Intent::Converge), None, &run_report).await;
     local
 }
 
@@ -555,9 +555,9 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     let mut good = None;
     for _ in 0..8 {
         tokio::time::sleep(day).await;
-        let told = RefCell::default();
-        run(calm.client(), &case.desired, folder.path(), case.scope.clone(), None, &told).await;
-        good = told.into_inner().plan;
+        let run_report = RefCell::default();
+        run(calm.client(), &case.desired, folder.path(), case.scope.clone(), None, &run_report).await;
+        good = run_report.into_inner().plan;
         if good.as_ref().is_some_and(|plan| !plan.has_steps()) {
             break;
         }
@@ -567,7 +567,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
 
     let local = world(case, folder.path(), rules).await;
     tokio::time::sleep(day).await;
-    let before = bystanders(&local);
+    let before = resources_of_others(&local);
     let loaded = load(&case.desired, folder.path());
     let named = loaded
         .desired
@@ -576,13 +576,13 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
         .filter(|one| one.managed.content.is_some());
     // Refused resources are not changed, whoever writes to them.
     let refused = |name: &String| good.resources.iter().any(|one| one.name == *name && one.action == Action::Refused);
-    let prey = named.map(|one| one.name.clone()).filter(|name| !refused(name)).collect();
+    let contested = named.map(|one| one.name.clone()).filter(|name| !refused(name)).collect();
     let tables = || loaded.desired.iter().filter_map(|one| one.of::<Table>());
     let moving = tables().filter(|table| !refused(&table.name)).map(|table| Moving {
         name: table.name.clone(),
         external: table.managed.billing == Some(Billing::External) && table.managed.settings.autoscaling.is_none(),
     });
-    let weather = Weather::new(local.clone(), seed, prey, moving.collect());
+    let weather = Weather::new(local.clone(), seed, contested, moving.collect());
     let mut reported = Reported::default();
     let mut done = false;
     let mut diary = String::new();
@@ -615,12 +615,12 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
                 _ => (None, None),
             }
         };
-        let told = RefCell::default();
-        let work = run(weather.client(), &case.desired, folder.path(), case.scope.clone(), cut, &told);
+        let run_report = RefCell::default();
+        let work = run(weather.client(), &case.desired, folder.path(), case.scope.clone(), cut, &run_report);
         // A killed run stops immediately.
         let ended = tokio::time::timeout(killed.unwrap_or(day * 7), work).await;
-        let told = told.into_inner();
-        let planned = told.plan.as_ref().map(|plan| {
+        let run_report = run_report.into_inner();
+        let planned = run_report.plan.as_ref().map(|plan| {
             let line = |one: &ResourcePlan| format!("{} {:?}", one.name, one.action);
             plan.resources.iter().map(line).collect::<Vec<_>>()
         });
@@ -629,7 +629,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
         let _ = writeln!(
             diary,
             "run {number}, cut {cut:?}, {end}; planned {planned:?}, came to {:?}; theirs {theirs:?}",
-            told.others
+            run_report.others
         );
         if ended.is_err() {
             if killed.is_none() {
@@ -637,8 +637,8 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
             }
             reported.killed(number, &theirs, |write| Weather::is_live(&local, write));
         }
-        reported.conflicts.extend(told.conflicts.into_iter().map(|name| (number, name)));
-        let Some(plan) = told.plan else { continue };
+        reported.conflicts.extend(run_report.conflicts.into_iter().map(|name| (number, name)));
+        let Some(plan) = run_report.plan else { continue };
         for change in plan.resources.iter().flat_map(|resource| &resource.changes) {
             if let FieldValue::Document(live) = &change.sides.live {
                 reported.shown.insert(live.to_string());
@@ -646,7 +646,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
         }
         // The run could not see writes after its read.
         let alone = weather.sky().foreign_left == left;
-        if told.ended && !plan.has_steps() && plan.gaps().next().is_none() && alone {
+        if run_report.ended && !plan.has_steps() && plan.gaps().next().is_none() && alone {
             done = true;
             break;
         }
@@ -658,9 +658,9 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     // Compares the final state without failures.
     tokio::time::sleep(day).await;
     weather.sky().calm = true;
-    let told = RefCell::default();
-    run(weather.client(), &case.desired, folder.path(), case.scope.clone(), None, &told).await;
-    let plan = told.into_inner().plan.ok_or("there was no plan afterwards")?;
+    let run_report = RefCell::default();
+    run(weather.client(), &case.desired, folder.path(), case.scope.clone(), None, &run_report).await;
+    let plan = run_report.into_inner().plan.ok_or("there was no plan afterwards")?;
     let sky = weather.sky();
     let mut wrong = String::new();
     let ends = |plan: &Plan| -> Vec<End> {
@@ -680,8 +680,12 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     if plan.has_steps() || !is_expected(&ends(&plan), &ends(&good)) {
         let _ = writeln!(wrong, "it ended as\n{:#?}\nand not as\n{:#?}", ends(&plan), ends(&good));
     }
-    if bystanders(&local) != before {
-        let _ = writeln!(wrong, "what is no part of the manifest was changed: {before:#?}\n{:#?}", bystanders(&local));
+    if resources_of_others(&local) != before {
+        let _ = writeln!(
+            wrong,
+            "what is no part of the manifest was changed: {before:#?}\n{:#?}",
+            resources_of_others(&local)
+        );
     }
     for write in sky.foreign.iter().filter(|write| !Weather::is_live(&local, write) && !reported.accounts_for(write)) {
         let _ = writeln!(wrong, "the write of someone else was lost and not reported: {write:?}");

@@ -83,7 +83,7 @@ impl Run {
         let document: Value =
             serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in:\n{}", self.stdout));
         if ["plan", "show"].iter().any(|command| document["command"] == **command) {
-            crate::schema::hold_plan(&document);
+            crate::schema::check_plan(&document);
         }
         document
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::command::access::read_manifest;
 use crate::command::context::{Context, Project};
 use crate::error::Error;
-use crate::iam::{self, Beyond, Place, Use};
+use crate::iam::{self, Beyond, Location, Use};
 use crate::local::{self, LocalAws};
 use crate::manifest::{LocalDocument, LocalUser};
 use crate::resource::names::AccountId;
@@ -27,12 +27,12 @@ impl Users {
     pub(in crate::command) fn of(project: &Project) -> Self {
         let loaded = &project.loaded;
         // Any region: each is there.
-        let place = Place { region: None, account: Some(AccountId::new(local::ACCOUNT)) };
+        let location = Location { region: None, account: Some(AccountId::new(local::ACCOUNT)) };
         let documents = |document: &LocalDocument| match document {
             LocalDocument::Text(text) => vec![text.clone()],
             LocalDocument::Role(role) => {
                 let derived =
-                    iam::policies(Use::Role(*role), &place, &loaded.policy_root, &loaded.desired, Beyond::default());
+                    iam::policies(Use::Role(*role), &location, &loaded.policy_root, &loaded.desired, Beyond::default());
                 derived.iter().map(|document| serde_json::json!(document).to_string()).collect()
             }
         };

@@ -70,9 +70,9 @@ impl Stack {
             existing: None,
             earlier: Vec::new(),
         };
-        let place = self.resources.len();
+        let position = self.resources.len();
         self.resources.push(resource);
-        &mut self.resources[place]
+        &mut self.resources[position]
     }
 
     /// Adds a parameter for a secret value, and returns the reference to it.

@@ -192,9 +192,9 @@ impl Module {
             kept: Kept::No,
             existing: None,
         };
-        let place = self.blocks.len();
+        let position = self.blocks.len();
         self.blocks.push(resource);
-        &mut self.blocks[place]
+        &mut self.blocks[position]
     }
 
     /// Adds a variable for a secret value, and returns the reference to it.
@@ -208,8 +208,8 @@ impl Module {
     /// ARNs. The key may be in another region than the target.
     pub fn key_of_alias(&mut self, alias: &str, elsewhere: Option<&str>) -> Expression {
         const ALIAS: &str = "aws_kms_alias";
-        let place = elsewhere.map(|region| format!("{region}_")).unwrap_or_default();
-        let name = format!("alias_{}{place}{}", self.prefix, snake(alias.trim_start_matches("alias/")));
+        let region_prefix = elsewhere.map(|region| format!("{region}_")).unwrap_or_default();
+        let name = format!("alias_{}{region_prefix}{}", self.prefix, snake(alias.trim_start_matches("alias/")));
         let is_there = |one: &Resource| one.block == BlockType::Data && one.type_name == ALIAS && one.name == name;
         let reference = Expression::Reference(format!("data.{ALIAS}.{name}.target_key_arn"));
         if !self.blocks.iter().any(is_there) {

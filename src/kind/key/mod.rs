@@ -24,7 +24,7 @@ use super::document::PolicyDocument;
 use super::export::cloudformation::Stack;
 use super::export::terraform::Module;
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Missing, Wanted};
-use super::permission::{On, Permission, Place, Purpose};
+use super::permission::{Location, On, Permission, Purpose};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
@@ -119,9 +119,9 @@ impl Rotation {
 
 /// Returns an alias's key as the resource of a permission. Source: "Use aliases to control access to KMS keys" in the AWS Key Management
 /// Service Developer Guide.
-pub fn on_alias(place: &Place, alias: &str) -> On {
+pub fn on_alias(location: &Location, alias: &str) -> On {
     On::Those {
-        resources: vec![place.arn("kms", "key/*")],
+        resources: vec![location.arn("kms", "key/*")],
         condition: json!({ "ForAnyValue:StringEquals": { "kms:ResourceAliases": [alias] } }),
     }
 }
@@ -210,22 +210,22 @@ impl Kind for Key {
         steps::reads(desired)
     }
 
-    fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
+    fn allowed_on(operation: Operation, desired: &Desired<Self>, location: &Location) -> On {
         match operation {
             CREATE_KEY | LIST_KEYS | LIST_ALIASES => On::Any,
             // The alias does not refer to the key yet, and the key's ID is unknown before its creation.
-            CREATE_ALIAS => On::Resources(vec![place.arn("kms", &desired.name), place.arn("kms", "key/*")]),
+            CREATE_ALIAS => On::Resources(vec![location.arn("kms", &desired.name), location.arn("kms", "key/*")]),
             // A condition recognizes a new alias after up to five minutes. Operations that only read or add protection are therefore
             // allowed without it. Source: "Use aliases to control access to KMS keys" in the AWS Key Management Service Developer Guide. A
             // key that is created with tags has no alias yet.
             DESCRIBE_KEY | LIST_RESOURCE_TAGS | ENABLE_KEY_ROTATION | TAG_RESOURCE => {
-                On::Resources(vec![place.arn("kms", "key/*")])
+                On::Resources(vec![location.arn("kms", "key/*")])
             }
-            _ => on_alias(place, &desired.name),
+            _ => on_alias(location, &desired.name),
         }
     }
 
-    fn looks_for_more(_: &Place, _: &PolicyRoot, _: Purpose) -> Vec<Permission> {
+    fn looks_for_more(_: &Location, _: &PolicyRoot, _: Purpose) -> Vec<Permission> {
         let (statement, operations) = (String::from("SentinelKeyPrune"), vec![LIST_ALIASES]);
         vec![Permission { statement, shared: true, operations, on: On::Any }]
     }

@@ -18,7 +18,7 @@ use super::import::{DiscoverError, Discovered, Found, Importer, Wanted};
 use super::parameter_store::{
     self as store, Field, ParameterApi, Role, Stored, Write, api, key, metadata, names, secrets,
 };
-use super::permission::{On, Permission, Place, Purpose};
+use super::permission::{Location, On, Permission, Purpose};
 use super::references::{Named, Reference};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
@@ -142,16 +142,16 @@ impl Kind for Parameter {
         store::reads(desired)
     }
 
-    fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
-        store::allowed_on(operation, desired, place)
+    fn allowed_on(operation: Operation, desired: &Desired<Self>, location: &Location) -> On {
+        store::allowed_on(operation, desired, location)
     }
 
     fn statement(_: &str) -> String {
         String::from(Values::STATEMENT)
     }
 
-    fn lent(desired: &Desired<Self>, place: &Place) -> Vec<Permission> {
-        secrets::lent(desired, place)
+    fn lent(desired: &Desired<Self>, location: &Location) -> Vec<Permission> {
+        secrets::lent(desired, location)
     }
 
     fn references(section: &ParameterSection) -> Vec<Reference> {
@@ -162,13 +162,13 @@ impl Kind for Parameter {
         key::uses(section.key.as_ref())
     }
 
-    fn looks_for_more(place: &Place, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
+    fn looks_for_more(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations = vec![GET_PARAMETERS];
         if purpose == Purpose::Write {
             operations.extend([DELETE_PARAMETERS, LIST_PARAMETER_TAGS]);
         }
         let statement = || String::from("SentinelParameterPrune");
-        let on = On::Resources(vec![store::arn(place, "*")]);
+        let on = On::Resources(vec![store::arn(location, "*")]);
         vec![
             Permission { statement: statement(), shared: false, operations, on },
             Permission { statement: statement(), shared: true, operations: vec![DESCRIBE_PARAMETERS], on: On::Any },

@@ -6,7 +6,7 @@ use super::content::Secret;
 use super::key::OF_AWS;
 use super::{Content, Kept, ParameterType, Role, Stored, Write};
 use crate::kind::Desired;
-use crate::kind::permission::{On, Permission, Place};
+use crate::kind::permission::{Location, On, Permission};
 use crate::resource::call::{Operation, operation};
 
 /// Parameter Store decrypts on behalf of the reader of a secret. Sentinel does not call this operation, so its rate has no effect. Source:
@@ -24,14 +24,14 @@ pub(in crate::kind) fn is_compared<R: Role>(desired: &Desired<Stored<R>>) -> boo
 }
 
 /// Returns the key of a secret as the resource of a permission, limited to calls through Parameter Store.
-pub(in crate::kind) fn on_key<R: Role>(desired: &Desired<Stored<R>>, place: &Place) -> On {
-    let region = place.region.as_deref().unwrap_or("*");
+pub(in crate::kind) fn on_key<R: Role>(desired: &Desired<Stored<R>>, location: &Location) -> On {
+    let region = location.region.as_deref().unwrap_or("*");
     // The suffix after the region depends on the partition.
     let mut condition = json!({ "StringLike": { "kms:ViaService": format!("ssm.{region}.*") } });
     let key = desired.managed.settings.key.as_deref().unwrap_or(OF_AWS);
     let resource = if key.starts_with("alias/") {
         condition["ForAnyValue:StringEquals"] = json!({ "kms:ResourceAliases": [key] });
-        place.arn("kms", "key/*")
+        location.arn("kms", "key/*")
     } else {
         key.to_owned()
     };
@@ -39,7 +39,7 @@ pub(in crate::kind) fn on_key<R: Role>(desired: &Desired<Stored<R>>, place: &Pla
 }
 
 /// Returns the permissions that Parameter Store needs for the key on behalf of the writer of a secret.
-pub(in crate::kind) fn lent<R: Role>(desired: &Desired<Stored<R>>, place: &Place) -> Vec<Permission> {
+pub(in crate::kind) fn lent<R: Role>(desired: &Desired<Stored<R>>, location: &Location) -> Vec<Permission> {
     if desired.managed.parameter_type != Some(ParameterType::SecureString) {
         return Vec::new();
     }
@@ -47,17 +47,17 @@ pub(in crate::kind) fn lent<R: Role>(desired: &Desired<Stored<R>>, place: &Place
     // An unmanaged value is read when it is written again with another setting.
     operations.extend((R::KEPT == Kept::All && desired.managed.content.is_none()).then_some(DECRYPT));
     let statement = format!("{}Encryption", R::STATEMENT);
-    vec![Permission { statement, shared: true, operations, on: on_key(desired, place) }]
+    vec![Permission { statement, shared: true, operations, on: on_key(desired, location) }]
 }
 
 /// Returns the permission to read a policy that is a secret.
-pub(in crate::kind) fn decryption<R: Role>(desired: &Desired<Stored<R>>, place: &Place) -> Option<Permission> {
+pub(in crate::kind) fn decryption<R: Role>(desired: &Desired<Stored<R>>, location: &Location) -> Option<Permission> {
     let secret = desired.managed.parameter_type == Some(ParameterType::SecureString);
     secret.then(|| Permission {
         statement: format!("{}Decryption", R::STATEMENT),
         shared: true,
         operations: vec![DECRYPT],
-        on: on_key(desired, place),
+        on: on_key(desired, location),
     })
 }
 
@@ -135,7 +135,9 @@ mod tests {
     #[test]
     fn a_key_is_allowed_through_parameter_store_only() {
         for key in [None, Some("alias/policies"), Some("arn:aws:kms:eu-west-1:111111111111:key/1")] {
-            let On::Those { resources, condition } = on_key(&secret(key), &Place::default()) else { panic!("{key:?}") };
+            let On::Those { resources, condition } = on_key(&secret(key), &Location::default()) else {
+                panic!("{key:?}")
+            };
             assert_eq!(condition["StringLike"]["kms:ViaService"], "ssm.*.*");
             let is_alias = key.is_none_or(|key| key.starts_with("alias/"));
             assert_eq!(resources == ["arn:aws:kms:*:*:key/*"], is_alias);
@@ -174,7 +176,9 @@ mod tests {
         };
         let with_key = secret(Some("alias/policies"));
         assert_eq!(names(&with_key), [GET_PARAMETERS.name, "DescribeParameters", DECRYPT.name]);
-        assert_eq!(lent(&with_key, &Place::default())[0].operations, USES);
-        assert!(decryption(&Desired { managed: PolicyParameter::default(), ..with_key }, &Place::default()).is_none());
+        assert_eq!(lent(&with_key, &Location::default())[0].operations, USES);
+        assert!(
+            decryption(&Desired { managed: PolicyParameter::default(), ..with_key }, &Location::default()).is_none()
+        );
     }
 }

@@ -9,7 +9,7 @@ use super::api::{Reading, get_parameters, sdk_tags};
 use super::names::type_of;
 use super::{Content, Create, Overwrite, ParameterApi, ParameterType, Role, Stored, metadata};
 use crate::resource::call::{CallError, Class, GET_PARAMETERS, PUT_PARAMETER};
-use crate::resource::pacer::{Answered, Tried};
+use crate::resource::pacer::{Answered, EarlierAttempts};
 use crate::resource::{Live, StepOutcome};
 
 pub(super) async fn create<R: Role>(api: &ParameterApi, step: &Create) -> Result<StepOutcome, CallError> {
@@ -64,7 +64,7 @@ pub(super) const LOOKS: u32 = 4;
 /// The reason, from the read before an overwrite, why it is not made.
 enum Seen {
     /// The new content already exists: from another apply of the same manifest, or from an earlier attempt whose response was lost.
-    Written { version: i64, by: Tried },
+    Written { version: i64, by: EarlierAttempts },
     /// Another version than the planned one.
     Changed(Option<i64>),
 }
@@ -90,7 +90,7 @@ pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> 
     let content = &own;
     // Parameter Store has no compare-and-set. A read just before each attempt keeps the window short, and the returned version shows
     // whether another write came in between.
-    let look = async |by: Tried| {
+    let look = async |by: EarlierAttempts| {
         let live = get_parameters::<R>(api, &[name.to_owned()], Reading::of(content)).await?.remove(name);
         let (same, version) = live.map_or((false, None), |live| (is(&live, content), live.facts.version));
         let Some(version) = version else { return Ok(Some(Seen::Changed(None))) };
@@ -115,8 +115,8 @@ pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> 
     };
     let written = match api.pacer.call_unless(PUT_PARAMETER, look, put).await {
         Ok(Answered::Made(answer)) => answer.version,
-        Ok(Answered::NotMade(Seen::Written { by: Tried::NotTaken, .. })) => return Ok(StepOutcome::Done),
-        Ok(Answered::NotMade(Seen::Written { by: Tried::Open, version })) => version,
+        Ok(Answered::NotMade(Seen::Written { by: EarlierAttempts::NotProcessed, .. })) => return Ok(StepOutcome::Done),
+        Ok(Answered::NotMade(Seen::Written { by: EarlierAttempts::Open, version })) => version,
         Ok(Answered::NotMade(Seen::Changed(now))) => return Ok(changed(name, expects_version, now)),
         Err(error) => took_effect::<R>(api, name, content, expects_version, error).await?,
     };

@@ -16,7 +16,7 @@ use super::export::cloudformation::Stack;
 use super::export::terraform::Module;
 use super::import::{DiscoverError, Discovered, Importer, Wanted};
 use super::parameter_store::{self as store, Role, Stored, Write, api, key, metadata, secrets};
-use super::permission::{On, Permission, Place, Purpose};
+use super::permission::{Location, On, Permission, Purpose};
 use super::references::{Named, Reference};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
@@ -82,8 +82,8 @@ pub async fn discover(api: &ParameterApi, root: &PolicyRoot) -> Result<Vec<Found
 }
 
 /// Returns the permission to read a policy that is a secret.
-pub fn decryption(desired: &Desired<PolicyParameter>, place: &Place) -> Option<Permission> {
-    secrets::decryption(desired, place)
+pub fn decryption(desired: &Desired<PolicyParameter>, location: &Location) -> Option<Permission> {
+    secrets::decryption(desired, location)
 }
 
 /// Allows the secrets of policies to be shown.
@@ -182,16 +182,16 @@ impl Kind for PolicyParameter {
         store::reads(desired)
     }
 
-    fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
-        store::allowed_on(operation, desired, place)
+    fn allowed_on(operation: Operation, desired: &Desired<Self>, location: &Location) -> On {
+        store::allowed_on(operation, desired, location)
     }
 
     fn statement(_: &str) -> String {
         String::from(Policies::STATEMENT)
     }
 
-    fn lent(desired: &Desired<Self>, place: &Place) -> Vec<Permission> {
-        secrets::lent(desired, place)
+    fn lent(desired: &Desired<Self>, location: &Location) -> Vec<Permission> {
+        secrets::lent(desired, location)
     }
 
     fn references(section: &ProfileSection) -> Vec<Reference> {
@@ -203,13 +203,13 @@ impl Kind for PolicyParameter {
         key::uses(section.key.as_ref())
     }
 
-    fn looks_for_more(place: &Place, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
+    fn looks_for_more(location: &Location, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations = vec![GET_PARAMETERS_BY_PATH, GET_PARAMETERS];
         if purpose == Purpose::Write {
             operations.extend([DELETE_PARAMETERS, LIST_PARAMETER_TAGS]);
         }
         let statement = || String::from("SentinelPolicyPrune");
-        let on = On::Resources(below(place, policy_root));
+        let on = On::Resources(below(location, policy_root));
         vec![
             Permission { statement: statement(), shared: false, operations, on },
             Permission { statement: statement(), shared: true, operations: vec![DESCRIBE_PARAMETERS], on: On::Any },
@@ -313,8 +313,8 @@ fn wrapped(steps: Vec<Write>) -> Vec<PolicyStep> {
 }
 
 /// Returns the ARNs of a policy root and of everything below it.
-pub fn below(place: &Place, policy_root: &PolicyRoot) -> Vec<String> {
-    vec![arn(place, policy_root), arn(place, &format!("{policy_root}/*"))]
+pub fn below(location: &Location, policy_root: &PolicyRoot) -> Vec<String> {
+    vec![arn(location, policy_root), arn(location, &format!("{policy_root}/*"))]
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{Boundary, PolicyDocument, Role};
 use crate::kind::export::cloudformation::{Properties, Stack, id, properties, set, tags};
 use crate::kind::export::mark;
 use crate::kind::export::terraform::{Body, Kept, Module, add_tags, reference};
-use crate::kind::permission::Place;
+use crate::kind::permission::Location;
 use crate::kind::{Desired, KindId, Site};
 use crate::resource::{Facts, Live};
 
@@ -79,8 +79,8 @@ const ROLE: &str = "aws_iam_role";
 pub(super) fn terraform(desired: &Desired<Role>, live: Option<&Live<Role>>, module: &mut Module) {
     let facts = || Facts {
         arn: module.account.as_ref().map(|account| {
-            let place = Place { region: Some(module.region.clone()), account: Some(account.clone()) };
-            place.global_arn("iam", "role/x")
+            let location = Location { region: Some(module.region.clone()), account: Some(account.clone()) };
+            location.global_arn("iam", "role/x")
         }),
         ..Facts::default()
     };

@@ -29,7 +29,7 @@ use super::document::PolicyDocument;
 use super::export::cloudformation::Stack;
 use super::export::terraform::Module;
 use super::import::{Found, Importer};
-use super::permission::{On, Permission, Place, Purpose, Use};
+use super::permission::{Location, On, Permission, Purpose, Use};
 use super::references::Service;
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
@@ -94,8 +94,8 @@ fn role_resource(name: &str, path: Option<&str>) -> String {
 }
 
 /// Returns the ARN of a role.
-pub fn arn(place: &Place, name: &str, path: Option<&str>) -> String {
-    place.global_arn("iam", &role_resource(name, path))
+pub fn arn(location: &Location, name: &str, path: Option<&str>) -> String {
+    location.global_arn("iam", &role_resource(name, path))
 }
 
 impl Kind for Role {
@@ -197,27 +197,27 @@ impl Kind for Role {
         steps::reads(desired)
     }
 
-    fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
+    fn allowed_on(operation: Operation, desired: &Desired<Self>, location: &Location) -> On {
         match operation {
             // Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS IAM".
-            steps::GET_PROVIDER => On::Resources(vec![place.global_arn("iam", "oidc-provider/*")]),
+            steps::GET_PROVIDER => On::Resources(vec![location.global_arn("iam", "oidc-provider/*")]),
             // The path of a role to delete is unknown.
             _ if !desired.presence.is_present() => {
-                let resource = |path: &str| arn(place, &desired.name, Some(path));
+                let resource = |path: &str| arn(location, &desired.name, Some(path));
                 On::Resources(vec![resource("/"), resource("/*/")])
             }
-            _ => On::Resources(vec![arn(place, &desired.name, desired.managed.path.as_deref())]),
+            _ => On::Resources(vec![arn(location, &desired.name, desired.managed.path.as_deref())]),
         }
     }
 
-    fn looks_for_more(place: &Place, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
+    fn looks_for_more(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations =
             vec![steps::LIST_TAGS, steps::GET_ROLE, steps::LIST_ATTACHED, steps::LIST_POLICIES, steps::LIST_PROFILES];
         if purpose == Purpose::Write {
             operations.extend([steps::DETACH_POLICY, steps::DELETE_POLICY, steps::DELETE_ROLE]);
         }
         let statement = || String::from("SentinelRolePrune");
-        let on = On::Resources(vec![place.global_arn("iam", "role/*")]);
+        let on = On::Resources(vec![location.global_arn("iam", "role/*")]);
         vec![
             Permission { statement: statement(), shared: false, operations, on },
             Permission { statement: statement(), shared: true, operations: vec![steps::LIST_ROLES], on: On::Any },

@@ -10,8 +10,8 @@ use crate::kind::Desired;
 
 const TRUST: &str = "trust.json";
 
-fn policy_file(place: usize) -> String {
-    format!("policy-{place}.json")
+fn policy_file(index: usize) -> String {
+    format!("policy-{index}.json")
 }
 
 /// Returns the section of a role's managed settings. The names of its files are arbitrary.
@@ -37,7 +37,7 @@ pub(super) fn section(desired: &Desired<Role>) -> RoleSection {
         managed_policies: managed_policies.as_ref().map(|all| all.iter().cloned().collect()),
         policies: policies
             .as_ref()
-            .map(|all| all.keys().enumerate().map(|(place, name)| (name.clone(), policy_file(place))).collect()),
+            .map(|all| all.keys().enumerate().map(|(index, name)| (name.clone(), policy_file(index))).collect()),
         permissions: None,
         tags: tags.clone(),
     }
@@ -48,6 +48,6 @@ pub(super) fn files(desired: &Desired<Role>) -> Vec<GivenFile> {
     let Role { trust, policies, .. } = &desired.managed;
     let trust = trust.iter().map(|trust| GivenFile { path: TRUST.to_owned(), text: PolicyDocument::to_json(trust) });
     let policies = policies.iter().flatten().enumerate();
-    let policies = policies.map(|(place, (_, policy))| GivenFile { path: policy_file(place), text: policy.to_json() });
+    let policies = policies.map(|(index, (_, policy))| GivenFile { path: policy_file(index), text: policy.to_json() });
     trust.chain(policies).collect()
 }

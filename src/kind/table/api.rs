@@ -9,7 +9,7 @@ use aws_types::region::Region;
 use futures_util::future::{self, OptionFuture};
 
 use super::delete::SeenTable;
-use super::patience::Patience;
+use super::polling::Polling;
 use super::setting::{Looked, Setting};
 use super::status::TableStatus;
 use super::{
@@ -337,7 +337,7 @@ pub(super) const SETTLING: &[Class] = &[Class::Busy, Class::NotFound];
 ///
 /// If the run does not wait for index builds, the wait ends as deferred once everything else is ready.
 pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result<StepOutcome, CallError> {
-    let mut patience = Patience::new(waiting, DESCRIBE_TABLE);
+    let mut polling = Polling::new(waiting, DESCRIBE_TABLE);
     loop {
         let call = || api.client.describe_table().table_name(name).send();
         let answer = api.pacer.call(DESCRIBE_TABLE, SETTLING, call).await?;
@@ -373,7 +373,7 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
             (Some(TableStatus::Active), None, Some(field)) => format!("its {field} is still being changed"),
             _ => format!("the table is still {}", facts.status.as_deref().unwrap_or_default()),
         };
-        patience.pause(api, &what).await?;
+        polling.pause(api, &what).await?;
     }
 }
 

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::BackupStatus;
 
 use super::api::{SETTLING, TableApi, describe, failed, read_tags};
-use super::patience::Patience;
+use super::polling::Polling;
 use super::status::TableStatus;
 use super::{Autoscaling, CalledChange, DeletionProtection, Field, Table, TableStep, protection, replicas};
 use crate::change::{FieldChange, FieldValue, Takes};
@@ -118,7 +118,7 @@ pub(super) async fn back_up(
     let answer = api.pacer.call_once(CREATE_BACKUP, create).await?;
     let arn = answer.backup_details.map(|details| details.backup_arn);
     let arn = arn.ok_or_else(|| failed(CREATE_BACKUP, Class::Rejected, "the answer contains no backup"))?;
-    let mut patience = Patience::new(waiting, DESCRIBE_BACKUP).or_else("the table was not deleted;");
+    let mut polling = Polling::new(waiting, DESCRIBE_BACKUP).or_else("the table was not deleted;");
     loop {
         let call = || api.client.describe_backup().backup_arn(&arn).send();
         let answer = api.pacer.call(DESCRIBE_BACKUP, SETTLING, call).await?;
@@ -132,7 +132,7 @@ pub(super) async fn back_up(
                 return Err(failed(DESCRIBE_BACKUP, Class::Rejected, message));
             }
         }
-        patience.pause(api, &format!("the backup {backup_name} is still CREATING")).await?;
+        polling.pause(api, &format!("the backup {backup_name} is still CREATING")).await?;
     }
 }
 
@@ -171,9 +171,9 @@ pub(super) async fn delete(
             Err(error) => return Err(error),
         }
     }
-    let mut patience = Patience::new(waiting, DESCRIBE_TABLE);
+    let mut polling = Polling::new(waiting, DESCRIBE_TABLE);
     while matches!(expected(api, table).await?, Some(Ok(_))) {
-        patience.pause(api, "the table is still DELETING").await?;
+        polling.pause(api, "the table is still DELETING").await?;
     }
     Ok(StepOutcome::Done)
 }

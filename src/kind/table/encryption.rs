@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Table;
 use crate::change::Protection;
 use crate::kind::key::{DESCRIBE_KEY, check_alias};
-use crate::kind::permission::{On, Permission, Place};
+use crate::kind::permission::{Location, On, Permission};
 use crate::resource::Invalid;
 use crate::resource::call::{Operation, operation};
 
@@ -68,13 +68,13 @@ const USES: [Operation; 6] = [
 ];
 
 /// Returns the permissions that DynamoDB needs for a table's key on behalf of the caller that sets it.
-pub(super) fn lent(encryption: Option<&Encryption>, statement: &str, place: &Place) -> Vec<Permission> {
+pub(super) fn lent(encryption: Option<&Encryption>, statement: &str, location: &Location) -> Vec<Permission> {
     let (resource, alias) = match encryption {
-        Some(Encryption::Alias(alias)) => (place.arn("kms", "key/*"), Some(alias)),
+        Some(Encryption::Alias(alias)) => (location.arn("kms", "key/*"), Some(alias)),
         Some(Encryption::Kms(arn)) => (arn.clone(), None),
         Some(Encryption::AwsManaged | Encryption::AwsOwned) | None => return Vec::new(),
     };
-    let region = place.region.as_deref().unwrap_or("*");
+    let region = location.region.as_deref().unwrap_or("*");
     // The suffix after the region depends on the partition.
     let mut condition = json!({ "StringLike": { "kms:ViaService": format!("dynamodb.{region}.*") } });
     if let Some(alias) = alias {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::{SETTLING, failed};
-use super::patience::Patience;
+use super::polling::Polling;
 use super::setting::{Called, Phase, Setting, SettingChange, in_place};
 use super::{Field, Index, Table, TableApi};
 use crate::change::{FieldChange, Sides};
@@ -340,13 +340,13 @@ async fn describe(api: &TableApi, name: &str, index: Option<&str>, passes: &[Cla
 
 /// Waits until no change of the insights is in progress.
 async fn settled(api: &TableApi, waiting: Waiting, name: &str, index: Option<&str>) -> Result<Seen, CallError> {
-    let mut patience = Patience::new(waiting, DESCRIBE_INSIGHTS);
+    let mut polling = Polling::new(waiting, DESCRIBE_INSIGHTS);
     loop {
         let found = describe(api, name, index, SETTLING).await?;
         if !found.is_settling {
             return Ok(found);
         }
-        patience.pause(api, "its contributor insights are still being changed").await?;
+        polling.pause(api, "its contributor insights are still being changed").await?;
     }
 }
 

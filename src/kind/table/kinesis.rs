@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::{SETTLING, failed};
-use super::patience::Patience;
+use super::polling::Polling;
 use super::rules::check_home;
 use super::setting::{Called, Phase, Setting, SettingChange, in_place};
 use super::{Field, Table, TableApi};
@@ -482,7 +482,7 @@ async fn settled(
     shows: impl Fn(&[sdk::KinesisDataStreamDestination]) -> bool,
 ) -> Result<Found, CallError> {
     use sdk::DestinationStatus::{Disabling, Enabling, Updating};
-    let mut patience = Patience::new(waiting, DESCRIBE_KINESIS);
+    let mut polling = Polling::new(waiting, DESCRIBE_KINESIS);
     loop {
         let found = describe(api, name, SETTLING).await?;
         let at_work = found
@@ -493,7 +493,7 @@ async fn settled(
             None if shows(&found) => return Ok(found),
             None => String::from("the change of its Kinesis destination is not visible yet"),
         };
-        patience.pause(api, &what).await?;
+        polling.pause(api, &what).await?;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The members of DynamoDB's types for tables, and how each is handled.
 
-use crate::kind::members::Handling::{self, LeftAlone, Managed, NotCompared, Shown};
+use crate::kind::members::Handling::{self, Managed, NotCompared, NotManaged, Shown};
 use crate::kind::members::Members;
 
 /// The members of the responses that describe a table, and of the requests that create and update one.
@@ -42,17 +42,17 @@ const TABLE: List = &[
     ("GlobalTableVersion", NotCompared),
     ("Replicas", Managed),
     ("GlobalTableWitnesses", Managed),
-    ("GlobalTableSettingsReplicationMode", LeftAlone),
+    ("GlobalTableSettingsReplicationMode", NotManaged),
     ("RestoreSummary", NotCompared),
     ("SSEDescription", Managed),
-    ("ArchivalSummary", LeftAlone),
+    ("ArchivalSummary", NotManaged),
     ("TableClassSummary", Managed),
     ("DeletionProtectionEnabled", Managed),
-    ("DisassociationProtectionEnabled", LeftAlone),
+    ("DisassociationProtectionEnabled", NotManaged),
     ("OnDemandThroughput", Managed),
     ("WarmThroughput", Managed),
     ("MultiRegionConsistency", Managed),
-    ("VectorIndexes", LeftAlone),
+    ("VectorIndexes", NotManaged),
 ];
 
 const GLOBAL_INDEX: List = &[
@@ -115,7 +115,7 @@ const SCALABLE_TARGET: List = &[
     ("PredictedCapacity", NotCompared),
     ("RoleARN", NotCompared),
     ("CreationTime", NotCompared),
-    ("SuspendedState", LeftAlone),
+    ("SuspendedState", NotManaged),
     ("ScalableTargetARN", NotCompared),
 ];
 
@@ -126,9 +126,9 @@ const SCALING_POLICY: List = &[
     ("ResourceId", Shown),
     ("ScalableDimension", Managed),
     ("PolicyType", Shown),
-    ("StepScalingPolicyConfiguration", LeftAlone),
+    ("StepScalingPolicyConfiguration", NotManaged),
     ("TargetTrackingScalingPolicyConfiguration", Managed),
-    ("PredictiveScalingPolicyConfiguration", LeftAlone),
+    ("PredictiveScalingPolicyConfiguration", NotManaged),
     ("Alarms", NotCompared),
     ("CreationTime", NotCompared),
 ];
@@ -136,10 +136,10 @@ const SCALING_POLICY: List = &[
 const TRACKING: List = &[
     ("TargetValue", Managed),
     ("PredefinedMetricSpecification", Shown),
-    ("CustomizedMetricSpecification", LeftAlone),
-    ("ScaleOutCooldown", LeftAlone),
-    ("ScaleInCooldown", LeftAlone),
-    ("DisableScaleIn", LeftAlone),
+    ("CustomizedMetricSpecification", NotManaged),
+    ("ScaleOutCooldown", NotManaged),
+    ("ScaleInCooldown", NotManaged),
+    ("DisableScaleIn", NotManaged),
 ];
 
 const CREATE: List = &[
@@ -158,9 +158,9 @@ const CREATE: List = &[
     ("WarmThroughput", Managed),
     ("ResourcePolicy", Managed),
     ("OnDemandThroughput", Managed),
-    ("GlobalTableSourceArn", LeftAlone),
-    ("GlobalTableSettingsReplicationMode", LeftAlone),
-    ("VectorIndexes", LeftAlone),
+    ("GlobalTableSourceArn", NotManaged),
+    ("GlobalTableSettingsReplicationMode", NotManaged),
+    ("VectorIndexes", NotManaged),
 ];
 
 const UPDATE: List = &[
@@ -178,9 +178,9 @@ const UPDATE: List = &[
     ("GlobalTableWitnessUpdates", Managed),
     ("OnDemandThroughput", Managed),
     ("WarmThroughput", Managed),
-    ("GlobalTableSettingsReplicationMode", LeftAlone),
-    ("DisassociationProtectionEnabled", LeftAlone),
-    ("VectorIndexUpdates", LeftAlone),
+    ("GlobalTableSettingsReplicationMode", NotManaged),
+    ("DisassociationProtectionEnabled", NotManaged),
+    ("VectorIndexUpdates", NotManaged),
 ];
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ mod live;
 mod manifest;
 mod members;
 mod opposite;
-mod patience;
 mod permissions;
+mod polling;
 mod protection;
 mod rebuild;
 mod recovery;
@@ -56,7 +56,7 @@ use super::export::cloudformation::Stack;
 use super::export::terraform::Module;
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Missing, Wanted};
 use super::key::on_alias;
-use super::permission::{On, Permission, Place, Purpose};
+use super::permission::{Location, On, Permission, Purpose};
 use super::references::{Named, Reference};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
@@ -297,26 +297,28 @@ impl Kind for Table {
         steps::reads(desired)
     }
 
-    fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
+    fn allowed_on(operation: Operation, desired: &Desired<Self>, location: &Location) -> On {
         match (operation.service, &desired.managed.encryption) {
             // With replicas, AWS's own key is looked up as well.
-            ("kms", _) if desired.managed.has_replicas() => On::Resources(replicas::permission::keys(desired, place)),
-            ("kms", Some(Encryption::Alias(alias))) => on_alias(place, alias),
+            ("kms", _) if desired.managed.has_replicas() => {
+                On::Resources(replicas::permission::keys(desired, location))
+            }
+            ("kms", Some(Encryption::Alias(alias))) => on_alias(location, alias),
             // AWS does not document whether a condition on the alias applies to its own key before the key is first used.
-            ("kms", Some(Encryption::AwsManaged)) => On::Resources(vec![place.arn("kms", "key/*")]),
+            ("kms", Some(Encryption::AwsManaged)) => On::Resources(vec![location.arn("kms", "key/*")]),
             ("kms", Some(Encryption::Kms(key))) => On::Resources(vec![key.clone()]),
-            _ if operation == DESCRIBE_BACKUP => On::Resources(vec![permissions::backups(place, &desired.name)]),
-            _ if operation == DESCRIBE_TABLE => On::Resources(replicas::permission::described(desired, place)),
-            _ => permissions::allowed_on(operation, desired, place)
-                .unwrap_or_else(|| On::Resources(replicas::permission::arns(desired, place))),
+            _ if operation == DESCRIBE_BACKUP => On::Resources(vec![permissions::backups(location, &desired.name)]),
+            _ if operation == DESCRIBE_TABLE => On::Resources(replicas::permission::described(desired, location)),
+            _ => permissions::allowed_on(operation, desired, location)
+                .unwrap_or_else(|| On::Resources(replicas::permission::arns(desired, location))),
         }
     }
 
-    fn lent(desired: &Desired<Self>, place: &Place) -> Vec<Permission> {
+    fn lent(desired: &Desired<Self>, location: &Location) -> Vec<Permission> {
         let statement = Self::statement(&desired.address.key);
-        let mut lent = encryption::lent(desired.managed.encryption.as_ref(), &statement, place);
-        lent.extend(permissions::lent(desired, &statement, place));
-        lent.extend(replicas::permission::lent(desired, &statement, place));
+        let mut lent = encryption::lent(desired.managed.encryption.as_ref(), &statement, location);
+        lent.extend(permissions::lent(desired, &statement, location));
+        lent.extend(replicas::permission::lent(desired, &statement, location));
         lent
     }
 
@@ -332,19 +334,19 @@ impl Kind for Table {
         }
     }
 
-    fn looks_for_more(place: &Place, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
+    fn looks_for_more(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let statement = || String::from("SentinelTablePrune");
         let of = |operations, on| Permission { statement: statement(), shared: false, operations, on };
         let mut operations = vec![DESCRIBE_TABLE, LIST_TABLE_TAGS];
         let list = Permission { statement: statement(), shared: true, operations: vec![LIST_TABLES], on: On::Any };
-        let scaling = permissions::of_pruned_scaling(place, &statement(), purpose);
+        let scaling = permissions::of_pruned_scaling(location, &statement(), purpose);
         if purpose == Purpose::Read {
-            let own = [of(operations, On::Resources(vec![arn(place, "*")])), list];
+            let own = [of(operations, On::Resources(vec![arn(location, "*")])), list];
             return own.into_iter().chain(scaling).collect();
         }
         operations.extend([SCAN, CREATE_BACKUP, DELETE_TABLE]);
-        let backups = of(vec![DESCRIBE_BACKUP], On::Resources(vec![permissions::backups(place, "*")]));
-        let own = [of(operations, On::Resources(vec![arn(place, "*")])), backups, list];
+        let backups = of(vec![DESCRIBE_BACKUP], On::Resources(vec![permissions::backups(location, "*")]));
+        let own = [of(operations, On::Resources(vec![arn(location, "*")])), backups, list];
         own.into_iter().chain(scaling).collect()
     }
 

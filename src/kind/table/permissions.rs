@@ -6,34 +6,34 @@ use super::scaling_calls::DEREGISTER_TARGET;
 use super::setting::Called;
 use super::{Autoscaling, Table};
 use crate::kind::Desired;
-use crate::kind::permission::{On, Permission, Place, Purpose};
+use crate::kind::permission::{Location, On, Permission, Purpose};
 use crate::resource::call::{Operation, operation};
 
 /// Returns the ARN of a table.
-pub fn arn(place: &Place, name: &str) -> String {
-    place.arn("dynamodb", &format!("table/{name}"))
+pub fn arn(location: &Location, name: &str) -> String {
+    location.arn("dynamodb", &format!("table/{name}"))
 }
 
 /// Returns the ARN pattern of all backups of a table.
-pub(super) fn backups(place: &Place, name: &str) -> String {
-    place.arn("dynamodb", &format!("table/{name}/backup/*"))
+pub(super) fn backups(location: &Location, name: &str) -> String {
+    location.arn("dynamodb", &format!("table/{name}/backup/*"))
 }
 
 /// Returns the resources that a setting's operation needs permission for, if these are more than the table. Source: Service Authorization
 /// Reference, "Actions, resources, and condition keys for Amazon DynamoDB" and "… for AWS Application Auto Scaling".
-pub(super) fn allowed_on(operation: Operation, desired: &Desired<Table>, place: &Place) -> Option<On> {
+pub(super) fn allowed_on(operation: Operation, desired: &Desired<Table>, location: &Location) -> Option<On> {
     let settings = &desired.managed.settings;
-    let table = arn(place, &desired.name);
+    let table = arn(location, &desired.name);
     if operation.service == "application-autoscaling" {
         return Some(match operation.writes() {
             // The scalable targets of a replica are in the region of the replica.
             true if desired.managed.replicas.is_some() => {
-                let anywhere = Place { region: None, account: place.account.clone() };
-                let partition = place.arn("", "").split(':').nth(1).unwrap_or("aws").to_owned();
+                let anywhere = Location { region: None, account: location.account.clone() };
+                let partition = location.arn("", "").split(':').nth(1).unwrap_or("aws").to_owned();
                 let target = anywhere.arn("application-autoscaling", "scalable-target/*");
                 On::Resources(vec![target.replacen("arn:aws:", &format!("arn:{partition}:"), 1)])
             }
-            true => On::Resources(vec![place.arn("application-autoscaling", "scalable-target/*")]),
+            true => On::Resources(vec![location.arn("application-autoscaling", "scalable-target/*")]),
             false => On::Any,
         });
     }
@@ -63,7 +63,7 @@ const KINESIS: [Operation; 3] = [
 ];
 
 /// Returns the permissions for the autoscaling of tables that pruning deletes.
-pub(super) fn of_pruned_scaling(place: &Place, statement: &str, purpose: Purpose) -> Vec<Permission> {
+pub(super) fn of_pruned_scaling(location: &Location, statement: &str, purpose: Purpose) -> Vec<Permission> {
     let of = |name: &str, shared, operations, on| Permission {
         statement: format!("{statement}{name}"),
         shared,
@@ -72,9 +72,9 @@ pub(super) fn of_pruned_scaling(place: &Place, statement: &str, purpose: Purpose
     };
     let mut permissions = vec![of("Scaling", true, Autoscaling::READS.to_vec(), On::Any)];
     if purpose == Purpose::Write {
-        let targets = On::Resources(vec![place.arn("application-autoscaling", "scalable-target/*")]);
+        let targets = On::Resources(vec![location.arn("application-autoscaling", "scalable-target/*")]);
         permissions.push(of("Scaling", false, vec![DEREGISTER_TARGET], targets));
-        let alarms = On::Resources(vec![place.arn("cloudwatch", "alarm:TargetTracking-table/*")]);
+        let alarms = On::Resources(vec![location.arn("cloudwatch", "alarm:TargetTracking-table/*")]);
         permissions.push(of("Alarms", false, vec![DELETE_ALARMS], alarms));
     }
     permissions
@@ -83,14 +83,14 @@ pub(super) fn of_pruned_scaling(place: &Place, statement: &str, purpose: Purpose
 /// Returns AWS's calls on behalf of the caller that changes settings. Sources: "Application Auto Scaling identity-based policy examples" in
 /// the Application Auto Scaling User Guide; "Using IAM to manage Contributor Insights for DynamoDB" and "Using IAM policies for Kinesis
 /// Data Streams and DynamoDB" in the Amazon DynamoDB Developer Guide.
-pub(super) fn lent(desired: &Desired<Table>, statement: &str, place: &Place) -> Vec<Permission> {
+pub(super) fn lent(desired: &Desired<Table>, statement: &str, location: &Location) -> Vec<Permission> {
     let settings = &desired.managed.settings;
     let mut permissions = Vec::new();
     let mut add = |name: &str, operations: Vec<Operation>, on: On| {
         permissions.push(Permission { statement: format!("{statement}{name}"), shared: false, operations, on });
     };
     let role = |service: &str| {
-        let partition = place.arn("iam", "");
+        let partition = location.arn("iam", "");
         let partition = partition.split(':').nth(1).unwrap_or("aws").to_owned();
         let resources = vec![format!("arn:{partition}:iam::*:role/aws-service-role/{service}/*")];
         On::Those { resources, condition: json!({ "StringEquals": { "iam:AWSServiceName": service } }) }
@@ -103,14 +103,14 @@ pub(super) fn lent(desired: &Desired<Table>, statement: &str, place: &Place) -> 
         add("KinesisRole", vec![CREATE_ROLE], role("kinesisreplication.dynamodb.amazonaws.com"));
     }
     if !desired.presence.is_present() {
-        let alarms = place.arn("cloudwatch", &format!("alarm:TargetTracking-table/{}*", desired.name));
+        let alarms = location.arn("cloudwatch", &format!("alarm:TargetTracking-table/{}*", desired.name));
         add("Alarms", vec![DELETE_ALARMS], On::Resources(vec![alarms]));
     }
     if settings.autoscaling.is_some() {
-        let alarms = place.arn("cloudwatch", &format!("alarm:TargetTracking-table/{}*", desired.name));
+        let alarms = location.arn("cloudwatch", &format!("alarm:TargetTracking-table/{}*", desired.name));
         add("Alarms", ALARMS.to_vec(), On::Resources(vec![alarms]));
         let capacity = vec![crate::resource::call::DESCRIBE_TABLE, crate::resource::call::UPDATE_TABLE];
-        add("Capacity", capacity, On::Resources(vec![arn(place, &desired.name)]));
+        add("Capacity", capacity, On::Resources(vec![arn(location, &desired.name)]));
         add("ScalingRole", vec![CREATE_ROLE], role("dynamodb.application-autoscaling.amazonaws.com"));
     }
     permissions

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::{SETTLING, failed};
-use super::patience::Patience;
+use super::polling::Polling;
 use super::setting::{Called, Phase, Setting, SettingChange};
 use super::{Field, Stream, Table, TableApi};
 use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
@@ -354,13 +354,13 @@ impl<H: Holder> Called for ResourcePolicy<H> {
                 false => Err(error),
             };
         }
-        let mut patience = Patience::new(waiting, GET_POLICY);
+        let mut polling = Polling::new(waiting, GET_POLICY);
         loop {
             let found: Self = get(api, &arn, SETTLING).await?;
             if found.document.as_ref() == wanted {
                 return Ok(StepOutcome::Done);
             }
-            patience.pause(api, &format!("the change of the {} is not visible yet", H::WORDS)).await?;
+            polling.pause(api, &format!("the change of the {} is not visible yet", H::WORDS)).await?;
         }
     }
 }

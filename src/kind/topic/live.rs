@@ -10,7 +10,7 @@ use super::rules::{Delivery, FIFO, check_delivery_policy, check_display_name, ch
 use super::{FilterScope, Protocol, Subscription, Topic, TopicKey, filter, words};
 use crate::kind::document::{PolicyDocument, pretty};
 use crate::kind::import::{self, Found, Importer};
-use crate::kind::permission::Place;
+use crate::kind::permission::Location;
 use crate::resource::Invalid;
 use crate::resource::secret::without_userinfo;
 
@@ -81,12 +81,12 @@ fn key_setting(importer: &mut Importer<'_>, arn: &str, key: &TopicKey) -> Option
 
 /// Returns the ARN pattern of all keys in the account and region of a topic's key: those of the topic, unless the manifest names a key
 /// elsewhere.
-pub(super) fn keys_beside(key: Option<&TopicKey>, place: &Place) -> String {
+pub(super) fn keys_beside(key: Option<&TopicKey>, location: &Location) -> String {
     let head = match key {
         Some(TopicKey::Kms(name)) if name.starts_with("arn:") => name.rsplit_once(':').map(|(head, _)| head),
         _ => None,
     };
-    head.map_or_else(|| place.arn("kms", "key/*"), |head| format!("{head}:key/*"))
+    head.map_or_else(|| location.arn("kms", "key/*"), |head| format!("{head}:key/*"))
 }
 
 /// Returns the prefix of key ARNs in the account and region of a topic.

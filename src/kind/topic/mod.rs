@@ -29,7 +29,7 @@ use super::export::cloudformation::Stack;
 use super::export::terraform::Module;
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Wanted};
 use super::key::{DESCRIBE_KEY, is_of_aws};
-use super::permission::{On, Permission, Place, Purpose};
+use super::permission::{Location, On, Permission, Purpose};
 use super::references::{Named, Reference};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
@@ -255,22 +255,22 @@ impl Kind for Topic {
         steps::reads(desired)
     }
 
-    fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
+    fn allowed_on(operation: Operation, desired: &Desired<Self>, location: &Location) -> On {
         use steps::{GET_SUBSCRIPTION_ATTRIBUTES, LIST_TOPICS, SET_SUBSCRIPTION_ATTRIBUTES, UNSUBSCRIBE};
         match operation {
             // Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon SNS".
             LIST_TOPICS | GET_SUBSCRIPTION_ATTRIBUTES | SET_SUBSCRIPTION_ATTRIBUTES | UNSUBSCRIBE => On::Any,
             // The topic's key is known only after the topic is read, and its alias can be any.
-            DESCRIBE_KEY => On::Resources(vec![live::keys_beside(desired.managed.key.as_ref(), place)]),
-            _ => On::Resources(vec![place.arn("sns", &desired.name)]),
+            DESCRIBE_KEY => On::Resources(vec![live::keys_beside(desired.managed.key.as_ref(), location)]),
+            _ => On::Resources(vec![location.arn("sns", &desired.name)]),
         }
     }
 
-    fn looks_for_more(place: &Place, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
+    fn looks_for_more(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations = vec![steps::LIST_TOPIC_TAGS, steps::GET_TOPIC_ATTRIBUTES];
         operations.extend((purpose == Purpose::Write).then_some(steps::DELETE_TOPIC));
         let statement = || String::from("SentinelTopicPrune");
-        let on = On::Resources(vec![place.arn("sns", "*")]);
+        let on = On::Resources(vec![location.arn("sns", "*")]);
         vec![
             Permission { statement: statement(), shared: false, operations, on },
             Permission { statement: statement(), shared: true, operations: vec![steps::LIST_TOPICS], on: On::Any },

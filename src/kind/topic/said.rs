@@ -9,25 +9,25 @@ use crate::kind::document::PolicyDocument;
 const POLICY: &str = "policy.json";
 const DELIVERY_POLICY: &str = "delivery-policy.json";
 
-fn filter_file(place: usize) -> String {
-    format!("filter-{place}.json")
+fn filter_file(index: usize) -> String {
+    format!("filter-{index}.json")
 }
 
 /// Returns the section of a topic's managed settings. The names of its files and subscriptions are arbitrary.
 pub(super) fn section(desired: &Desired<Topic>) -> TopicSection {
     let Topic { fifo, content_based_deduplication, display_name, key, policy, delivery_policy, subscriptions, tags } =
         &desired.managed;
-    let subscription = |(place, one): (usize, &Subscription)| {
+    let subscription = |(index, one): (usize, &Subscription)| {
         let Subscription { protocol, endpoint, filter_policy, filter_policy_scope, raw, role, arn: _ } = one;
         let section = SubscriptionSection {
             protocol: Protocol::from_word(protocol)?,
             endpoint: endpoint.clone(),
-            filter_policy: filter_policy.as_ref().map(|_| FilterPolicy::File(filter_file(place))),
+            filter_policy: filter_policy.as_ref().map(|_| FilterPolicy::File(filter_file(index))),
             filter_policy_scope: *filter_policy_scope,
             raw: *raw,
             role: role.clone(),
         };
-        Some((format!("s{place}"), section))
+        Some((format!("s{index}"), section))
     };
     TopicSection {
         name: Some(desired.name.clone()),
@@ -54,7 +54,7 @@ pub(super) fn files(desired: &Desired<Topic>) -> Vec<GivenFile> {
     files.extend(delivery_policy.as_ref().map(|policy| file(DELIVERY_POLICY, policy.to_string())));
     let filters = subscriptions.iter().flat_map(|all| all.values().enumerate());
     files.extend(
-        filters.filter_map(|(place, one)| Some(file(&filter_file(place), one.filter_policy.as_ref()?.to_string()))),
+        filters.filter_map(|(index, one)| Some(file(&filter_file(index), one.filter_policy.as_ref()?.to_string()))),
     );
     files
 }

@@ -27,7 +27,7 @@ impl Elsewhere {
     }
 
     #[track_caller]
-    fn hold(&self) {
+    fn check(&self) {
         assert_eq!(std::fs::read_to_string(self.file()).unwrap(), SECRET);
         assert_eq!(std::fs::read_dir(self.folder.path()).unwrap().count(), 1, "something was written there");
     }
@@ -83,7 +83,7 @@ fn nothing_is_written_through_a_link() {
     for words in outputs {
         let run = world.run(words).expect(1);
         assert!(run.stderr.contains("error[E002]: out: "), "{words:?}: {}", run.stderr);
-        elsewhere.hold();
+        elsewhere.check();
     }
     // Links of the system are allowed.
     let run = world.run(&["plan", "--out-markdown", "/dev/stderr"]).expect(0);
@@ -114,7 +114,7 @@ fn an_import_stays_in_its_folder() {
     symlink(elsewhere.folder.path(), world.folder.path().join("copy/policies")).unwrap();
     let run = world.run(&["import", "-o", "copy"]).expect(1);
     assert!(run.stderr.contains("error[E002]: copy/policies: this is a link"), "{}", run.stderr);
-    elsewhere.hold();
+    elsewhere.check();
     // Parameter names are not paths: a name under the root that would leave the folder is reported and omitted.
     let put = |name: &str| {
         let body = serde_json::json!({ "Name": name, "Value": SECRET, "Type": "String" });
@@ -138,5 +138,5 @@ fn the_emulator_store_does_not_follow_a_link() {
     symlink(elsewhere.folder.path(), world.folder.path().join(".sentinel")).unwrap();
     let run = crate::world::finish(world.command(&["apply", "--yes", "--local"]).spawn().unwrap()).expect(1);
     assert!(run.stderr.contains("error[E006]: the AWS emulator: .sentinel is a link"), "{}", run.stderr);
-    elsewhere.hold();
+    elsewhere.check();
 }

@@ -48,7 +48,7 @@ pub(in crate::kind::table) fn diff(live: &Replicas, desired: &Replicas, changes:
             }
         }
     }
-    for (region, found) in live.strays(desired) {
+    for (region, found) in live.unlisted(desired) {
         let field = Field::Replica(region.clone());
         let before = FieldValue::words(words(found));
         changes.push(match live.statuses.get(region) {
@@ -112,7 +112,7 @@ impl Replicas {
     }
 
     /// Returns the live replicas that are not desired.
-    pub(super) fn strays<'a>(&'a self, desired: &'a Self) -> impl Iterator<Item = (&'a String, &'a Table)> {
+    pub(super) fn unlisted<'a>(&'a self, desired: &'a Self) -> impl Iterator<Item = (&'a String, &'a Table)> {
         self.regions.iter().filter(|(region, _)| !desired.regions.contains_key(*region))
     }
 }

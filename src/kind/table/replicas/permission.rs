@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Consistency, Replicas};
 use crate::kind::Desired;
-use crate::kind::permission::{On, Permission, Place};
+use crate::kind::permission::{Location, On, Permission};
 use crate::kind::table::{Table, arn};
 use crate::resource::call::{Operation, operation};
 use crate::resource::names::RegionName;
@@ -37,8 +37,8 @@ const OF_WITNESS: [Operation; 2] = [
 const OF_ROLE: Operation = operation!("iam", "CreateServiceLinkedRole", 1.0, 1.0);
 const REPLICATION: &str = "replication.dynamodb.amazonaws.com";
 
-fn elsewhere(place: &Place, region: &str) -> Place {
-    Place { region: Some(RegionName::new(region)), account: place.account.clone() }
+fn elsewhere(location: &Location, region: &str) -> Location {
+    Location { region: Some(RegionName::new(region)), account: location.account.clone() }
 }
 
 fn managed(desired: &Desired<Table>) -> Option<&Replicas> {
@@ -46,34 +46,34 @@ fn managed(desired: &Desired<Table>) -> Option<&Replicas> {
 }
 
 /// Returns the ARNs of a table and its replicas.
-pub(in crate::kind::table) fn arns(desired: &Desired<Table>, place: &Place) -> Vec<String> {
+pub(in crate::kind::table) fn arns(desired: &Desired<Table>, location: &Location) -> Vec<String> {
     let regions = managed(desired).into_iter().flat_map(|replicas| replicas.regions.keys());
-    let own = arn(place, &desired.name);
-    std::iter::once(own).chain(regions.map(|region| arn(&elsewhere(place, region), &desired.name))).collect()
+    let own = arn(location, &desired.name);
+    std::iter::once(own).chain(regions.map(|region| arn(&elsewhere(location, region), &desired.name))).collect()
 }
 
 /// Returns the ARNs of all keys in the regions of a table and of its replicas.
-pub(in crate::kind::table) fn keys(desired: &Desired<Table>, place: &Place) -> Vec<String> {
+pub(in crate::kind::table) fn keys(desired: &Desired<Table>, location: &Location) -> Vec<String> {
     let regions = managed(desired).into_iter().flat_map(|replicas| replicas.regions.keys());
-    let there = regions.map(|region| elsewhere(place, region).arn("kms", "key/*"));
-    std::iter::once(place.arn("kms", "key/*")).chain(there).collect()
+    let there = regions.map(|region| elsewhere(location, region).arn("kms", "key/*"));
+    std::iter::once(location.arn("kms", "key/*")).chain(there).collect()
 }
 
 /// Returns the ARN pattern of a table in any region: a replica to remove is in a region that is not in the manifest.
-fn anywhere(desired: &Desired<Table>, place: &Place) -> String {
-    arn(place, &desired.name).replacen(&format!(":{}:", place.region.as_deref().unwrap_or("*")), ":*:", 1)
+fn anywhere(desired: &Desired<Table>, location: &Location) -> String {
+    arn(location, &desired.name).replacen(&format!(":{}:", location.region.as_deref().unwrap_or("*")), ":*:", 1)
 }
 
 /// Returns the resources of `DescribeTable`: the table and, if replicas are managed, its replicas in any region.
-pub(in crate::kind::table) fn described(desired: &Desired<Table>, place: &Place) -> Vec<String> {
+pub(in crate::kind::table) fn described(desired: &Desired<Table>, location: &Location) -> Vec<String> {
     match desired.managed.replicas.is_some() || !desired.presence.is_present() {
-        true => vec![anywhere(desired, place)],
-        false => vec![arn(place, &desired.name)],
+        true => vec![anywhere(desired, location)],
+        false => vec![arn(location, &desired.name)],
     }
 }
 
 /// Returns the permissions that DynamoDB needs in the other regions on behalf of the caller.
-pub(in crate::kind::table) fn lent(desired: &Desired<Table>, statement: &str, place: &Place) -> Vec<Permission> {
+pub(in crate::kind::table) fn lent(desired: &Desired<Table>, statement: &str, location: &Location) -> Vec<Permission> {
     let of = |name: &str, operations: Vec<Operation>, on| Permission {
         statement: format!("{statement}{name}"),
         shared: false,
@@ -82,17 +82,17 @@ pub(in crate::kind::table) fn lent(desired: &Desired<Table>, statement: &str, pl
     };
     let mut lent = Vec::new();
     if desired.managed.replicas.is_some() || !desired.presence.is_present() {
-        lent.push(of("ReplicaRemoval", OF_REMOVAL.to_vec(), On::Resources(vec![anywhere(desired, place)])));
+        lent.push(of("ReplicaRemoval", OF_REMOVAL.to_vec(), On::Resources(vec![anywhere(desired, location)])));
     }
     let Some(replicas) = managed(desired) else { return lent };
-    let in_regions = arns(desired, place).into_iter().skip(1).collect();
+    let in_regions = arns(desired, location).into_iter().skip(1).collect();
     lent.push(of("Replicas", OF_REPLICA.to_vec(), On::Resources(in_regions)));
     if let (Some(Consistency::Strong), Some(witness)) = (replicas.consistency, &replicas.witness) {
-        let on = On::Resources(vec![arn(&elsewhere(place, witness), &desired.name)]);
+        let on = On::Resources(vec![arn(&elsewhere(location, witness), &desired.name)]);
         lent.push(of("Witness", OF_WITNESS.to_vec(), on));
     }
     // DynamoDB creates the service-linked role with the first replica of an account.
-    let anywhere = Place { region: Some(RegionName::new("")), account: place.account.clone() };
+    let anywhere = Location { region: Some(RegionName::new("")), account: location.account.clone() };
     let role = format!("role/aws-service-role/{REPLICATION}/AWSServiceRoleForDynamoDBReplication");
     let resources = vec![anywhere.arn("iam", &role)];
     let condition = json!({ "StringEquals": { "iam:AWSServiceName": REPLICATION } });

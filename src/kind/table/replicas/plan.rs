@@ -42,13 +42,13 @@ pub(in crate::kind::table) fn removals(live: &Replicas, desired: &Replicas) -> V
     let goes = |(region, found): &(&String, &Table)| {
         live.statuses.get(*region) != Some(&ReplicaStatus::Deleting) && !is_protected(found)
     };
-    let strays: Vec<String> = live.strays(desired).filter(goes).map(|(region, _)| region.clone()).collect();
+    let unlisted: Vec<String> = live.unlisted(desired).filter(goes).map(|(region, _)| region.clone()).collect();
     match live.is_frozen() {
-        true if !desired.regions.is_empty() || strays.is_empty() => Vec::new(),
-        true => vec![TableChange::RemoveReplicas { regions: strays, witness: live.witness.clone() }],
+        true if !desired.regions.is_empty() || unlisted.is_empty() => Vec::new(),
+        true => vec![TableChange::RemoveReplicas { regions: unlisted, witness: live.witness.clone() }],
         false => {
             let one = |region| TableChange::RemoveReplicas { regions: vec![region], witness: None };
-            strays.into_iter().map(one).collect()
+            unlisted.into_iter().map(one).collect()
         }
     }
 }

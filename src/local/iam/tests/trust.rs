@@ -16,21 +16,21 @@ const OTHER: &str = "222222222222";
 
 /// A caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Someone {
+enum AnyCaller {
     User { account: &'static str, name: &'static str },
     Session { account: &'static str, role: &'static str, session: &'static str },
     Service(&'static str),
 }
 
-const UNIVERSE: [Someone; 8] = [
-    Someone::User { account: ACCOUNT, name: "alice" },
-    Someone::User { account: ACCOUNT, name: "bob" },
-    Someone::User { account: OTHER, name: "alice" },
-    Someone::Session { account: ACCOUNT, role: "broker", session: "one" },
-    Someone::Session { account: ACCOUNT, role: "broker", session: "two" },
-    Someone::Session { account: OTHER, role: "broker", session: "one" },
-    Someone::Service("ecs-tasks.amazonaws.com"),
-    Someone::Service("lambda.amazonaws.com"),
+const UNIVERSE: [AnyCaller; 8] = [
+    AnyCaller::User { account: ACCOUNT, name: "alice" },
+    AnyCaller::User { account: ACCOUNT, name: "bob" },
+    AnyCaller::User { account: OTHER, name: "alice" },
+    AnyCaller::Session { account: ACCOUNT, role: "broker", session: "one" },
+    AnyCaller::Session { account: ACCOUNT, role: "broker", session: "two" },
+    AnyCaller::Session { account: OTHER, role: "broker", session: "one" },
+    AnyCaller::Service("ecs-tasks.amazonaws.com"),
+    AnyCaller::Service("lambda.amazonaws.com"),
 ];
 
 /// The principals of statements: types and texts.
@@ -53,7 +53,7 @@ const NAMES: [(&str, &str); 14] = [
 
 /// The attributes of a request other than its caller.
 #[derive(Debug, Clone)]
-struct Said {
+struct RequestAttributes {
     action: &'static str,
     external_id: Option<&'static str>,
     source: Option<&'static str>,
@@ -126,19 +126,19 @@ fn written(line: &Line) -> Value {
     statement
 }
 
-fn caller(someone: Someone, said: &Said) -> Caller {
+fn caller(someone: AnyCaller, said: &RequestAttributes) -> Caller {
     let (kind, account, arn, principal, id) = match someone {
-        Someone::User { account, name } => {
+        AnyCaller::User { account, name } => {
             let arn = format!("arn:aws:iam::{account}:user/{name}");
             (CallerKind::User, account, arn.clone(), arn, format!("AIDA{account}{name}"))
         }
-        Someone::Session { account, role, session } => {
+        AnyCaller::Session { account, role, session } => {
             let principal = format!("arn:aws:iam::{account}:role/{role}");
             let id = if account == ACCOUNT { "AROABROKER" } else { "AROAOTHER" };
             let arn = format!("arn:aws:sts::{account}:assumed-role/{role}/{session}");
             (CallerKind::Session, account, arn, principal, format!("{id}:{session}"))
         }
-        Someone::Service(name) => (CallerKind::Service, ACCOUNT, name.to_owned(), name.to_owned(), name.to_owned()),
+        AnyCaller::Service(name) => (CallerKind::Service, ACCOUNT, name.to_owned(), name.to_owned(), name.to_owned()),
     };
     let (account, name) = (account.to_owned(), None);
     Caller {
@@ -154,7 +154,7 @@ fn caller(someone: Someone, said: &Said) -> Caller {
     }
 }
 
-fn asked(said: &Said) -> Ask {
+fn asked(said: &RequestAttributes) -> Ask {
     let mut context =
         Context::of(&["sts:externalid", "sts:rolesessionname", "sts:sourceidentity", "aws:requesttag/", "aws:tagkeys"]);
     let one = |value: &str| vec![value.to_owned()];
@@ -171,23 +171,23 @@ fn asked(said: &Said) -> Ask {
 }
 
 /// How a list of principals names a caller, from each pair separately: 0 not at all, 1 by account, 2 by role, 3 directly.
-fn has(names: &[(&str, &str)], someone: Someone) -> u8 {
+fn has(names: &[(&str, &str)], someone: AnyCaller) -> u8 {
     let one = |&(kind, text): &(&str, &str)| match (someone, kind, text) {
-        (Someone::Service(name), "Service", text) => {
+        (AnyCaller::Service(name), "Service", text) => {
             if name == text {
                 3
             } else {
                 0
             }
         }
-        (Someone::Service(_), ..) | (_, "Service" | "Federated", _) => 0,
+        (AnyCaller::Service(_), ..) | (_, "Service" | "Federated", _) => 0,
         (_, _, "*") => 3,
-        (Someone::User { account, name }, _, text) => match text.strip_prefix("arn:aws:iam::") {
+        (AnyCaller::User { account, name }, _, text) => match text.strip_prefix("arn:aws:iam::") {
             Some(rest) if rest == format!("{account}:root") => 1,
             Some(rest) if rest == format!("{account}:user/{name}") => 3,
             _ => u8::from(text == account),
         },
-        (Someone::Session { account, role, session }, _, text) => {
+        (AnyCaller::Session { account, role, session }, _, text) => {
             let is_mine = text == "AROABROKER" && account == ACCOUNT;
             if is_mine || text == format!("arn:aws:iam::{account}:role/{role}") {
                 2
@@ -202,7 +202,7 @@ fn has(names: &[(&str, &str)], someone: Someone) -> u8 {
 }
 
 /// Whether a condition is true; `None` if it is unknown.
-fn holds(condition: If, someone: Someone, said: &Said) -> Option<bool> {
+fn holds(condition: If, someone: AnyCaller, said: &RequestAttributes) -> Option<bool> {
     Some(match condition {
         If::ExternalId(id) => said.external_id == Some(id),
         If::NotExternalId(id) => said.external_id != Some(id),
@@ -212,15 +212,15 @@ fn holds(condition: If, someone: Someone, said: &Said) -> Option<bool> {
         If::Mfa(true) => said.mfa == Some(true),
         If::Mfa(false) => said.mfa != Some(true),
         If::OwnAccount => match someone {
-            Someone::User { account, .. } | Someone::Session { account, .. } => account == ACCOUNT,
-            Someone::Service(_) => return None,
+            AnyCaller::User { account, .. } | AnyCaller::Session { account, .. } => account == ACCOUNT,
+            AnyCaller::Service(_) => return None,
         },
         If::Unheard => return None,
     })
 }
 
 /// The second evaluator.
-fn naive(lines: &[Line], someone: Someone, said: &Said) -> Trust {
+fn naive(lines: &[Line], someone: AnyCaller, said: &RequestAttributes) -> Trust {
     let mut best = 0;
     for line in lines {
         let about = line.actions.iter().any(|action| {
@@ -235,15 +235,15 @@ fn naive(lines: &[Line], someone: Someone, said: &Said) -> Trust {
             let everyone = line.names.contains(&("AWS", "*"));
             everyone
                 || match someone {
-                    Someone::User { account, name } => {
+                    AnyCaller::User { account, name } => {
                         root(account) && whole(format!("arn:aws:iam::{account}:user/{name}"))
                     }
-                    Someone::Session { account, role, session } => {
+                    AnyCaller::Session { account, role, session } => {
                         root(account)
                             && whole(format!("arn:aws:iam::{account}:role/{role}"))
                             && whole(format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"))
                     }
-                    Someone::Service(name) => line.names.contains(&("Service", name)),
+                    AnyCaller::Service(name) => line.names.contains(&("Service", name)),
                 }
         };
         let denied = || line.names.contains(&("AWS", "*")) || has(&line.names, someone) > 0;
@@ -285,7 +285,7 @@ fn lines() -> impl Strategy<Value = Vec<Line>> {
     prop::collection::vec(line, 0..5)
 }
 
-fn said() -> impl Strategy<Value = Said> {
+fn said() -> impl Strategy<Value = RequestAttributes> {
     (
         select(vec!["AssumeRole", "SetSourceIdentity", "TagSession"]),
         select(vec![None, Some("x"), Some("y")]),
@@ -294,7 +294,7 @@ fn said() -> impl Strategy<Value = Said> {
         select(vec![None, Some("a"), Some("b")]),
         select(vec![None, Some(true), Some(false)]),
     )
-        .prop_map(|(action, external_id, source, session, tag, mfa)| Said {
+        .prop_map(|(action, external_id, source, session, tag, mfa)| RequestAttributes {
             action,
             external_id,
             source,
@@ -324,7 +324,14 @@ fn a_recreated_role_is_another_principal() {
     let text = json!({ "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Principal": { "AWS": arn },
         "Action": "sts:AssumeRole" } });
     let policy = parse_trust(&text.to_string()).unwrap();
-    let said = Said { action: "AssumeRole", external_id: None, source: None, session: "one", tag: None, mfa: None };
+    let said = RequestAttributes {
+        action: "AssumeRole",
+        external_id: None,
+        source: None,
+        session: "one",
+        tag: None,
+        mfa: None,
+    };
     let broker = caller(UNIVERSE[3], &said);
     for (id, trust) in [("AROABROKER", Trust::Granted(Named::ByRole)), ("AROAOLD", Trust::Implicit)] {
         let ids = BTreeMap::from([(arn.to_owned(), id.to_owned())]);

@@ -10,25 +10,25 @@ use crate::kind::Waiting;
 use crate::resource::call::{CallError, Class, Operation};
 
 /// A wait, with short pauses first because most changes take seconds.
-pub(super) struct Patience {
+pub(super) struct Polling {
     waiting: Waiting,
     /// The operation that checks the change.
-    asked: Operation,
+    operation: Operation,
     started: Instant,
     pause: Duration,
     /// The consequence if the change takes too long.
-    outlook: &'static str,
+    consequence: &'static str,
 }
 
-impl Patience {
-    pub(super) fn new(waiting: Waiting, asked: Operation) -> Self {
-        let outlook = "run again to continue;";
-        Self { waiting, asked, started: Instant::now(), pause: Duration::from_millis(400), outlook }
+impl Polling {
+    pub(super) fn new(waiting: Waiting, operation: Operation) -> Self {
+        let consequence = "run again to continue;";
+        Self { waiting, operation, started: Instant::now(), pause: Duration::from_millis(400), consequence }
     }
 
     /// Sets the consequence if the change takes too long.
-    pub(super) fn or_else(self, outlook: &'static str) -> Self {
-        Self { outlook, ..self }
+    pub(super) fn or_else(self, consequence: &'static str) -> Self {
+        Self { consequence, ..self }
     }
 
     /// Pauses before the next check, or fails after the time limit.
@@ -38,11 +38,11 @@ impl Patience {
             let message = format!(
                 "{what} after {} s; {} --wait-timeout sets how long to wait",
                 self.waiting.limit.as_secs(),
-                self.outlook
+                self.consequence
             );
-            return Err(failed(self.asked, Class::Busy, message));
+            return Err(failed(self.operation, Class::Busy, message));
         }
-        api.pacer.sleep(self.asked, self.pause.min(left)).await?;
+        api.pacer.sleep(self.operation, self.pause.min(left)).await?;
         self.pause = self.pause.mul_f64(1.5).min(Duration::from_secs(5));
         Ok(())
     }
