@@ -149,7 +149,7 @@ pub fn policies(
     };
     if let Some(more) = more.filter(|_| beyond.prune) {
         for kind in KindId::ALL {
-            statements.permit(kind.looks_for_more(location, policy_root, more));
+            statements.permit(kind.unlisted_permissions(location, policy_root, more));
         }
     }
     if more.is_some() && beyond.orphans {

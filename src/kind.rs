@@ -94,12 +94,12 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     }
 
     /// Returns the service that a section provides to others, which they can refer to without a name.
-    fn serves_as(_: &Self::Section) -> Option<Service> {
+    fn provides(_: &Self::Section) -> Option<Service> {
         None
     }
 
     /// Returns the services that a section refers to without a name, each with the keys of the setting.
-    fn relies_on(_: &Self::Section) -> Vec<(Vec<String>, Service)> {
+    fn service_references(_: &Self::Section) -> Vec<(Vec<String>, Service)> {
         Vec::new()
     }
 
@@ -165,12 +165,12 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     }
 
     /// Returns additional permissions that the caller needs because AWS makes calls on the caller's behalf.
-    fn lent(_: &Desired<Self>, _: &Location) -> Vec<Permission> {
+    fn delegated(_: &Desired<Self>, _: &Location) -> Vec<Permission> {
         Vec::new()
     }
 
     /// Returns the permissions to find resources that the manifest does not list and, depending on the purpose, to delete them.
-    fn looks_for_more(location: &Location, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission>;
+    fn unlisted_permissions(location: &Location, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission>;
 
     /// Reads up to [`About::batch`] live resources, in the order of the arguments.
     fn observe(api: &Self::Api, batch: &[&Desired<Self>]) -> impl Future<Output = Vec<Observed<Self>>>;
@@ -276,10 +276,10 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     }
 
     /// Restores the secrets of a saved plan, which only has their digests, from the manifest's current values with the same digests.
-    fn recall(_saved: &mut Desired<Self>, _now: &Desired<Self>) {}
+    fn restore_secrets(_saved: &mut Desired<Self>, _now: &Desired<Self>) {}
 
     /// Restores the secret of a saved step from the desired state. Returns whether the step is complete.
-    fn recall_step(_step: &mut Self::Step, _desired: &Desired<Self>) -> bool {
+    fn restore_step_secret(_step: &mut Self::Step, _desired: &Desired<Self>) -> bool {
         true
     }
 

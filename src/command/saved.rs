@@ -46,7 +46,7 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
         }
         None => (Vec::new(), Arc::new(file.materials())),
     };
-    recall(&mut file, project.as_ref(), &wanted)?;
+    restore_secrets(&mut file, project.as_ref(), &wanted)?;
     let materials = file.targets.iter().enumerate().map(|(index, saved)| match (&project, wanted.get(index)) {
         (Some(project), Some(wanted)) => project.materials_of(wanted, &materials),
         _ => Arc::new(file.materials_at(saved, &materials).into_owned()),
@@ -120,18 +120,18 @@ fn joined(failed: &mut Vec<(Option<&str>, Error)>) -> Option<Refusal> {
 }
 
 /// Takes the secrets that a plan writes from where the manifest has them: a saved plan has only their digests.
-fn recall(file: &mut PlanFile, project: Option<&Project>, wanted: &[Wanted<'_>]) -> Result<(), Error> {
+fn restore_secrets(file: &mut PlanFile, project: Option<&Project>, wanted: &[Wanted<'_>]) -> Result<(), Error> {
     for (index, saved) in file.targets.iter_mut().enumerate() {
         let now = wanted.get(index).map_or(&[][..], |wanted| &wanted.desired);
         let now: HashMap<&Address, &DesiredResource> = now.iter().map(|one| (one.address(), one)).collect();
         for one in &mut saved.desired {
             if let Some(now) = now.get(&one.address().clone()) {
-                one.recall(now);
+                one.restore_secrets(now);
             }
         }
         for (resource, desired) in saved.plan.resources.iter_mut().zip(&saved.desired) {
             let mut steps = resource.steps.iter_mut().chain(&mut resource.withheld);
-            if !steps.all(|step| desired.recall_step(step)) {
+            if !steps.all(|step| desired.restore_step_secret(step)) {
                 return Err(Error::Refused(unknown_secret(desired, project, now.get(desired.address()).copied())));
             }
         }

@@ -120,7 +120,7 @@ pub(super) fn of<K: Kind>(
         }
     }
     if purpose == Purpose::Write {
-        permissions.extend(K::lent(desired, location));
+        permissions.extend(K::delegated(desired, location));
     }
     named::<K>(permissions)
 }

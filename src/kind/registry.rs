@@ -31,10 +31,10 @@ macro_rules! kinds {
 
         impl KindId {
             /// Returns the permissions to find resources that the manifest does not list and, depending on the purpose, to delete them.
-            pub fn looks_for_more(self, location: &Location, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
+            pub fn unlisted_permissions(self, location: &Location, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
                 match self {
                     $(Self::$variant => permission::named::<$module::$state>(
-                        <$module::$state as Kind>::looks_for_more(location, policy_root, purpose),
+                        <$module::$state as Kind>::unlisted_permissions(location, policy_root, purpose),
                     ),)+
                 }
             }
@@ -209,17 +209,17 @@ macro_rules! kinds {
             }
 
             /// Restores its secrets, of which only digests are known, from the manifest's current values.
-            pub fn recall(&mut self, now: &Self) {
+            pub fn restore_secrets(&mut self, now: &Self) {
                 match (self, now) {
-                    $((Self::$variant(saved), Self::$variant(now)) => Kind::recall(Arc::make_mut(saved), &**now),)+
+                    $((Self::$variant(saved), Self::$variant(now)) => Kind::restore_secrets(Arc::make_mut(saved), &**now),)+
                     _ => {}
                 }
             }
 
             /// Restores the secret of its step. Returns whether the step is complete.
-            pub fn recall_step(&self, step: &mut Step) -> bool {
+            pub fn restore_step_secret(&self, step: &mut Step) -> bool {
                 match (self, step) {
-                    $((Self::$variant(one), Step::$variant(step)) => <$module::$state as Kind>::recall_step(step, one),)+
+                    $((Self::$variant(one), Step::$variant(step)) => <$module::$state as Kind>::restore_step_secret(step, one),)+
                     _ => true,
                 }
             }

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::evaluate::holds;
-use super::week::{Asker, overlapping, principals, speaks_of, users};
+use super::evaluate::is_open;
+use super::week::{UserClass, applies_to, overlapping, principals, users};
 use super::{Mode, Policy, Principal, Rule};
 
 /// The question to a policy.
@@ -45,12 +45,12 @@ pub fn answers<'p>(policy: &'p Policy, question: &Question<'_>) -> Vec<Answer<'p
 /// Returns a policy's answer for a user; `None` stands for everyone whom it does not name.
 pub fn answers_to<'p>(policy: &'p Policy, user: Option<&'p str>, question: &Question<'_>) -> Vec<Answer<'p>> {
     let named: Vec<&str> = users([policy]).into_iter().collect();
-    let patterns = principals([policy]).into_iter().filter(|pattern| pattern.may_be(user, &named));
+    let patterns = principals([policy]).into_iter().filter(|pattern| pattern.may_match(user, &named));
     let decided = |principal: Option<&'p Principal>| {
-        let asker = Asker { user, principal };
+        let class = UserClass { user, principal };
         let matches = |rule: &&Rule| {
-            let open = rule.conditions.time.as_ref().is_none_or(|window| holds(window, question.at));
-            open && speaks_of(rule, asker, Some(question.profile), question.mode)
+            let open = rule.conditions.time.as_ref().is_none_or(|window| is_open(window, question.at));
+            open && applies_to(rule, class, Some(question.profile), question.mode)
         };
         policy.rules.iter().find(matches)
     };

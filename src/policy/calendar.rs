@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::meaning::{Reach, Subject, course, told};
 use super::times::{self, covers_week};
-use super::week::{Asker, Piece, Zones, askers, overlapping, pieces, zone};
+use super::week::{Piece, UserClass, Zones, overlapping, pieces, user_classes, zone};
 use super::{Mode, Policy};
 
 /// What it takes to get access.
@@ -118,18 +118,18 @@ impl Calendar {
 pub fn calendar(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Calendar {
     let sides = [before, after];
     let both = || sides.into_iter().flatten();
-    let askers = askers(both());
+    let user_classes = user_classes(both());
     let by_mode = both().flat_map(|policy| &policy.rules).any(|one| !one.conditions.modes.is_empty());
     let modes = if by_mode { Mode::ALL } else { &Mode::ALL[..1] };
     let mut weeks = Vec::new();
     for mode in modes {
-        let mut groups: BTreeMap<Times, Vec<Asker<'_>>> = BTreeMap::new();
-        for asker in &askers {
-            let [was, is] = sides.map(|policy| course(policy, profile, *asker, *mode));
-            groups.entry(times(&was, &is)).or_default().push(*asker);
+        let mut groups: BTreeMap<Times, Vec<UserClass<'_>>> = BTreeMap::new();
+        for class in &user_classes {
+            let [was, is] = sides.map(|policy| course(policy, profile, *class, *mode));
+            groups.entry(times(&was, &is)).or_default().push(*class);
         }
         for (times, who) in groups {
-            let who = Subject { who: &who, all: &askers }.name().words;
+            let who = Subject { who: &who, all: &user_classes }.name().words;
             weeks.push(Week { who, mode: by_mode.then(|| mode.word()), times });
         }
     }

@@ -28,11 +28,11 @@ fn matches(conditions: &Conditions, ask: &Ask<'_>) -> bool {
         && named(users, ask.user)
         && (principals.is_empty() || principals.iter().any(|one| one.matches(ask.principal)))
         && (modes.is_empty() || modes.contains(&ask.mode))
-        && time.as_ref().is_none_or(|window| holds(window, ask.at))
+        && time.as_ref().is_none_or(|window| is_open(window, ask.at))
 }
 
 /// Returns whether the time is in the window. Local time in the window's zone decides, so nine to five is the same in summer and in winter.
-pub(super) fn holds(window: &Window, at: Timestamp) -> bool {
+pub(super) fn is_open(window: &Window, at: Timestamp) -> bool {
     let wall = at.to_zoned(window.zone.clone()).datetime();
     covers(window, wall.date().weekday(), wall.time())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::week::{Piece, Zones, askers, pieces, speaks_of, zone};
+use super::week::{Piece, Zones, applies_to, pieces, user_classes, zone};
 use super::{Effect, Mode, Policy, Rule, parse_located};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{self, closest};
@@ -191,17 +191,17 @@ fn is_unreachable(policy: &Policy, index: usize) -> bool {
         rule.conditions.time.as_ref().is_none_or(|window| certain && piece.in_window(window))
     };
     // Callers that match several patterns are covered: the rules above also decide for those that match a single one.
-    let askers = askers([policy]);
+    let user_classes = user_classes([policy]);
     let names: BTreeSet<&str> =
         policy.rules.iter().flat_map(|rule| &rule.conditions.profiles).map(String::as_str).collect();
     let profiles: Vec<Option<&str>> = names.iter().map(|name| Some(*name)).chain([None]).collect();
-    for asker in &askers {
+    for class in &user_classes {
         for profile in &profiles {
             for mode in Mode::ALL.iter().copied() {
-                if !speaks_of(rule, *asker, *profile, mode) {
+                if !applies_to(rule, *class, *profile, mode) {
                     continue;
                 }
-                let rivals: Vec<&Rule> = above.iter().filter(|one| speaks_of(one, *asker, *profile, mode)).collect();
+                let rivals: Vec<&Rule> = above.iter().filter(|one| applies_to(one, *class, *profile, mode)).collect();
                 // With several zones, the rule's own window is assumed to be always open, which can only miss findings.
                 let own = |piece| !certain || open(rule, piece);
                 if pieces.iter().any(|piece| own(*piece) && !rivals.iter().any(|rival| open(rival, *piece))) {

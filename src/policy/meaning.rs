@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::times::{covers_week, when};
-use super::week::{Asker, Piece, Zones, askers, overlapping, pieces, speaks_of, zone};
+use super::week::{Piece, UserClass, Zones, applies_to, overlapping, pieces, user_classes, zone};
 use super::{Bound, BreakglassLimits, Effect, Mode, Policy, Rule, Window};
 
 /// One effect of a change.
@@ -101,7 +101,7 @@ struct Change<'p> {
 /// Returns the effects of a change of a profile's policy. A policy that is missing or unreadable denies all access.
 pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Vec<Meaning> {
     let sides = [before, after];
-    let askers = askers(sides.into_iter().flatten());
+    let user_classes = user_classes(sides.into_iter().flatten());
     let by_mode =
         sides.into_iter().flatten().flat_map(|policy| &policy.rules).any(|one| !one.conditions.modes.is_empty());
     let modes = if by_mode { Mode::ALL } else { &Mode::ALL[..1] };
@@ -110,25 +110,25 @@ pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
     let overlap = was != is && overlapping(sides.into_iter().flatten());
     let mut sure = !overlap;
     // Groups the classes by change and modes.
-    let mut groups: BTreeMap<(Change<'_>, Vec<usize>), Vec<Asker<'_>>> = BTreeMap::new();
-    for asker in &askers {
+    let mut groups: BTreeMap<(Change<'_>, Vec<usize>), Vec<UserClass<'_>>> = BTreeMap::new();
+    for class in &user_classes {
         let mut own: BTreeMap<Change<'_>, Vec<usize>> = BTreeMap::new();
         for (index, mode) in modes.iter().enumerate() {
-            match change(profile, *asker, *mode, before, after) {
+            match change(profile, *class, *mode, before, after) {
                 Some(change) if !change.turns.is_empty() => own.entry(change).or_default().push(index),
                 Some(_) => {}
                 None => sure = false,
             }
         }
         for entry in own {
-            groups.entry(entry).or_default().push(*asker);
+            groups.entry(entry).or_default().push(*class);
         }
     }
     let mut meanings = Vec::new();
     for ((change, by), who) in &groups {
         let by: &[usize] = if by.len() == modes.len() { &[] } else { by };
         let by: Vec<&str> = by.iter().map(|index| modes[*index].word()).collect();
-        let subject = Subject { who, all: &askers };
+        let subject = Subject { who, all: &user_classes };
         say(&mut meanings, profile, &subject, change, &by);
     }
     if overlap {
@@ -210,12 +210,12 @@ fn released(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> V
 pub(super) fn course<'p>(
     policy: Option<&'p Policy>,
     profile: &str,
-    asker: Asker<'_>,
+    class: UserClass<'_>,
     mode: Mode,
 ) -> Vec<(Option<&'p Window>, Reach<'p>)> {
     let rules = policy.into_iter().flat_map(|policy| &policy.rules);
     let mut course = Vec::new();
-    for rule in rules.filter(|rule| speaks_of(rule, asker, Some(profile), mode)) {
+    for rule in rules.filter(|rule| applies_to(rule, class, Some(profile), mode)) {
         course.push((rule.conditions.time.as_ref(), Reach::of(rule)));
         if rule.conditions.time.is_none() {
             return course;
@@ -234,12 +234,12 @@ pub(super) fn told<'p>(course: &[(Option<&'p Window>, Reach<'p>)], piece: Piece)
 /// Returns the changes for a class; `None` if they are uncertain.
 fn change<'p>(
     profile: &str,
-    asker: Asker<'_>,
+    class: UserClass<'_>,
     mode: Mode,
     before: Option<&'p Policy>,
     after: Option<&'p Policy>,
 ) -> Option<Change<'p>> {
-    let [before, after] = [before, after].map(|policy| course(policy, profile, asker, mode));
+    let [before, after] = [before, after].map(|policy| course(policy, profile, class, mode));
     let none = Change { turns: Vec::new(), hours: None, in_before: false, in_after: false, zone: None };
     if before == after {
         return Some(none);
@@ -284,9 +284,9 @@ pub(super) enum Number {
 
 /// The classes that a sentence is about.
 pub(super) struct Subject<'a> {
-    pub(super) who: &'a [Asker<'a>],
+    pub(super) who: &'a [UserClass<'a>],
     /// All classes.
-    pub(super) all: &'a [Asker<'a>],
+    pub(super) all: &'a [UserClass<'a>],
 }
 
 impl Subject<'_> {
@@ -295,14 +295,14 @@ impl Subject<'_> {
     }
 
     fn has_others(&self) -> bool {
-        self.who.contains(&Asker { user: None, principal: None })
+        self.who.contains(&UserClass { user: None, principal: None })
     }
 
     /// Returns the names of some classes: only the user if all of the user's classes are included, only the pattern if all of its classes
     /// are.
-    fn names(&self, some: &[Asker<'_>]) -> Vec<String> {
+    fn names(&self, some: &[UserClass<'_>]) -> Vec<String> {
         let whole =
-            |of: &dyn Fn(&Asker<'_>) -> bool| self.all.iter().filter(|one| of(one)).all(|one| some.contains(one));
+            |of: &dyn Fn(&UserClass<'_>) -> bool| self.all.iter().filter(|one| of(one)).all(|one| some.contains(one));
         let mut names = Vec::new();
         for one in some {
             let user = one.user.filter(|_| whole(&|other| other.user == one.user));
@@ -336,7 +336,7 @@ impl Subject<'_> {
             }
         };
         if self.has_others() {
-            let without: Vec<Asker<'_>> = self.all.iter().filter(|one| !self.who.contains(one)).copied().collect();
+            let without: Vec<UserClass<'_>> = self.all.iter().filter(|one| !self.who.contains(one)).copied().collect();
             let words = format!("everyone but {}", list(&self.names(&without)));
             return Name { words, number: Number::One };
         }

@@ -83,11 +83,11 @@ impl Principal {
     /// Returns whether an ARN can match both patterns.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         let pairs = self.0.split(':').zip(other.0.split(':'));
-        pairs.into_iter().all(|(one, other)| meet(one.as_bytes(), other.as_bytes()))
+        pairs.into_iter().all(|(one, other)| globs_overlap(one.as_bytes(), other.as_bytes()))
     }
 
     /// Returns whether a user of this name can have a matching ARN; `None` stands for any name not in `named`.
-    pub(super) fn may_be(&self, user: Option<&str>, named: &[&str]) -> bool {
+    pub(super) fn may_match(&self, user: Option<&str>, named: &[&str]) -> bool {
         let last = self.0.rsplit(['/', ':']).next().unwrap_or_default();
         let Some((_, tail)) = last.rsplit_once('*') else {
             return user.map_or(!named.contains(&last), |user| user == last);
@@ -109,7 +109,7 @@ fn glob(pattern: &str, text: &str) -> bool {
 }
 
 /// Returns whether some text matches both patterns.
-fn meet(one: &[u8], other: &[u8]) -> bool {
+fn globs_overlap(one: &[u8], other: &[u8]) -> bool {
     // For each position in one pattern: the prefixes of the other pattern that a common text can match.
     let starred = |pattern: &[u8], at: usize| pattern.get(at) == Some(&b'*');
     let close = |row: &mut Vec<bool>| {
@@ -205,11 +205,11 @@ mod tests {
         #[test]
         fn patterns_with_a_common_match_overlap(one in "[ab*]{0,5}", other in "[ab*]{0,5}", text in "[ab]{0,6}") {
             if glob(&one, &text) && glob(&other, &text) {
-                prop_assert!(meet(one.as_bytes(), other.as_bytes()), "{one} {other} {text}");
+                prop_assert!(globs_overlap(one.as_bytes(), other.as_bytes()), "{one} {other} {text}");
             }
             // Without stars, two patterns overlap only if they are equal.
             if !one.contains('*') {
-                prop_assert_eq!(meet(one.as_bytes(), other.as_bytes()), glob(&other, &one));
+                prop_assert_eq!(globs_overlap(one.as_bytes(), other.as_bytes()), glob(&other, &one));
             }
         }
     }

@@ -90,7 +90,7 @@ pub(super) fn users<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> BTree
 
 /// A class of users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Asker<'p> {
+pub(super) struct UserClass<'p> {
     /// `None` stands for anyone who is not named.
     pub(super) user: Option<&'p str>,
     /// The pattern that the ARN matches; `None` stands for an ARN that matches none.
@@ -104,15 +104,15 @@ pub(super) fn principals<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> 
 }
 
 /// Returns the classes: the users that policies name, then anyone else, each with the patterns that their ARN can match, then with none.
-pub(super) fn askers<'p>(policies: impl IntoIterator<Item = &'p Policy> + Clone) -> Vec<Asker<'p>> {
+pub(super) fn user_classes<'p>(policies: impl IntoIterator<Item = &'p Policy> + Clone) -> Vec<UserClass<'p>> {
     let named: Vec<&str> = users(policies.clone()).into_iter().collect();
     let patterns = principals(policies);
     let everyone = named.iter().map(|name| Some(*name)).chain([None]);
     everyone
         .flat_map(|user| {
-            let fitting = patterns.iter().copied().filter(|pattern| pattern.may_be(user, &named));
-            let each: Vec<Asker<'p>> =
-                fitting.map(Some).chain([None]).map(|principal| Asker { user, principal }).collect();
+            let fitting = patterns.iter().copied().filter(|pattern| pattern.may_match(user, &named));
+            let each: Vec<UserClass<'p>> =
+                fitting.map(Some).chain([None]).map(|principal| UserClass { user, principal }).collect();
             each
         })
         .collect()
@@ -126,14 +126,14 @@ pub(super) fn overlapping<'p>(policies: impl IntoIterator<Item = &'p Policy>) ->
 }
 
 /// Returns whether a rule applies to a class at some time; the profile `None` stands for any that it does not name.
-pub(super) fn speaks_of(rule: &Rule, asker: Asker<'_>, profile: Option<&str>, mode: Mode) -> bool {
+pub(super) fn applies_to(rule: &Rule, class: UserClass<'_>, profile: Option<&str>, mode: Mode) -> bool {
     let named = |names: &[String], name: Option<&str>| {
         names.is_empty() || name.is_some_and(|name| names.iter().any(|one| one == name))
     };
     let conditions = &rule.conditions;
     let principals = &conditions.principals;
-    named(&conditions.users, asker.user)
-        && (principals.is_empty() || asker.principal.is_some_and(|fitted| principals.contains(fitted)))
+    named(&conditions.users, class.user)
+        && (principals.is_empty() || class.principal.is_some_and(|fitted| principals.contains(fitted)))
         && named(&conditions.profiles, profile)
         && (conditions.modes.is_empty() || conditions.modes.contains(&mode))
 }

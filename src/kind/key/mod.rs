@@ -225,7 +225,7 @@ impl Kind for Key {
         }
     }
 
-    fn looks_for_more(_: &Location, _: &PolicyRoot, _: Purpose) -> Vec<Permission> {
+    fn unlisted_permissions(_: &Location, _: &PolicyRoot, _: Purpose) -> Vec<Permission> {
         let (statement, operations) = (String::from("SentinelKeyPrune"), vec![LIST_ALIASES]);
         vec![Permission { statement, shared: true, operations, on: On::Any }]
     }

@@ -191,9 +191,9 @@ pub(super) fn resolve(
 }
 
 /// Returns the section that expresses the desired state.
-pub(super) fn said(desired: &Desired<Parameter>) -> ParameterSection {
+pub(super) fn section_of(desired: &Desired<Parameter>) -> ParameterSection {
     let Parameter { content: _, parameter_type, tier, settings, labels, tags, role: _ } = &desired.managed;
-    let source = source::said(desired);
+    let source = source::source_of(desired);
     // The type of a list is implied.
     let listed = source.as_ref().is_some_and(Source::is_list);
     ParameterSection {

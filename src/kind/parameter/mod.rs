@@ -112,7 +112,7 @@ impl Kind for Parameter {
     }
 
     fn section_of(desired: &Desired<Self>) -> ParameterSection {
-        manifest::said(desired)
+        manifest::section_of(desired)
     }
 
     fn files_of(desired: &Desired<Self>) -> Vec<GivenFile> {
@@ -150,8 +150,8 @@ impl Kind for Parameter {
         String::from(Values::STATEMENT)
     }
 
-    fn lent(desired: &Desired<Self>, location: &Location) -> Vec<Permission> {
-        secrets::lent(desired, location)
+    fn delegated(desired: &Desired<Self>, location: &Location) -> Vec<Permission> {
+        secrets::delegated(desired, location)
     }
 
     fn references(section: &ParameterSection) -> Vec<Reference> {
@@ -162,7 +162,7 @@ impl Kind for Parameter {
         key::uses(section.key.as_ref())
     }
 
-    fn looks_for_more(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
+    fn unlisted_permissions(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations = vec![GET_PARAMETERS];
         if purpose == Purpose::Write {
             operations.extend([DELETE_PARAMETERS, LIST_PARAMETER_TAGS]);
@@ -240,12 +240,12 @@ impl Kind for Parameter {
         source::unset(desired)
     }
 
-    fn recall(saved: &mut Desired<Self>, now: &Desired<Self>) {
-        secrets::recall(saved, now);
+    fn restore_secrets(saved: &mut Desired<Self>, now: &Desired<Self>) {
+        secrets::restore_secrets(saved, now);
     }
 
-    fn recall_step(step: &mut ParameterStep, desired: &Desired<Self>) -> bool {
-        secrets::recall_step(&mut step.0, desired)
+    fn restore_step_secret(step: &mut ParameterStep, desired: &Desired<Self>) -> bool {
+        secrets::restore_step_secret(&mut step.0, desired)
     }
 
     #[cfg(test)]

@@ -260,7 +260,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, source: &Source, how: &As<'_>
 }
 
 /// Returns the source that expresses the desired state. If only the digest of its value is known, the value is the digest.
-pub(super) fn said(desired: &Desired<Parameter>) -> Option<Source> {
+pub(super) fn source_of(desired: &Desired<Parameter>) -> Option<Source> {
     let origin = desired.origin.as_deref()?;
     if let Some(path) = origin.strip_prefix("file ") {
         return Some(Source::File(path.to_owned()));
@@ -279,7 +279,7 @@ pub(super) fn said(desired: &Desired<Parameter>) -> Option<Source> {
 
 /// Returns the files and variables of a section, each with its text.
 pub(super) fn files(desired: &Desired<Parameter>) -> Vec<GivenFile> {
-    let path = match said(desired) {
+    let path = match source_of(desired) {
         Some(Source::File(path)) => Some(path),
         Some(source @ Source::Env(_)) => Some(source.origin()),
         _ => None,

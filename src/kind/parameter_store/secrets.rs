@@ -39,7 +39,7 @@ pub(in crate::kind) fn on_key<R: Role>(desired: &Desired<Stored<R>>, location: &
 }
 
 /// Returns the permissions that Parameter Store needs for the key on behalf of the writer of a secret.
-pub(in crate::kind) fn lent<R: Role>(desired: &Desired<Stored<R>>, location: &Location) -> Vec<Permission> {
+pub(in crate::kind) fn delegated<R: Role>(desired: &Desired<Stored<R>>, location: &Location) -> Vec<Permission> {
     if desired.managed.parameter_type != Some(ParameterType::SecureString) {
         return Vec::new();
     }
@@ -94,7 +94,7 @@ pub(in crate::kind) fn reveal<R: Role>(desired: &mut Desired<Stored<R>>) {
 }
 
 /// Restores secrets of which only digests are known, from the manifest's current values.
-pub(in crate::kind) fn recall<R: Role>(saved: &mut Desired<Stored<R>>, now: &Desired<Stored<R>>) {
+pub(in crate::kind) fn restore_secrets<R: Role>(saved: &mut Desired<Stored<R>>, now: &Desired<Stored<R>>) {
     for (own, now) in
         [(&mut saved.managed.content, &now.managed.content), (&mut saved.initial.content, &now.initial.content)]
     {
@@ -105,7 +105,7 @@ pub(in crate::kind) fn recall<R: Role>(saved: &mut Desired<Stored<R>>, now: &Des
 }
 
 /// Restores the secret of a step from the desired state. Returns whether the step is complete.
-pub(in crate::kind) fn recall_step<R: Role>(step: &mut Write, desired: &Desired<Stored<R>>) -> bool {
+pub(in crate::kind) fn restore_step_secret<R: Role>(step: &mut Write, desired: &Desired<Stored<R>>) -> bool {
     let Some(content) = step.content().filter(|content| content.text().is_none()) else { return true };
     let known = [&desired.managed.content, &desired.initial.content].into_iter().flatten();
     let mut same = known.filter(|own| own.text().is_some() && *own == content);
@@ -156,17 +156,17 @@ mod tests {
         };
         let (mut desired, mut step) = saved(&secret(None));
         assert_eq!(step.operations()[0].name, "PutParameter");
-        assert!(!recall_step(&mut step.0, &desired), "only the digest is known");
-        recall(&mut desired, &secret(None));
-        assert!(recall_step(&mut step.0, &desired));
+        assert!(!restore_step_secret(&mut step.0, &desired), "only the digest is known");
+        restore_secrets(&mut desired, &secret(None));
+        assert!(restore_step_secret(&mut step.0, &desired));
         let Write::Create(create) = &step.0 else { panic!("{step:?}") };
         assert_eq!(create.content.text(), Some("hush"));
         let (mut desired, mut step) = saved(&secret(None));
         let mut other = secret(None);
         other.managed.content = Some(Content::Secret(Secret::new("another")));
         other.initial.content.clone_from(&other.managed.content);
-        recall(&mut desired, &other);
-        assert!(!recall_step(&mut step.0, &desired));
+        restore_secrets(&mut desired, &other);
+        assert!(!restore_step_secret(&mut step.0, &desired));
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
         };
         let with_key = secret(Some("alias/policies"));
         assert_eq!(names(&with_key), [GET_PARAMETERS.name, "DescribeParameters", DECRYPT.name]);
-        assert_eq!(lent(&with_key, &Location::default())[0].operations, USES);
+        assert_eq!(delegated(&with_key, &Location::default())[0].operations, USES);
         assert!(
             decryption(&Desired { managed: PolicyParameter::default(), ..with_key }, &Location::default()).is_none()
         );

@@ -190,8 +190,8 @@ impl Kind for PolicyParameter {
         String::from(Policies::STATEMENT)
     }
 
-    fn lent(desired: &Desired<Self>, location: &Location) -> Vec<Permission> {
-        secrets::lent(desired, location)
+    fn delegated(desired: &Desired<Self>, location: &Location) -> Vec<Permission> {
+        secrets::delegated(desired, location)
     }
 
     fn references(section: &ProfileSection) -> Vec<Reference> {
@@ -203,7 +203,7 @@ impl Kind for PolicyParameter {
         key::uses(section.key.as_ref())
     }
 
-    fn looks_for_more(location: &Location, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
+    fn unlisted_permissions(location: &Location, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations = vec![GET_PARAMETERS_BY_PATH, GET_PARAMETERS];
         if purpose == Purpose::Write {
             operations.extend([DELETE_PARAMETERS, LIST_PARAMETER_TAGS]);
@@ -277,12 +277,12 @@ impl Kind for PolicyParameter {
         store::opposite(desired)
     }
 
-    fn recall(saved: &mut Desired<Self>, now: &Desired<Self>) {
-        secrets::recall(saved, now);
+    fn restore_secrets(saved: &mut Desired<Self>, now: &Desired<Self>) {
+        secrets::restore_secrets(saved, now);
     }
 
-    fn recall_step(step: &mut PolicyStep, desired: &Desired<Self>) -> bool {
-        secrets::recall_step(&mut step.0, desired)
+    fn restore_step_secret(step: &mut PolicyStep, desired: &Desired<Self>) -> bool {
+        secrets::restore_step_secret(&mut step.0, desired)
     }
 
     #[cfg(test)]

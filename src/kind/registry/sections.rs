@@ -101,7 +101,7 @@ macro_rules! sections {
             fn served(&self) -> BTreeSet<(Service, Address)> {
                 let mut served = BTreeSet::new();
                 $(served.extend(self.$section.iter().filter_map(|(key, section)| {
-                    let service = <$module::$state as Kind>::serves_as(section)?;
+                    let service = <$module::$state as Kind>::provides(section)?;
                     Some((service, Address::new(KindId::$variant, key)))
                 }));)+
                 served.retain(|(_, address)| !self.removed.contains(address));
@@ -135,7 +135,7 @@ macro_rules! sections {
                     let mut all = <$module::$state as Kind>::references(section);
                     let uses = <$module::$state as Kind>::uses(section).into_iter();
                     all.extend(uses.flat_map(|named| references::by_name(named, &names)));
-                    let relied_on = <$module::$state as Kind>::relies_on(section).into_iter();
+                    let relied_on = <$module::$state as Kind>::service_references(section).into_iter();
                     all.extend(relied_on.flat_map(|setting| references::by_service(setting, &served)));
                     (Address::new(KindId::$variant, key), all)
                 }));)+

@@ -240,12 +240,12 @@ pub(super) fn referred_as(key: &str, section: &RoleSection) -> String {
 }
 
 /// Returns the service that a role provides.
-pub(super) fn serves_as(section: &RoleSection) -> Option<Service> {
+pub(super) fn provides(section: &RoleSection) -> Option<Service> {
     (section.permissions == Some(Permissions::Broker)).then_some(Service::Broker)
 }
 
 /// Returns the services that a role refers to without a name.
-pub(super) fn relies_on(section: &RoleSection) -> Vec<(Vec<String>, Service)> {
+pub(super) fn service_references(section: &RoleSection) -> Vec<(Vec<String>, Service)> {
     match &section.trust {
         Some(Trust::By(TrustedBy::Broker)) => vec![(vec![String::from("trusted_by")], Service::Broker)],
         _ => Vec::new(),

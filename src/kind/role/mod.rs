@@ -142,12 +142,12 @@ impl Kind for Role {
         Some(manifest::referred_as(key, section))
     }
 
-    fn serves_as(section: &RoleSection) -> Option<Service> {
-        manifest::serves_as(section)
+    fn provides(section: &RoleSection) -> Option<Service> {
+        manifest::provides(section)
     }
 
-    fn relies_on(section: &RoleSection) -> Vec<(Vec<String>, Service)> {
-        manifest::relies_on(section)
+    fn service_references(section: &RoleSection) -> Vec<(Vec<String>, Service)> {
+        manifest::service_references(section)
     }
 
     fn derives(section: &RoleSection) -> Option<Use> {
@@ -210,7 +210,7 @@ impl Kind for Role {
         }
     }
 
-    fn looks_for_more(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
+    fn unlisted_permissions(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations =
             vec![steps::LIST_TAGS, steps::GET_ROLE, steps::LIST_ATTACHED, steps::LIST_POLICIES, steps::LIST_PROFILES];
         if purpose == Purpose::Write {

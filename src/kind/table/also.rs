@@ -51,11 +51,11 @@ fn of_replica(replica: &sdk::ReplicaDescription) -> Vec<String> {
 /// Returns the live settings that the manifest could manage but does not, and those that no manifest can express.
 pub(super) fn unmanaged(live: &Table, managed: &Table) -> Vec<String> {
     // An import reads a table as if everything, including every index, were managed.
-    let mut also = live.settings.more();
+    let mut also = live.settings.unsupported();
     if *managed == Table::everything() {
         return also;
     }
-    also.extend(live.settings.also(&managed.settings));
+    also.extend(live.settings.notable(&managed.settings));
     for (name, index) in live.indexes.iter().flatten() {
         let wanted = managed.indexes.as_ref().and_then(|indexes| indexes.get(name));
         let limits = index.limits.filter(|_| wanted.is_none_or(|wanted| wanted.limits.is_none()));

@@ -111,14 +111,14 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
     }
     state.settings.take(settings, creating, &mut gaps);
     facts.also.extend(also::unmanaged(&state, managed));
-    scaling_calls::look_at_parting(api, desired, &mut state, &mut gaps).await;
-    scaling_calls::look_at_lowered(api, desired, &mut state).await;
+    scaling_calls::look_at_deleted(api, desired, &mut state, &mut gaps).await;
+    scaling_calls::look_at_lowered_capacity(api, desired, &mut state).await;
     if let Some(live) = &mut state.replicas {
         // The replicas of a table are deleted before the table.
         let goes = (!desired.presence.is_present()).then(Replicas::default);
         match managed.replicas.as_ref().or(goes.as_ref()) {
             Some(managed) => replicas::calls::look(api, name, managed, live, &mut gaps).await,
-            None => facts.also.extend(live.also()),
+            None => facts.also.extend(live.notable()),
         }
     }
     if (managed.tags.is_some() || desired.reads_owner())

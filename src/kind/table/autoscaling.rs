@@ -74,14 +74,14 @@ impl Autoscaling {
     }
 
     /// Returns the dimensions of indexes that will be deleted.
-    fn parting(&self, tables: &Sides<&Table>) -> impl Iterator<Item = (Dimension, Scale)> {
+    fn of_deleted_indexes(&self, tables: &Sides<&Table>) -> impl Iterator<Item = (Dimension, Scale)> {
         let wanted = tables.desired.indexes.as_ref();
         let goes = move |index: &String| wanted.is_some_and(|wanted| !wanted.contains_key(index));
         self.all().filter(move |(one, scale)| *scale != Scale::Off && one.0.as_ref().is_some_and(goes))
     }
 
     /// Returns the steps that turn off all autoscaling of a table that will be deleted.
-    pub(super) fn farewell(&self) -> impl Iterator<Item = (FieldChange<Field>, SetScale)> {
+    pub(super) fn removal(&self) -> impl Iterator<Item = (FieldChange<Field>, SetScale)> {
         let is_on = self.all().filter(|(_, scale)| *scale != Scale::Off);
         is_on.map(|(one, found)| {
             let how = "deregistered before the table is deleted, because AWS would keep it";
@@ -243,7 +243,7 @@ impl Setting for Autoscaling {
             };
             (found != wanted).then(|| in_place(field(&one), words(one.1, found), words(one.1, wanted), how))
         };
-        let parts = live.parting(tables).map(|(one, found)| {
+        let parts = live.of_deleted_indexes(tables).map(|(one, found)| {
             let how = "deregistered with the index, because AWS would keep it";
             in_place(field(&one), words(one.1, found), words(one.1, Scale::Off), how)
         });
@@ -260,8 +260,8 @@ impl Setting for Autoscaling {
             let kept = live.kept.get(&one).cloned().unwrap_or_default();
             SetScale { index_name: one.0, units: one.1, scale, kept }
         };
-        let parting = live.parting(tables).map(|(one, _)| (one, Scale::Off));
-        parting.chain(self.all().filter(differs)).map(change).collect()
+        let of_deleted_indexes = live.of_deleted_indexes(tables).map(|(one, _)| (one, Scale::Off));
+        of_deleted_indexes.chain(self.all().filter(differs)).map(change).collect()
     }
 
     fn opposite(&self) -> Self {
@@ -273,7 +273,7 @@ impl Setting for Autoscaling {
         Self { table: self.table.map(other), indexes, ..Self::default() }
     }
 
-    fn more(&self) -> Vec<String> {
+    fn unsupported(&self) -> Vec<String> {
         self.more.clone()
     }
 

@@ -42,7 +42,7 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
         return Deletion { changes: Vec::new(), steps: vec![delete] };
     }
     // AWS does not delete a table while it has replicas. Source: DDB-TABLE-266 in the lab notes of ack-api-quirks.
-    let (mut changes, mut steps) = replicas::plan::farewell(&name, live);
+    let (mut changes, mut steps) = replicas::plan::removal(&name, live);
     if changes.iter().any(|change| change.takes.is_never_done()) {
         return Deletion { changes, steps: Vec::new() };
     }
@@ -52,7 +52,7 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
     let change = FieldChange::new(Field::Backup, FieldValue::Absent, backup, Takes::InPlace, how);
     changes.push(change);
     steps.push(TableStep::BackUpTable { name: name.clone(), expects_id, backup_name });
-    for (change, step) in live.state.settings.autoscaling.iter().flat_map(Autoscaling::farewell) {
+    for (change, step) in live.state.settings.autoscaling.iter().flat_map(Autoscaling::removal) {
         changes.push(change);
         steps.push(TableStep::Setting { name: name.clone(), change: CalledChange::Autoscaling(step) });
     }

@@ -68,7 +68,7 @@ const USES: [Operation; 6] = [
 ];
 
 /// Returns the permissions that DynamoDB needs for a table's key on behalf of the caller that sets it.
-pub(super) fn lent(encryption: Option<&Encryption>, statement: &str, location: &Location) -> Vec<Permission> {
+pub(super) fn delegated(encryption: Option<&Encryption>, statement: &str, location: &Location) -> Vec<Permission> {
     let (resource, alias) = match encryption {
         Some(Encryption::Alias(alias)) => (location.arn("kms", "key/*"), Some(alias)),
         Some(Encryption::Kms(arn)) => (arn.clone(), None),

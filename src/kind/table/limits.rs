@@ -202,7 +202,7 @@ impl Setting for Limits {
         Self { read: other(self.read), write: other(self.write) }
     }
 
-    fn also(&self) -> Option<String> {
+    fn notable(&self) -> Option<String> {
         self.named()
     }
 

@@ -314,12 +314,12 @@ impl Kind for Table {
         }
     }
 
-    fn lent(desired: &Desired<Self>, location: &Location) -> Vec<Permission> {
+    fn delegated(desired: &Desired<Self>, location: &Location) -> Vec<Permission> {
         let statement = Self::statement(&desired.address.key);
-        let mut lent = encryption::lent(desired.managed.encryption.as_ref(), &statement, location);
-        lent.extend(permissions::lent(desired, &statement, location));
-        lent.extend(replicas::permission::lent(desired, &statement, location));
-        lent
+        let mut delegated = encryption::delegated(desired.managed.encryption.as_ref(), &statement, location);
+        delegated.extend(permissions::delegated(desired, &statement, location));
+        delegated.extend(replicas::permission::delegated(desired, &statement, location));
+        delegated
     }
 
     fn statement(key: &str) -> String {
@@ -334,7 +334,7 @@ impl Kind for Table {
         }
     }
 
-    fn looks_for_more(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
+    fn unlisted_permissions(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let statement = || String::from("SentinelTablePrune");
         let of = |operations, on| Permission { statement: statement(), shared: false, operations, on };
         let mut operations = vec![DESCRIBE_TABLE, LIST_TABLE_TAGS];

@@ -83,7 +83,7 @@ pub(super) fn of_pruned_scaling(location: &Location, statement: &str, purpose: P
 /// Returns AWS's calls on behalf of the caller that changes settings. Sources: "Application Auto Scaling identity-based policy examples" in
 /// the Application Auto Scaling User Guide; "Using IAM to manage Contributor Insights for DynamoDB" and "Using IAM policies for Kinesis
 /// Data Streams and DynamoDB" in the Amazon DynamoDB Developer Guide.
-pub(super) fn lent(desired: &Desired<Table>, statement: &str, location: &Location) -> Vec<Permission> {
+pub(super) fn delegated(desired: &Desired<Table>, statement: &str, location: &Location) -> Vec<Permission> {
     let settings = &desired.managed.settings;
     let mut permissions = Vec::new();
     let mut add = |name: &str, operations: Vec<Operation>, on: On| {

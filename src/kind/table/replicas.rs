@@ -112,7 +112,7 @@ impl Replicas {
     }
 
     /// Returns the texts for live replicas that the manifest does not manage.
-    pub(super) fn also(&self) -> Vec<String> {
+    pub(super) fn notable(&self) -> Vec<String> {
         let mut also: Vec<String> = self.regions.keys().map(|region| format!("replica {region}")).collect();
         also.extend(self.witness.iter().map(|region| format!("witness {region}")));
         if self.consistency == Some(Consistency::Strong) {

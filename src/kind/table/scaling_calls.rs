@@ -98,12 +98,14 @@ async fn read(api: &TableApi, name: &str, of: &[Option<String>]) -> Result<Autos
 /// Reads the autoscaling of the parts of a table that will be deleted, because AWS does not delete it with them: that of unlisted indexes
 /// if the manifest manages autoscaling, and all of it if the table is deleted. Source: DDB-TABLE-292 and 323 in the lab notes of
 /// ack-api-quirks.
-pub(super) async fn look_at_parting(api: &TableApi, desired: &Desired<Table>, live: &mut Table, gaps: &mut Vec<Gap>) {
+pub(super) async fn look_at_deleted(api: &TableApi, desired: &Desired<Table>, live: &mut Table, gaps: &mut Vec<Gap>) {
     let managed = &desired.managed;
     let goes = !desired.presence.is_present();
     let is_kept = |index: &String| managed.indexes.as_ref().is_none_or(|wanted| wanted.contains_key(index));
-    let parting = live.indexes.iter().flatten().map(|(index, _)| index).filter(|index| goes || !is_kept(index));
-    let of: Vec<Option<String>> = goes.then_some(None).into_iter().chain(parting.cloned().map(Some)).collect();
+    let of_deleted_indexes =
+        live.indexes.iter().flatten().map(|(index, _)| index).filter(|index| goes || !is_kept(index));
+    let of: Vec<Option<String>> =
+        goes.then_some(None).into_iter().chain(of_deleted_indexes.cloned().map(Some)).collect();
     // If the autoscaling of the other indexes could not be read, this is reported already.
     if of.is_empty() || !(goes || live.settings.autoscaling.is_some()) {
         return;
@@ -124,7 +126,7 @@ pub(super) async fn look_at_parting(api: &TableApi, desired: &Desired<Table>, li
 }
 
 /// Reads the autoscaling of a table whose capacity the manifest lowers without managing autoscaling. If it cannot be read, it is unknown.
-pub(super) async fn look_at_lowered(api: &TableApi, desired: &Desired<Table>, live: &mut Table) {
+pub(super) async fn look_at_lowered_capacity(api: &TableApi, desired: &Desired<Table>, live: &mut Table) {
     if desired.managed.settings.autoscaling.is_some() || !live.has_more_capacity(&desired.managed) {
         return;
     }
@@ -167,7 +169,8 @@ fn add<'a>(
                     scale_out_cooldown: tracking.scale_out_cooldown,
                     disable_scale_in: tracking.disable_scale_in,
                 };
-                live.more.extend(more(&kept).map(|words| format!("autoscaling of {units} capacity{of} {words}")));
+                live.more
+                    .extend(unsupported(&kept).map(|words| format!("autoscaling of {units} capacity{of} {words}")));
                 live.kept.insert(one.clone(), kept);
             }
             _ => live.more.push(format!("scaling policy {}", policy.policy_name)),
@@ -198,7 +201,7 @@ fn add<'a>(
 }
 
 /// Returns the settings of a policy that no manifest can express.
-fn more(kept: &Kept) -> impl Iterator<Item = String> {
+fn unsupported(kept: &Kept) -> impl Iterator<Item = String> {
     let cooldown = |which: &str, seconds: Option<i32>| {
         seconds.filter(|seconds| *seconds != 0).map(|seconds| format!("with a scale-{which} cooldown of {seconds} s"))
     };

@@ -213,17 +213,17 @@ macro_rules! settings {
             }
 
             /// Returns the texts for live settings that no manifest can express.
-            pub(super) fn more(&self) -> Vec<String> {
+            pub(super) fn unsupported(&self) -> Vec<String> {
                 let mut more = Vec::new();
-                $(more.extend(self.$call.iter().flat_map(Setting::more));)*
+                $(more.extend(self.$call.iter().flat_map(Setting::unsupported));)*
                 more
             }
 
             /// Returns the texts for live settings that are not managed.
-            pub(super) fn also(&self, managed: &Self) -> Vec<String> {
+            pub(super) fn notable(&self, managed: &Self) -> Vec<String> {
                 let mut also = Vec::new();
-                $(if managed.$call.is_none() { also.extend(self.$call.as_ref().and_then(Setting::also)); })*
-                $(if managed.$own.is_none() { also.extend(self.$own.as_ref().and_then(Setting::also)); })*
+                $(if managed.$call.is_none() { also.extend(self.$call.as_ref().and_then(Setting::notable)); })*
+                $(if managed.$own.is_none() { also.extend(self.$own.as_ref().and_then(Setting::notable)); })*
                 also
             }
 

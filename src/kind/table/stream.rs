@@ -164,7 +164,7 @@ impl Setting for Stream {
         }
     }
 
-    fn also(&self) -> Option<String> {
+    fn notable(&self) -> Option<String> {
         self.view().map(|view| format!("stream {view}"))
     }
 

@@ -120,12 +120,12 @@ pub trait Setting: Sized + Clone + PartialEq {
     fn opposite(&self) -> Self;
 
     /// Returns a short text for a live value that is not managed and that users must know about.
-    fn also(&self) -> Option<String> {
+    fn notable(&self) -> Option<String> {
         None
     }
 
     /// Returns the parts of a live value that no manifest can express.
-    fn more(&self) -> Vec<String> {
+    fn unsupported(&self) -> Vec<String> {
         Vec::new()
     }
 

@@ -157,7 +157,7 @@ impl Setting for Warm {
         Self { read: Some(0), write: Some(0) }
     }
 
-    fn also(&self) -> Option<String> {
+    fn notable(&self) -> Option<String> {
         self.named()
     }
 

@@ -266,7 +266,7 @@ impl Kind for Topic {
         }
     }
 
-    fn looks_for_more(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
+    fn unlisted_permissions(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations = vec![steps::LIST_TOPIC_TAGS, steps::GET_TOPIC_ATTRIBUTES];
         operations.extend((purpose == Purpose::Write).then_some(steps::DELETE_TOPIC));
         let statement = || String::from("SentinelTopicPrune");

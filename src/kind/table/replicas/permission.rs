@@ -73,29 +73,33 @@ pub(in crate::kind::table) fn described(desired: &Desired<Table>, location: &Loc
 }
 
 /// Returns the permissions that DynamoDB needs in the other regions on behalf of the caller.
-pub(in crate::kind::table) fn lent(desired: &Desired<Table>, statement: &str, location: &Location) -> Vec<Permission> {
+pub(in crate::kind::table) fn delegated(
+    desired: &Desired<Table>,
+    statement: &str,
+    location: &Location,
+) -> Vec<Permission> {
     let of = |name: &str, operations: Vec<Operation>, on| Permission {
         statement: format!("{statement}{name}"),
         shared: false,
         operations,
         on,
     };
-    let mut lent = Vec::new();
+    let mut delegated = Vec::new();
     if desired.managed.replicas.is_some() || !desired.presence.is_present() {
-        lent.push(of("ReplicaRemoval", OF_REMOVAL.to_vec(), On::Resources(vec![anywhere(desired, location)])));
+        delegated.push(of("ReplicaRemoval", OF_REMOVAL.to_vec(), On::Resources(vec![anywhere(desired, location)])));
     }
-    let Some(replicas) = managed(desired) else { return lent };
+    let Some(replicas) = managed(desired) else { return delegated };
     let in_regions = arns(desired, location).into_iter().skip(1).collect();
-    lent.push(of("Replicas", OF_REPLICA.to_vec(), On::Resources(in_regions)));
+    delegated.push(of("Replicas", OF_REPLICA.to_vec(), On::Resources(in_regions)));
     if let (Some(Consistency::Strong), Some(witness)) = (replicas.consistency, &replicas.witness) {
         let on = On::Resources(vec![arn(&elsewhere(location, witness), &desired.name)]);
-        lent.push(of("Witness", OF_WITNESS.to_vec(), on));
+        delegated.push(of("Witness", OF_WITNESS.to_vec(), on));
     }
     // DynamoDB creates the service-linked role with the first replica of an account.
     let anywhere = Location { region: Some(RegionName::new("")), account: location.account.clone() };
     let role = format!("role/aws-service-role/{REPLICATION}/AWSServiceRoleForDynamoDBReplication");
     let resources = vec![anywhere.arn("iam", &role)];
     let condition = json!({ "StringEquals": { "iam:AWSServiceName": REPLICATION } });
-    lent.push(of("ReplicationRole", vec![OF_ROLE], On::Those { resources, condition }));
-    lent
+    delegated.push(of("ReplicationRole", vec![OF_ROLE], On::Those { resources, condition }));
+    delegated
 }

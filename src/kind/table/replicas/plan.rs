@@ -124,7 +124,7 @@ fn in_region(of: &Of<'_>, region: &str, wanted: &Table, found: Table) -> Vec<Tab
 }
 
 /// Returns the steps that remove a table's replicas before its deletion.
-pub(in crate::kind::table) fn farewell(name: &str, live: &Live<Table>) -> (Vec<FieldChange<Field>>, Vec<TableStep>) {
+pub(in crate::kind::table) fn removal(name: &str, live: &Live<Table>) -> (Vec<FieldChange<Field>>, Vec<TableStep>) {
     let (mut changes, mut steps) = (Vec::new(), Vec::new());
     let Some(found) = live.state.replicas.as_ref().filter(|found| !found.regions.is_empty()) else {
         return (changes, steps);
