@@ -275,7 +275,7 @@ fn stopped_by(stopped: &Stopped) -> (Trouble, &'static str, String) {
 }
 
 fn of_aws(error: &CallError) -> Trouble {
-    Trouble { aws: Some(error.trouble().to_string()), ..Problem::Aws.into() }
+    Trouble { aws: Some(error.diagnosis().to_string()), ..Problem::Aws.into() }
 }
 
 /// The clock of a broker.

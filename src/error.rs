@@ -248,7 +248,7 @@ impl Error {
             Self::Faults(_) | Self::LocalUsers(_) => Code::Faults,
             Self::File { .. } => Code::File,
             Self::NoRegion { .. } => Code::NoRegion,
-            Self::Aws(error) => error.trouble(),
+            Self::Aws(error) => error.diagnosis(),
             Self::Explained { code, .. } | Self::Broker { code, .. } => *code,
             Self::NoCredentials { source, .. } => source.code(),
             Self::NoUser(_) => Code::NoUser,
@@ -344,7 +344,7 @@ fn denied_action(message: &str) -> Option<String> {
 
 /// Returns what helps, as far as it is the same whoever meets it; `explain` says more.
 fn aws_hint(error: &CallError) -> Option<String> {
-    let hint = match error.trouble() {
+    let hint = match error.diagnosis() {
         Code::Denied => {
             let action = denied_action(&error.message).unwrap_or_else(|| error.operation.action());
             return Some(format!(

@@ -3,6 +3,7 @@
 pub mod call;
 pub mod caller;
 pub mod destination;
+pub mod diagnosis;
 mod fields;
 pub mod interrupt;
 pub mod names;
@@ -17,7 +18,6 @@ pub mod secret;
 pub mod signed_identity;
 pub mod tagging;
 pub mod traffic;
-pub mod trouble;
 
 use std::collections::BTreeMap;
 use std::fmt;

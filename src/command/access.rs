@@ -316,7 +316,7 @@ impl Site {
             let hint = self.create_table(context, table);
             return Error::Explained { code: Code::NoResource, message, hint, source: Box::new(error) };
         }
-        if error.trouble() == Code::NoIndex {
+        if error.diagnosis() == Code::NoIndex {
             let message =
                 format!("the table {name} lacks an index of the {} layout: {}", builtin.label(), error.message);
             let hint = String::from(

@@ -242,7 +242,7 @@ pub(super) fn explained(error: Error, destination: &Destination) -> Error {
         Error::Aws(call) => Box::new(call),
         other => return other,
     };
-    let code = call.trouble();
+    let code = call.diagnosis();
     let region = &destination.region;
     if code == Code::NameNotFound
         && let Some(meant) = region_meant(&region.name)

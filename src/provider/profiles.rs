@@ -21,12 +21,12 @@ use aws_types::os_shim_internal::{Env, Fs};
 use crate::code::Code;
 use crate::resource::call::{CallError, Cause, full_message};
 use crate::resource::caller;
+use crate::resource::diagnosis::Unprovided;
 use crate::resource::interrupt::Interrupt;
 use crate::resource::pacer::{Pace, Pacer};
 use crate::resource::role::{self, Assumption, Credentials, session_name};
 use crate::resource::secret::Secret;
 use crate::resource::traffic::Traffic;
-use crate::resource::trouble::Unprovided;
 
 /// The reason why there are no credentials to release.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -62,7 +62,7 @@ impl NoCredentials {
     /// Returns the error code.
     pub fn code(&self) -> Code {
         // A refused call gets the code of its purpose; any other failure keeps its own code.
-        let of_call = |error: &CallError, refused: Code| match error.trouble() {
+        let of_call = |error: &CallError, refused: Code| match error.diagnosis() {
             Code::Denied | Code::Rejected => refused,
             other => other,
         };
@@ -75,7 +75,7 @@ impl NoCredentials {
             Self::Role { source, .. } => of_call(source, Code::Role),
             Self::Root(_) => Code::RootUser,
             Self::Permanent { source, .. } => of_call(source, Code::PermanentKeys),
-            Self::Unknown { source, .. } => source.trouble(),
+            Self::Unknown { source, .. } => source.diagnosis(),
             Self::Ended => Code::AccessDenied,
         }
     }

@@ -19,8 +19,8 @@ use super::gateway::Gateway;
 use super::profiles::NoCredentials;
 use crate::resource::call::{CallError, GET_CALLER_IDENTITY};
 use crate::resource::caller::{self, Caller};
+use crate::resource::diagnosis::Unprovided;
 use crate::resource::signed_identity::{AskDigest, BODY, BROKER, BrokerUrl, CONTENT_TYPE, DIGEST, SignedIdentity};
-use crate::resource::trouble::Unprovided;
 
 /// The reason why no request was signed.
 #[derive(Debug, Clone, thiserror::Error)]

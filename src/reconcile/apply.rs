@@ -202,7 +202,7 @@ fn ended(result: Result<StepOutcome, CallError>, step: &Step, interrupt: &Interr
         Err(error) if error.class == Class::Interrupted => Some(cut_short(interrupt)),
         Err(error) => {
             let why = format!("while {}: {error}", step.describe());
-            Some(Outcome::Failed { why, code: Some(error.trouble()) })
+            Some(Outcome::Failed { why, code: Some(error.diagnosis()) })
         }
     }
 }

@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
-use super::trouble;
+use super::diagnosis;
 use crate::code::Code;
 
 /// The rate limit of an operation, or of several together.
@@ -220,8 +220,8 @@ impl CallError {
                 }
             }
             error => {
-                let message = trouble::said_by_sts(&error).unwrap_or_else(|| full_message(&error));
-                let (class, failure) = trouble::diagnose(&error);
+                let message = diagnosis::said_by_sts(&error).unwrap_or_else(|| full_message(&error));
+                let (class, failure) = diagnosis::diagnose(&error);
                 let cause = error.into_source().ok().map(Arc::from);
                 Self { failure, cause, ..Self::new(operation, class, message) }
             }

@@ -344,7 +344,7 @@ impl Pacer {
         match error.class {
             Class::Throttled => Some(RETRY_DEADLINE),
             Class::ServerFault => Some(self.fault_deadline),
-            Class::Unreachable if matches!(error.trouble(), Code::Certificate | Code::Proxy) => None,
+            Class::Unreachable if matches!(error.diagnosis(), Code::Certificate | Code::Proxy) => None,
             // If AWS has responded before, it is likely to respond again.
             Class::Unreachable => {
                 (tries < FIRST_ATTEMPTS || self.with_state(|state| state.answered > 0)).then_some(self.fault_deadline)

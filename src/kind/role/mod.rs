@@ -7,12 +7,12 @@ mod api;
 mod calls;
 mod diff;
 mod export;
+mod express;
 mod field;
 mod home;
 mod live;
 mod manifest;
 mod rules;
-mod said;
 mod schema;
 mod steps;
 mod trust;
@@ -167,11 +167,11 @@ impl Kind for Role {
     }
 
     fn section_of(desired: &Desired<Self>) -> RoleSection {
-        said::section(desired)
+        express::section(desired)
     }
 
     fn files_of(desired: &Desired<Self>) -> Vec<GivenFile> {
-        said::files(desired)
+        express::files(desired)
     }
 
     fn tags(&self) -> Option<&Tags> {

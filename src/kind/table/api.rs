@@ -13,8 +13,8 @@ use super::polling::Polling;
 use super::setting::{Looked, Setting};
 use super::status::TableStatus;
 use super::{
-    AWS_MANAGED, Encryption, IndexStatus, Replicas, Table, TableStep, Ttl, Warm, also, delete, diff, replicas,
-    scaling_calls, sdk, update,
+    AWS_MANAGED, Encryption, IndexStatus, Replicas, Table, TableStep, Ttl, Warm, delete, diff, replicas, scaling_calls,
+    sdk, unsupported, update,
 };
 use crate::kind::key::{KeyApi, resolve_alias};
 use crate::kind::unlisted::{self, Sought};
@@ -110,7 +110,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         None => {}
     }
     state.settings.take(settings, creating, &mut gaps);
-    facts.also.extend(also::unmanaged(&state, managed));
+    facts.also.extend(unsupported::unmanaged(&state, managed));
     scaling_calls::look_at_deleted(api, desired, &mut state, &mut gaps).await;
     scaling_calls::look_at_lowered_capacity(api, desired, &mut state).await;
     if let Some(live) = &mut state.replicas {

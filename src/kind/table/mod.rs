@@ -1,6 +1,5 @@
 //! A DynamoDB table: state and names. Its diff is in `diff`, its steps in `steps`, its AWS calls in `api`.
 
-mod also;
 mod api;
 mod autoscaling;
 mod billing;
@@ -41,6 +40,7 @@ mod status;
 mod steps;
 mod stream;
 mod traits;
+mod unsupported;
 mod update;
 mod warm;
 mod words;

@@ -7,12 +7,12 @@ mod api;
 mod calls;
 mod diff;
 mod export;
+mod express;
 mod field;
 mod filter;
 mod live;
 mod manifest;
 mod rules;
-mod said;
 mod schema;
 mod steps;
 mod words;
@@ -226,11 +226,11 @@ impl Kind for Topic {
     }
 
     fn section_of(desired: &Desired<Self>) -> TopicSection {
-        said::section(desired)
+        express::section(desired)
     }
 
     fn files_of(desired: &Desired<Self>) -> Vec<GivenFile> {
-        said::files(desired)
+        express::files(desired)
     }
 
     fn tags(&self) -> Option<&Tags> {

@@ -16,7 +16,7 @@ use crate::code::Code;
 
 impl CallError {
     /// Returns the error code of the failure.
-    pub fn trouble(&self) -> Code {
+    pub fn diagnosis(&self) -> Code {
         if let Some(failure) = self.failure {
             return failure;
         }
@@ -133,7 +133,7 @@ fn without_credentials(error: &CredentialsError) -> Code {
         return without_credentials(inner);
     }
     if let Some(call) = find::<CallError>(source) {
-        return match call.trouble() {
+        return match call.diagnosis() {
             Code::Denied | Code::Rejected => Code::Role,
             code => code,
         };
@@ -519,7 +519,7 @@ mod tests {
         let error =
             SdkError::<GetCallerIdentityError, HttpResponse>::dispatch_failure(ConnectorError::io(refused().into()));
         let said = CallError::from_sdk(GET_CALLER_IDENTITY, error);
-        assert_eq!((said.class, said.trouble()), (Class::Unreachable, Code::NotConnected));
+        assert_eq!((said.class, said.diagnosis()), (Class::Unreachable, Code::NotConnected));
     }
 
     #[test]
@@ -566,7 +566,7 @@ mod tests {
             (Class::Denied, "AccessDeniedException", "", Code::Denied),
         ];
         for (class, code, message, expected) in said {
-            assert_eq!(error(class, Some(code), message).trouble(), expected, "{code}: {message}");
+            assert_eq!(error(class, Some(code), message).diagnosis(), expected, "{code}: {message}");
         }
     }
 }
