@@ -1,4 +1,4 @@
-//! Formats TOML and YAML. Only spaces, blank lines, quotes and the line breaks of lists change; order, comments and values stay.
+//! Formats TOML and YAML. Only spaces, blank lines, quotes and the line breaks of lists change; order, comments and values are kept.
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// Returns the language of a text without a file name. A manifest begins with a section or a setting, which YAML has no line like.
+    /// Returns the language of a text without a file name. A manifest starts with a section or a setting, which is not valid YAML.
     pub fn of_text(text: &str) -> Self {
         let text = text.trim_start_matches('\u{feff}');
         let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
@@ -29,18 +29,18 @@ impl Language {
     }
 }
 
-/// What a text is after formatting.
+/// The result of formatting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Formatted {
-    /// The text as it is to be.
+    /// The formatted text.
     Text(String),
     /// The text has faults, which were recorded.
     Faulty,
-    /// Formatting would change what the text means, which is a bug.
+    /// Formatting would change the meaning of the text, which is a bug.
     Unsafe,
 }
 
-/// Formats a text. The result is read again and compared: a formatter that changes a policy must not write it.
+/// Formats a text. The result is parsed and compared with the original, so that a bug cannot change a policy.
 pub fn format(language: Language, source: &Arc<Source>, faults: &mut Faults) -> Formatted {
     let before = faults.len();
     let text = match language {
@@ -69,13 +69,13 @@ pub fn format(language: Language, source: &Arc<Source>, faults: &mut Faults) -> 
     text.map_or(Formatted::Unsafe, Formatted::Text)
 }
 
-/// Returns whether a YAML text has more than comments.
+/// Returns whether a YAML text contains more than comments.
 fn has_content(text: &str) -> bool {
     let text = text.trim_start_matches('\u{feff}');
     text.lines().map(str::trim).any(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Returns the comments of a text that has nothing else, without blank lines beside each other.
+/// Returns the comments of a text without other content, without consecutive blank lines.
 fn only_comments(text: &str) -> String {
     let mut lines: Vec<&str> = text.trim_start_matches('\u{feff}').lines().map(str::trim).collect();
     lines.dedup_by(|one, before| one.is_empty() && before.is_empty());

@@ -55,7 +55,7 @@ pub fn quoted(text: &str) -> String {
     string.as_default().to_toml_value()
 }
 
-/// Returns a text in double quotes, as both TOML and YAML read it.
+/// Returns a text in double quotes, in a form that TOML and YAML have in common.
 pub fn double_quoted(text: &str) -> String {
     escaped(serde_json::Value::from(text).to_string())
 }

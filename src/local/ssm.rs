@@ -28,7 +28,7 @@ pub(super) fn tagged(region: &Region) -> Result<Tagged, Failure> {
     tags::of_all(region)
 }
 
-/// What is asked, and by whom.
+/// A request with its caller.
 pub(super) struct Call<'a> {
     /// The caller's ARN.
     pub(super) caller: String,

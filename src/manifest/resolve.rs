@@ -91,7 +91,7 @@ pub(super) fn resolve_given(parsed: Parsed, files: Folder, faults: &mut Faults) 
     resolve_in(files, parsed, Path::new("."), &Overrides::default(), faults)
 }
 
-/// The same where the files are not those of the folder.
+/// The same with other files than those of the folder.
 pub fn resolve_in(files: Folder, parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mut Faults) -> Loaded {
     let Parsed { manifest, source, places, variants } = parsed;
     let root = overrides.policy_root.clone().or_else(|| manifest.policy_root.clone());

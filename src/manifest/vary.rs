@@ -38,7 +38,7 @@ impl Override {
         if let Value::Map(entries) = &self.entry.node.value { entries } else { &[] }
     }
 
-    /// Returns the policy file that a profile has at the target instead of its own.
+    /// Returns the policy file that overrides a profile's own at the target.
     pub fn policy_file(&self) -> Option<String> {
         let setting = self.settings().iter().find(|setting| setting.key == "policy");
         match &setting.filter(|_| self.address.kind == KindId::Policy)?.node.value {

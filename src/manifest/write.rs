@@ -210,16 +210,16 @@ mod tests {
     }
 
     proptest! {
-        /// A file that a command writes needs no formatting.
+        /// Files that commands write are already formatted.
         #[test]
-        fn what_is_written_is_formatted(manifest in manifests()) {
+        fn written_manifests_are_formatted(manifest in manifests()) {
             let text = manifest.to_toml();
             let source = Source::new("sentinel.toml", text.clone());
             prop_assert_eq!(format(Language::Toml, &source, &mut Faults::default()), Formatted::Text(text));
         }
 
         #[test]
-        fn a_formatted_manifest_is_the_same_manifest(manifest in manifests(), dice in vec(0..4_usize, 1..40)) {
+        fn formatting_does_not_change_a_manifest(manifest in manifests(), dice in vec(0..4_usize, 1..40)) {
             let mut dice = dice.into_iter().cycle();
             let mut untidy = String::new();
             for line in manifest.to_toml().lines() {

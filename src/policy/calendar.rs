@@ -1,5 +1,5 @@
-//! Who gets access at which times of the week, before and after a change of a policy. Pure and exact, as [`meaning`](super::meaning)
-//! is: the week is split where a window begins or ends.
+//! Access by time of the week, before and after a policy change. Pure and exact, like [`meaning`](super::meaning): the week is divided
+//! where a window starts or ends.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::times::{self, covers_week};
 use super::week::{Piece, UserClass, Zones, overlapping, pieces, user_classes, zone};
 use super::{Mode, Policy};
 
-/// What it takes to get access.
+/// The condition of access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     Denied,
@@ -56,7 +56,7 @@ pub struct Span {
     pub after: Access,
 }
 
-/// The times at which the same is said before, and the same after.
+/// The times with equal answers before the change, and equal answers after it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
     /// Such as "Monday to Friday 09:00–17:00".
@@ -65,56 +65,56 @@ pub struct Row {
     pub after: Access,
 }
 
-/// The week of those who are told the same.
+/// The week of the users with equal answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Week {
     /// "alice and bob".
     pub who: String,
-    /// The mode, if the policy tells modes apart.
+    /// The mode, if the policy distinguishes modes.
     pub mode: Option<&'static str>,
     pub times: Times,
 }
 
-/// What is said at which times.
+/// The answers by time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Times {
-    /// The same at any time.
+    /// The same answer at any time.
     Always {
         before: Access,
         after: Access,
     },
     Windows(Windows),
-    /// The windows are in several time zones: no one clock shows them all.
+    /// The windows are in several time zones, which no single local time covers.
     SeveralZones,
 }
 
-/// A week that windows divide, on the clocks of one time zone.
+/// A week that is divided by windows, in local time of one zone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Windows {
     pub zone: String,
-    /// Whether the zone changes its clocks during the year.
+    /// Whether the zone has daylight saving time.
     pub changes_clocks: bool,
     /// The whole week, in order.
     pub spans: Vec<Span>,
     pub rows: Vec<Row>,
 }
 
-/// The weeks of everyone whom a policy tells apart.
+/// The weeks of all groups of users that a policy distinguishes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Calendar {
     pub weeks: Vec<Week>,
-    /// Whether a caller may fit several patterns of principals, and so be in none of these weeks.
+    /// Whether a caller can match several patterns of principals, and is then in none of these weeks.
     pub overlaps: bool,
 }
 
 impl Calendar {
-    /// Returns whether the time decides about anybody.
+    /// Returns whether any answer depends on the time.
     pub fn has_windows(&self) -> bool {
         self.weeks.iter().any(|week| !matches!(week.times, Times::Always { .. }))
     }
 }
 
-/// Returns the weeks of a profile's policy. A policy that does not exist, or cannot be read, gives nobody access.
+/// Returns the weeks of a profile's policy. A policy that does not exist, or cannot be read, denies all access.
 pub fn calendar(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Calendar {
     let sides = [before, after];
     let both = || sides.into_iter().flatten();
@@ -136,7 +136,7 @@ pub fn calendar(profile: &str, before: Option<&Policy>, after: Option<&Policy>) 
     Calendar { weeks, overlaps: overlapping(both()) }
 }
 
-/// What a policy says in turn, as [`course`] returns it.
+/// A policy's answers in order, as returned by [`course`].
 type Course<'p> = [(Option<&'p super::Window>, Reach<'p>)];
 
 fn times(before: &Course<'_>, after: &Course<'_>) -> Times {
@@ -158,11 +158,11 @@ fn times(before: &Course<'_>, after: &Course<'_>) -> Times {
             None => spans.push(Span { day, start, end, before, after }),
         }
     }
-    // A window that decides nothing divides nothing.
+    // A window without an effect does not divide the week.
     if let Some(((after, before), _)) = by_answer.first_key_value().filter(|(_, pieces)| covers_week(pieces)) {
         return Times::Always { before: *before, after: *after };
     }
-    // What gives more is first.
+    // The answers that grant more come first.
     let rows = by_answer.iter().rev();
     let rows = rows.map(|((after, before), pieces)| Row { times: times::rows(pieces), before: *before, after: *after });
     let changes_clocks = changes_clocks(&zone);
@@ -170,9 +170,9 @@ fn times(before: &Course<'_>, after: &Course<'_>) -> Times {
     Times::Windows(Windows { zone, changes_clocks, spans, rows: rows.collect() })
 }
 
-/// Returns whether a zone changes its clocks, by the rule that it has for years to come.
+/// Returns whether a zone has daylight saving time, by its rule for future years.
 fn changes_clocks(zone: &TimeZone) -> bool {
-    /// The first second of 2037: no zone has a change planned for a single year that late.
+    /// The first second of 2037: no zone has single planned changes that late.
     const LATER: i64 = 2_114_380_800;
     Timestamp::from_second(LATER).is_ok_and(|later| zone.following(later).next().is_some())
 }
@@ -218,7 +218,7 @@ mod tests {
         "time: { days: [monday, tuesday], hours: { start: \"09:00\", end: \"17:00\" }, timezone: Europe/Zurich }";
 
     #[test]
-    fn those_who_are_told_the_same_share_a_week() {
+    fn users_with_equal_answers_share_a_week() {
         let before = policy(
             &(rule("allow", &format!("users: [alice, bob], {OFFICE}")) + &rule("require_approval", "users: [alice]")),
         );
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_that_decide_nothing_and_several_zones_are_told() {
+    fn ineffective_windows_and_several_zones_are_reported() {
         let same = policy(&(rule("allow", OFFICE) + &rule("allow", "users: []")));
         assert_eq!(lines(None, &same), ["everyone: no access -> allowed"]);
         let other = OFFICE.replace("Europe/Zurich", "UTC").replace("09:00", "08:00");
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn zones_with_and_without_summer_time_are_told_apart() {
+    fn daylight_saving_time_is_detected() {
         let zone = |name: &str| jiff::tz::TimeZoneDatabase::bundled().get(name).unwrap();
         for (name, changes) in [
             ("Europe/Zurich", true),

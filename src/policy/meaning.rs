@@ -225,7 +225,7 @@ pub(super) fn course<'p>(
     course
 }
 
-/// Returns what is said at a piece of the week.
+/// Returns the answer for a piece of the week.
 pub(super) fn told<'p>(course: &[(Option<&'p Window>, Reach<'p>)], piece: Piece) -> Reach<'p> {
     let open = |(window, _): &&(Option<&'p Window>, Reach<'p>)| window.is_none_or(|window| piece.in_window(window));
     course.iter().find(open).map_or(Reach::Deny, |(_, reach)| *reach)

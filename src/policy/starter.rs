@@ -1,4 +1,4 @@
-//! The policy of a profile's first day: some users get access, and nobody else.
+//! The initial policy of a profile: only these users have access.
 
 use crate::document::write::double_quoted;
 
@@ -9,7 +9,7 @@ pub struct Starter {
     pub cases: String,
 }
 
-/// Returns the policy that allows these users, who are at least one.
+/// Returns the policy that allows these users. There is at least one.
 pub fn starter(profile: &str, users: &[String]) -> Starter {
     let name = scalar(profile);
     let list = users.iter().map(|user| scalar(user)).collect::<Vec<_>>().join(", ");
@@ -50,7 +50,7 @@ cases:
     Starter { policy, cases }
 }
 
-/// Returns a name as a YAML string: without quotes where every parser reads a string.
+/// Returns a name as a YAML string, without quotes if every parser reads it as a string.
 fn scalar(name: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | ' ');
     let words = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"];

@@ -1,8 +1,8 @@
-//! Times of a week in words.
+//! Times of a week as text.
 
 use super::week::{DAY, Piece, day_name};
 
-/// Returns whether pieces are the whole week.
+/// Returns whether the pieces cover the whole week.
 pub(super) fn covers_week(pieces: &[Piece]) -> bool {
     let minutes: u32 = pieces.iter().map(|piece| u32::from(piece.end - piece.start)).sum();
     minutes == 7 * u32::from(DAY)
@@ -24,7 +24,7 @@ pub(super) fn when(pieces: &[Piece], zone: Option<&str>) -> String {
     format!(" {}{zone}", rows.join(", "))
 }
 
-/// Returns pieces of a week in words: the days with the same times together, such as "Monday to Friday 09:00–17:00".
+/// Returns pieces of a week as text. Days with the same times are grouped: "Monday to Friday 09:00–17:00".
 pub(super) fn rows(pieces: &[Piece]) -> Vec<String> {
     // The spans of each day, joined where they touch.
     let mut days: Vec<(usize, Spans)> = Vec::new();

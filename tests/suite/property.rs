@@ -254,7 +254,7 @@ fn keys() -> impl Strategy<Value = Vec<String>> {
     })
 }
 
-/// Replaces references to a key that the manifest does not have with keys of AWS.
+/// Replaces references to a missing key with AWS managed keys.
 fn resolved(text: String) -> String {
     if text.contains("[keys.k0]") {
         return text;
@@ -332,7 +332,7 @@ fn others() -> impl Strategy<Value = String> {
     })
 }
 
-/// Writes the files to which manifests of `cases` refer.
+/// Writes the files that manifests of `cases` refer to.
 pub fn write_files(folder: &Path) {
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
     let policy = |name: &str| format!("version: \"1\"\nrules:\n  - {{name: {name}, effect: deny}}\n");

@@ -670,7 +670,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
         };
         plan.resources.iter().map(end).collect()
     };
-    // A stale read can hide a difference that is refused, so that the others of its resource are applied.
+    // An outdated read can hide a refused difference, so that other differences of its resource are applied.
     let is_same = |(now, good): (&End, &End)| {
         let is_part = now.1 == Action::Refused && sky.tally.of("stale read") > 0;
         now == good
@@ -716,8 +716,8 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
             let _ = writeln!(wrong, "{resource} is gone, and its scalable target is not");
         }
     }
-    // A lost response can lead to a second write, and sentinel repeats each write that someone else replaced. Autoscaling takes two
-    // writes, and so does the creation of a key and its alias: a run that ends between them has made one, and the next run makes both.
+    // Each lost response can repeat a write, and each foreign write is overwritten again. Autoscaling takes two writes, and so does the
+    // creation of a key and its alias: a run that ends between them has made one, and the next run makes both.
     let pairs = |count: usize| sky.tally.runs * count;
     let halves = pairs(if case.desired.contains("autoscaling") { tables().count() } else { 0 })
         + pairs(usize::from(case.desired.contains("[keys.")));

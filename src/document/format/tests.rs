@@ -1,4 +1,4 @@
-//! Formatting random texts: the meaning stays, and a second time changes nothing.
+//! Formats random texts: the meaning is kept, and formatting is idempotent.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ fn formatted(language: Language, text: &str) -> String {
     }
 }
 
-/// A value without a form.
+/// A value without formatting.
 #[derive(Debug, Clone)]
 enum Tree {
     Scalar(usize),
@@ -31,12 +31,12 @@ fn trees() -> impl Strategy<Value = Tree> {
     })
 }
 
-/// Scalars that are valid in both languages' lists and maps; YAML has further ones.
+/// Scalars that are valid in the lists and maps of both languages; YAML has others.
 const SCALARS: [&str; 8] =
     ["'plain'", "\"a # b\"", "12", "true", "'say \"hi\"'", "\"tab\\t\"", "'back\\slash'", "\"\\u202e\""];
 const YAML: [&str; 6] = ["plain", "two words", "a#b", "", "~", "'it''s'"];
 
-/// Chooses forms: the same numbers give the same text.
+/// Chooses the formatting: equal numbers give equal texts.
 struct Dice<'a>(std::iter::Cycle<std::slice::Iter<'a, u8>>);
 
 impl Dice<'_> {
@@ -52,7 +52,7 @@ impl Dice<'_> {
         " ".repeat(self.below(3))
     }
 
-    /// Returns lines that mean nothing.
+    /// Returns blank lines and comments.
     fn between(&mut self, indent: usize) -> String {
         let lines = ["", "", "", "\n", "\n\n", "# own line\n"][self.below(6)];
         if lines.starts_with('#') { format!("{:indent$}{lines}", "") } else { lines.to_owned() }
@@ -92,7 +92,7 @@ fn in_brackets(tree: &Tree, indent: usize, dice: &mut Dice<'_>) -> String {
     }
 }
 
-/// Returns what follows a key or a dash, to the end of its line.
+/// Returns the text after a key or a dash, up to the end of the line.
 fn yaml_value(tree: &Tree, indent: usize, dice: &mut Dice<'_>) -> String {
     match tree {
         Tree::Scalar(at) => match dice.below(4) {
@@ -181,9 +181,9 @@ fn toml_value(tree: &Tree, dice: &mut Dice<'_>) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn yaml_means_the_same_formatted_and_is_formatted_once(tree in trees(), numbers in vec(any::<u8>(), 1..64)) {
+    fn formatted_yaml_keeps_its_meaning_and_is_stable(tree in trees(), numbers in vec(any::<u8>(), 1..64)) {
         let text = yaml_block(&tree, 0, &mut Dice(numbers.iter().cycle()));
-        // A key alone can hide a mistake of this test.
+        // A key without a value can hide a mistake of this test.
         prop_assume!(!text.trim().is_empty());
         let mut faults = Faults::default();
         let first = match format(Language::Yaml, &Source::new("x", text.clone()), &mut faults) {
@@ -196,7 +196,7 @@ proptest! {
     }
 
     #[test]
-    fn toml_means_the_same_formatted_and_is_formatted_once(root in vec(trees(), 0..4), numbers in vec(any::<u8>(), 1..64)) {
+    fn formatted_toml_keeps_its_meaning_and_is_stable(root in vec(trees(), 0..4), numbers in vec(any::<u8>(), 1..64)) {
         let text = toml_text(&root, &mut Dice(numbers.iter().cycle()));
         let first = formatted(Language::Toml, &text);
         prop_assert_eq!(&formatted(Language::Toml, &first), &first, "{}", text);
@@ -206,7 +206,7 @@ proptest! {
 }
 
 #[test]
-fn a_text_without_a_name_is_a_manifest_if_it_begins_like_one() {
+fn a_text_without_a_name_is_a_manifest_if_it_starts_like_one() {
     for toml in ["", "# a\n", "[aws]\n", "# a: b\n\ninclude = []\n", "\u{feff}a.\"b\" = 1\n", "[[a]]\n"] {
         assert_eq!(Language::of_text(toml), Language::Toml, "{toml:?}");
     }

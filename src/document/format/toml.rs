@@ -4,10 +4,10 @@ use toml_parser::lexer::{Token, TokenKind};
 
 use crate::document::is_hidden;
 
-/// How far the items of a list on several lines are indented.
+/// The indentation of the items of a multi-line list.
 const INDENT: usize = 4;
 
-/// Returns the text as it is formatted.
+/// Returns the formatted text.
 pub(super) fn format(text: &str) -> String {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut pass = Pass { text, tokens: tokens(text), at: 0 };
@@ -16,7 +16,7 @@ pub(super) fn format(text: &str) -> String {
     write(&lines)
 }
 
-/// Returns the comments of a text in their order.
+/// Returns the comments of a text in order.
 pub(super) fn comments(text: &str) -> Vec<&str> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let comments = tokens(text).into_iter().filter(|token| token.kind() == TokenKind::Comment);
@@ -37,7 +37,7 @@ enum Line {
     Entry(Written),
 }
 
-/// A text with the comment at its end.
+/// A text with its trailing comment.
 #[derive(Debug, PartialEq, Eq)]
 struct Written {
     text: String,
@@ -55,7 +55,7 @@ impl<'a> Pass<'a> {
         self.tokens.get(self.at).map(Token::kind)
     }
 
-    /// Takes the next token, if it is of this kind.
+    /// Consumes the next token, if it has this kind.
     fn take(&mut self, kind: TokenKind) -> bool {
         let is_next = self.peek() == Some(kind);
         self.at += usize::from(is_next);
@@ -161,7 +161,7 @@ impl<'a> Pass<'a> {
         text
     }
 
-    /// Returns a list or an inline table: on one line or on several, as it was written.
+    /// Returns a list or an inline table, on one or several lines as in the original.
     fn collection(&mut self, brackets: &Brackets, indent: usize) -> String {
         self.at += 1;
         if self.breaks() {
@@ -179,7 +179,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Returns whether there is a line break in the collection that was just opened, outside the collections in it.
+    /// Returns whether the current collection has a line break outside its nested collections.
     fn breaks(&self) -> bool {
         let mut depth = 0_usize;
         for token in &self.tokens[self.at..] {
@@ -240,7 +240,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// How a list or an inline table is written.
+/// The syntax of a list or an inline table.
 struct Brackets {
     close: TokenKind,
     empty: &'static str,
@@ -271,7 +271,7 @@ fn string(kind: TokenKind, text: &str) -> String {
     inner.filter(fits).map_or_else(|| text.to_owned(), |inner| format!("\"{inner}\""))
 }
 
-/// Returns a key, without quotes where TOML needs none.
+/// Returns a key, without quotes if TOML needs none.
 fn key(kind: TokenKind, text: &str) -> String {
     let bare = |inner: &&str| {
         !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
@@ -283,7 +283,7 @@ fn key(kind: TokenKind, text: &str) -> String {
     inner.filter(bare).map_or_else(|| string(kind, text), str::to_owned)
 }
 
-/// Puts one blank line before each section with the comments above it, and none between a header and its first setting.
+/// Adds one blank line before each section and its comments, and removes those between a header and its first setting.
 fn arrange(lines: &mut Vec<Line>) {
     let mut at = 0;
     while at < lines.len() {
@@ -307,17 +307,17 @@ fn arrange(lines: &mut Vec<Line>) {
     }
 }
 
-/// The widest setting whose comment is aligned with others. One long line would move all comments far from their settings.
+/// The maximum width of a setting with an aligned comment. A longer one would move all comments far from their settings.
 const ALIGNED: usize = 36;
 
-/// Returns the width of a setting whose comment is aligned with those of its neighbors.
+/// Returns the width of a setting, if its comment is aligned with those of its neighbors.
 fn aligned(line: &Line) -> Option<usize> {
     let Line::Entry(Written { text, comment: Some(_) }) = line else { return None };
     let width = textwrap::core::display_width(text);
     (width <= ALIGNED && !text.contains('\n')).then_some(width)
 }
 
-/// Returns the lines as text. The comments at the ends of settings are aligned, up to the next blank line or header.
+/// Returns the lines as text. Trailing comments of settings are aligned, up to the next blank line or header.
 fn write(lines: &[Line]) -> String {
     let mut text = String::new();
     let mut column = None;
@@ -353,7 +353,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spaces_quotes_and_blank_lines_are_those_of_a_written_manifest() {
+    fn toml_is_formatted_like_a_generated_manifest() {
         let text = "\u{feff}\n\n# Top.\r\ninclude=['a.toml','b \"c\".toml', ]\n[ aws ]\n\n  region   =  'us-east-1'  # here\n\
                     tags={ 'team' = \"a\",b=1 }\n# About dev.\n[ 'profiles' . dev ]\n\n\n# A note.\npolicy = \"p.yaml\"\n\n\n\n\
                     [ tables.\"a.b\" ]\nn = 1.5\nd = 1979-05-27   07:32:00\ne = { }\nf = [ ]\n# The end.\n\n\n";
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_stays_on_one_line_or_on_several() {
+    fn lists_keep_their_line_breaks() {
         let text = "a = [1,\n  2, # two\n\n\n  # three\n  [ 3,\n 4 ],\n]\nb = [ { c = [1,2 ], d = 'x' } , {} ]\n\
                     e = [ # first\n  1 # one\n  , 2\n # last\n ]\nf = [\n\n]\n";
         let expected = "a = [\n    1,\n    2, # two\n\n    # three\n    [\n        3,\n        4,\n    ],\n]\n\

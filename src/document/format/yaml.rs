@@ -1,4 +1,4 @@
-//! Formats YAML. The text is one that Sentinel reads: it has no tags, directives or further documents.
+//! Formats YAML that Sentinel accepts: it has no tags, no directives, and a single document.
 
 mod tree;
 
@@ -7,10 +7,10 @@ use tree::{Comment, Kind, Node, Style, Tree};
 use super::blank_above;
 use crate::document::write::double_quoted;
 
-/// How far an entry of a map or a list is indented below its key.
+/// The indentation of an entry of a map or a list below its key.
 const INDENT: usize = 2;
 
-/// Returns the text as it is formatted, and its comments.
+/// Returns the formatted text, and its comments.
 pub(super) fn format(text: &str) -> (String, Vec<String>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
     let tree = Tree::of(&text);
@@ -36,7 +36,7 @@ pub(super) fn format(text: &str) -> (String, Vec<String>) {
                 }
                 pass.block(root, 0, Limits { end: text.len(), outer: None }, Begins::OwnLine);
             }
-            // A policy is a map: a text alone is quoted.
+            // A policy is a map, so a single scalar is quoted.
             None => {
                 pass.lead(root.end, root.first(), 0);
                 pass.out.push_str(&double_quoted(root.value()));
@@ -49,20 +49,20 @@ pub(super) fn format(text: &str) -> (String, Vec<String>) {
     (pass.out, comments)
 }
 
-/// Returns the comments of a text in their order.
+/// Returns the comments of a text in order.
 pub(super) fn comments(text: &str) -> Vec<String> {
     Tree::of(text).comments.into_iter().map(|comment| comment.text).collect()
 }
 
-/// Whether the first entry of a collection is on a line of its own.
+/// Where the first entry of a collection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Begins {
     OwnLine,
-    /// Behind the dash of a list.
+    /// After the dash of a list.
     SameLine,
 }
 
-/// Where a collection ends at the latest, and the column of the one around it.
+/// The latest end of a collection, and the column of its parent.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     end: usize,
@@ -72,10 +72,10 @@ struct Limits {
 struct Pass<'a> {
     text: &'a str,
     comments: &'a [Comment],
-    /// The first comment that is not written yet.
+    /// The index of the first comment that is not written yet.
     next: usize,
     out: String,
-    /// Whether the last line opened a collection: no blank line follows it.
+    /// Whether the last line opened a collection, after which there is no blank line.
     opened: bool,
 }
 
@@ -88,7 +88,7 @@ impl Pass<'_> {
         self.opened = false;
     }
 
-    /// Writes the comments that begin before a byte, each on a line of its own.
+    /// Writes the comments that start before a byte, each on its own line.
     fn comments_before(&mut self, end: usize, indent: usize) {
         while let Some(comment) = self.comments.get(self.next).filter(|comment| comment.start < end) {
             self.next += 1;
@@ -97,14 +97,14 @@ impl Pass<'_> {
         }
     }
 
-    /// Writes what is above an entry, and its indentation.
+    /// Writes the comments and the blank line above an entry, and its indentation.
     fn lead(&mut self, comments_to: usize, at: usize, indent: usize) {
         self.comments_before(comments_to, indent);
         self.blank(at);
         self.out.push_str(&" ".repeat(indent));
     }
 
-    /// Ends a line, with the comment behind it if there is one.
+    /// Ends a line, with its trailing comment if there is one.
     fn end_line(&mut self, end: usize) {
         if let Some(comment) = self.comments.get(self.next)
             && comment.start >= end
@@ -116,7 +116,7 @@ impl Pass<'_> {
         self.out.push('\n');
     }
 
-    /// Writes a map or a list, an entry on each line.
+    /// Writes a map or a list, one entry per line.
     fn block(&mut self, node: &Node, indent: usize, limits: Limits, begins: Begins) {
         let column = self.column(node.first());
         let firsts: Vec<usize> = match &node.kind {
@@ -152,7 +152,7 @@ impl Pass<'_> {
             }
             Kind::Scalar { .. } | Kind::Alias => {}
         }
-        // Comments that are indented as the last entry belong to this collection.
+        // Comments with the indentation of the last entry belong to this collection.
         let belongs = |comment: &&Comment| {
             let within =
                 node.is_flow() && (comment.start < node.end || !self.text[node.end..comment.start].contains('\n'));
@@ -181,7 +181,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Writes an item behind its dash.
+    /// Writes an item after its dash.
     fn item(&mut self, node: &Node, indent: usize, limits: Limits) {
         if let Some(line) = self.on_one_line(node) {
             if !line.is_empty() {
@@ -202,14 +202,14 @@ impl Pass<'_> {
         }
     }
 
-    /// Writes the anchor of a collection, and returns where what is on its first line ends.
+    /// Writes the anchor of a collection, and returns the end of its first line's content.
     fn open(&mut self, node: &Node, before: usize) -> usize {
         let Some(anchor) = &node.anchor else { return before };
         self.out.push_str(&format!(" {}", &self.text[anchor.clone()]));
         anchor.end
     }
 
-    /// Writes a text whose line breaks are kept, or folded, with its lines as they are.
+    /// Writes a literal or folded block scalar with unchanged lines.
     fn block_scalar(&mut self, node: &Node, indent: usize) {
         let header_end = self.text[node.start..].find('\n').map_or(self.text.len(), |at| node.start + at);
         let header = self.text[node.start..header_end].split([' ', '\t']).next().unwrap_or_default();
@@ -226,7 +226,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Returns a value that is written on the line of its key; nothing for one that is written on several lines.
+    /// Returns a value for the line of its key; `None` for a multi-line value.
     fn on_one_line(&self, node: &Node) -> Option<String> {
         let written = match &node.kind {
             Kind::Alias => self.text[node.start..node.end].to_owned(),
@@ -246,7 +246,7 @@ impl Pass<'_> {
             Kind::Map { entries, .. } => {
                 let entry = |(key, value): &(Node, Node)| {
                     let (key, value) = (self.on_one_line(key)?, self.on_one_line(value)?);
-                    // A key alone would read as one without a colon.
+                    // A key without a value would be parsed as a scalar.
                     Some(format!("{key}: {}", if value.is_empty() { "null" } else { &value }))
                 };
                 let entries: Option<Vec<String>> = entries.iter().map(entry).collect();
@@ -259,7 +259,7 @@ impl Pass<'_> {
         })
     }
 
-    /// Returns a text as it is written, in double quotes where it had single ones that it does not need.
+    /// Returns a scalar as written, with double quotes instead of unnecessary single quotes.
     fn scalar(&self, node: &Node, value: &str, style: Style) -> String {
         let raw = &self.text[node.start..node.end];
         let several = raw.contains('\n');
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn indentation_quotes_and_blank_lines_are_those_of_the_examples() {
+    fn yaml_is_formatted_like_the_examples() {
         becomes(
             "\u{feff}# Top.\r\n\r\n\r\nversion:   '1'   # one\r\nrules:\r\n\r\n- name:  a\r\n  effect: allow\r\n  conditions: {users: ['alice',bob],\
              time: {hours: {start: \"09:00\",end: '17:00'}}}\r\n\r\n\r\n-   name: b\r\n    reason: 'a \"word\"'\r\n\r\n\r\n",
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_on_several_lines_is_written_with_dashes() {
+    fn multi_line_lists_are_written_with_dashes() {
         becomes(
             "users: [ # who\n  alice, # one\n  # two\n  bob,\n  { a: 1,\n    b: [] }\n  # last\n] # end\nnext: []\n",
             "users: # who\n  - alice # one\n  # two\n  - bob\n  - a: 1\n    b: []\n  # last\n  # end\nnext: []\n",
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_stay_with_what_they_are_about() {
+    fn comments_stay_with_their_entries() {
         becomes(
             "rules:\n# first\n- name: a # the name\n  effect: deny\n  # about a\n\n  # about b\n- name: b\n# about c\n\n- # dash\n  name: c\n    # deep\n# top\nlast: # key\n\
              \x20 # value\n  1\n",
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_on_several_lines_stay_texts() {
+    fn block_scalars_are_kept() {
         becomes(
             "a: |  # text\n      one\n\n        two # no comment\nb: >-\n   x\n   y\n\nc: 'one\n  two'\nd: one\n  two\ne: \"x\n  y\"\nf: |+\n  z\n\ng: |2\n   w\n",
             "a: | # text\n  one\n\n    two # no comment\nb: >-\n  x\n  y\n\nc: \"one two\"\nd: one two\ne: \"x y\"\nf: \"z\\n\\n\"\n\ng: \" w\\n\"\n",
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn anchors_and_aliases_stay() {
+    fn anchors_and_aliases_are_kept() {
         becomes(
             "a: &x   [b]\nc:   *x\nd: &y\n    e: 1\nf:\n- &z\n  g: 1\n- &w h\n- { i: *z , j: *w }\n",
             "a: &x [b]\nc: *x\nd: &y\n  e: 1\nf:\n  - &z\n    g: 1\n  - &w h\n  - { i: *z, j: *w }\n",
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_value_stays_without() {
+    fn keys_without_a_value_are_kept() {
         becomes("a:\nb:   # c\nd: { e, f: }\ng: ~\n", "a:\nb: # c\nd: { e: null, f: null }\ng: ~\n");
     }
 }

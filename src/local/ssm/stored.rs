@@ -31,7 +31,7 @@ pub(super) struct Settings {
     pub(super) data_type: String,
     pub(super) policies: Option<String>,
     pub(super) labels: Vec<String>,
-    /// The ARN of who wrote the version. A store of an earlier version of this program does not have it.
+    /// The ARN of the identity that wrote the version. A store of an earlier release lacks it.
     #[serde(default)]
     pub(super) author: Option<String>,
 }

@@ -17,7 +17,7 @@ fn read(world: &World, file: &str) -> String {
 }
 
 #[test]
-fn fmt_formats_the_manifest_and_everything_that_it_names() {
+fn fmt_formats_the_manifest_and_its_files() {
     let world = World::new();
     world.write("sentinel.toml", &format!("include = [ 'more.toml' ]\n{UNTIDY}"));
     world.write("more.toml", "[profiles.prod]\npolicy='policies/prod.yaml'\n");
@@ -76,7 +76,7 @@ fn fmt_prints_standard_input_formatted() {
     assert!(format(&["fmt", "-"], "version: [\n").expect(1).stderr.contains("invalid YAML"));
 }
 
-/// The value of a parameter may be a secret, and so may a policy.
+/// The value of a parameter, and a policy, may be secret.
 #[test]
 fn fmt_shows_no_secret_in_a_difference() {
     let world = World::new();

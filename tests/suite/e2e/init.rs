@@ -180,7 +180,7 @@ fn bootstrap_names_its_tables() {
     }
 }
 
-/// The first day ends with somebody who has access.
+/// The users named in bootstrap have access afterwards.
 #[test]
 fn bootstrap_allows_the_users_that_it_names() {
     let world = World::new();
@@ -189,7 +189,7 @@ fn bootstrap_allows_the_users_that_it_names() {
     assert!(who.stdout.contains("first-users"), "{}", who.stdout);
     world.run(&["access", "can", "mallory", "dev"]).expect(1);
     assert!(!world.folder.path().join("policies").exists(), "it writes no files");
-    // The same as files, which pass their test cases and are what is live.
+    // The same as files, which pass their test cases and equal the live policies.
     let write = ["init", "bootstrap", "--profile", "dev", "--allow", "local", "--allow", "alice"];
     let run = world.run(&[&write[..], &["--write-manifest", "sentinel.toml"]].concat()).expect(0);
     let expected =

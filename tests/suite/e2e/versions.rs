@@ -157,7 +157,7 @@ fn secret_policies_are_printed_only_with_show_secrets() {
     assert_eq!(shown.stdout, POLICY);
 }
 
-/// A page needs nothing else, and says in words what its pictures show.
+/// A page is self-contained, and describes its pictures as text.
 #[test]
 fn policy_show_draws_the_week_before_and_after_a_version() {
     let world = World::new();

@@ -1,19 +1,19 @@
-//! A YAML text as a tree of its nodes, and its comments.
+//! A YAML text as a tree of nodes with its comments.
 
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 
-/// A text that has been parsed.
+/// A parsed text.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) root: Option<Node>,
     pub(super) comments: Vec<Comment>,
-    /// Where the marker `---` is that begins the document.
+    /// The position of the `---` marker at the start of the document.
     pub(super) start: Option<usize>,
 }
 
-/// A comment, which the data model of YAML does not have.
+/// A comment, which is not part of the YAML data model.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Comment {
     pub(super) start: usize,
@@ -21,12 +21,12 @@ pub(super) struct Comment {
     pub(super) text: String,
 }
 
-/// A value, and the bytes that it was written in. A list or a map in block style ends where its last value does.
+/// A value and its bytes. A list or a map in block style ends with its last value.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) start: usize,
     pub(super) end: usize,
-    /// `&name`, with the ampersand.
+    /// `&name`, including the ampersand.
     pub(super) anchor: Option<Range<usize>>,
     pub(super) kind: Kind,
 }
@@ -39,20 +39,20 @@ pub(super) enum Kind {
     Map { flow: bool, entries: Vec<(Node, Node)> },
 }
 
-/// How a text is written.
+/// The style of a scalar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     Plain,
     Single,
     Double,
-    /// `|` or `>`, with lines that can be kept.
+    /// `|` or `>`, with lines that can be copied.
     Block,
-    /// The same, with a header or an end that only the parser understands in full.
+    /// The same, with a header or an end that only the parser handles completely.
     Unusual,
 }
 
 impl Node {
-    /// Returns where the value begins, with its anchor.
+    /// Returns the start of the value, including its anchor.
     pub(super) fn first(&self) -> usize {
         let own = match &self.kind {
             Kind::Map { flow: false, entries } => entries.first().map_or(self.start, |(key, _)| key.first()),
@@ -78,14 +78,14 @@ impl Node {
     }
 }
 
-/// Returns by how many spaces the first line that is not blank is indented.
+/// Returns the indentation of the first line that is not blank.
 pub(super) fn indentation(text: &str) -> usize {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     line.len() - line.trim_start_matches(' ').len()
 }
 
 impl Tree {
-    /// Parses a text. It has no syntax errors.
+    /// Parses a text without syntax errors.
     pub(super) fn of(text: &str) -> Self {
         let mut build =
             Build { text, open: Vec::new(), last: None, root: None, start: None, texts: Vec::new(), read: 0 };
@@ -102,17 +102,17 @@ impl Tree {
 struct Build<'a> {
     text: &'a str,
     open: Vec<Open>,
-    /// The value that was read last, to which an anchor may come.
+    /// The last value that was read, which may still get an anchor.
     last: Option<Node>,
     root: Option<Node>,
     start: Option<usize>,
-    /// Where texts are: a `#` in them begins no comment.
+    /// The spans of scalars, in which a `#` does not start a comment.
     texts: Vec<Range<usize>>,
-    /// Where the last value ends.
+    /// The end of the last value.
     read: usize,
 }
 
-/// A collection that is not at its end.
+/// A collection that is not closed yet.
 struct Open {
     start: usize,
     anchor: Option<Range<usize>>,
@@ -161,14 +161,14 @@ impl Build<'_> {
         }
     }
 
-    /// Returns where the first dash of a list in block style is. The parser's span begins at the first item.
+    /// Returns the position of the first dash of a block list. The parser's span starts at the first item.
     fn first_dash(&self, open: &Open) -> Option<usize> {
         let first = open.nodes.first().filter(|_| !open.flow && !open.is_map)?.first();
         let before = self.text[..first].trim_end();
         if before.ends_with('-') {
             return Some(before.len() - 1);
         }
-        // A comment is between the dash and the item.
+        // There is a comment between the dash and the item.
         let mut end = first;
         while let Some(start) = self.text[..end].rfind('\n') {
             let line = &self.text[start + 1..end];
@@ -180,7 +180,7 @@ impl Build<'_> {
         None
     }
 
-    /// Adds the value that was read last to the collection that it is in.
+    /// Adds the last value to its collection.
     fn settle(&mut self) {
         let Some(node) = self.last.take() else { return };
         match self.open.last_mut() {
@@ -196,7 +196,7 @@ impl Build<'_> {
             ScalarStyle::SingleQuoted => Style::Single,
             ScalarStyle::DoubleQuoted => Style::Double,
             ScalarStyle::Literal | ScalarStyle::Folded => {
-                // The parser's span has the lines only.
+                // The parser's span only covers the lines.
                 at.start = self.header();
                 at.end = at.end.max(at.start);
                 let header = self.text[at.start..at.end].find('\n').map_or(at.end, |end| at.start + end);
@@ -205,7 +205,7 @@ impl Build<'_> {
                 at.end = content;
                 let word = self.text[at.start..header].split([' ', '\t']).next().unwrap_or_default();
                 let usual = word.trim_end_matches('-').len() == 1 && !value.trim_matches('\n').is_empty();
-                // Spaces on the last lines are a part of the text, which the loop over its lines would not keep.
+                // Spaces on the last lines are part of the text, but the loop over its lines would drop them.
                 let tidy = self.text[header..content].lines().all(|line| line.trim().is_empty() == line.is_empty());
                 if usual && tidy { Style::Block } else { Style::Unusual }
             }
@@ -218,7 +218,7 @@ impl Build<'_> {
         Node { start: at.start, end: at.end, anchor: None, kind: Kind::Scalar { value: value.to_owned(), style } }
     }
 
-    /// Returns where the `|` or `>` is that begins the next text.
+    /// Returns the position of the `|` or `>` that starts the next block scalar.
     fn header(&self) -> usize {
         let mut at = self.read;
         for line in self.text[self.read..].split_inclusive('\n') {
@@ -237,7 +237,7 @@ impl Build<'_> {
         self.read
     }
 
-    /// Returns where the lines of a block scalar end that begin at the end of its header.
+    /// Returns the end of a block scalar's lines, which start after its header.
     fn content(&self, header: usize, end: usize) -> usize {
         let base = indentation(&self.text[header..end]);
         let mut last = header;
@@ -281,7 +281,7 @@ impl Open {
     }
 }
 
-/// Returns the comments of a text. In `texts` there is none.
+/// Returns the comments of a text, outside the spans in `texts`.
 fn comments(text: &str, texts: &[Range<usize>]) -> Vec<Comment> {
     let mut found = Vec::new();
     let mut texts: Vec<&Range<usize>> = texts.iter().filter(|range| !range.is_empty()).collect();

@@ -77,7 +77,7 @@ async fn a_trust_policy_decides_who_assumes_a_role() {
     refused(assume(&aws, &other, "by-session", &[]), "AccessDenied");
     refused(assume(&aws, &other, "account", &[]), "AccessDenied");
 
-    // The name and case do not matter: neither another path nor another case is a different role, or one that was never created.
+    // Another path or case does not make it a different role, or one that was never created.
     refused(assume(&aws, &user("nobody"), "team/named", &[]), deny);
     refused(assume(&aws, &user("someone"), "NAMED", &[]), deny);
 }
