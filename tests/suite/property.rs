@@ -263,6 +263,9 @@ fn resolved(text: String) -> String {
         .replace("key = { key = \"k0\" }", "key = \"alias/aws/sns\"")
 }
 
+/// Lines of a topic, and its subscriptions if they are managed.
+type Topic<'a> = (&'a str, &'a str, &'a str, &'a str, Option<Vec<String>>);
+
 /// Generates topics with subscriptions that need no confirmation.
 fn topics() -> impl Strategy<Value = Vec<String>> {
     let subscription = |name: &str, setting: &str| {
@@ -285,7 +288,7 @@ fn topics() -> impl Strategy<Value = Vec<String>> {
         prop::option::of(subscriptions),
     );
     prop::collection::vec(topic, 0..3).prop_map(|topics| {
-        let section = |(number, one): (usize, &(&str, &str, &str, &str, Option<Vec<String>>))| {
+        let section = |(number, one): (usize, &Topic<'_>)| {
             let (display, key, policy, tags, subscriptions) = one;
             let empty = subscriptions.as_ref().is_some_and(Vec::is_empty).then_some("subscriptions = {}\n");
             let subscriptions = subscriptions.iter().flatten().map(|one| format!("[topics.s{number}{one}"));
