@@ -338,6 +338,8 @@ pub enum Purpose {
     Operator,
     /// Users who run a credential server.
     Server,
+    /// `sentinel broker`, on behalf of all users; also assumes the roles of the profiles.
+    Broker,
     /// The policies of all four roles by name; there is no single policy for all users.
     Runtime,
 }

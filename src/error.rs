@@ -348,8 +348,8 @@ fn aws_hint(error: &CallError) -> Option<String> {
         Code::Denied => {
             let action = denied_action(&error.message).unwrap_or_else(|| error.operation.action());
             return Some(format!(
-                "ask for {action}; sentinel iam --for plan, apply, requester, approver, operator and server print all \
-                 required permissions"
+                "ask for {action}; sentinel iam --for plan, apply, requester, approver, operator, server and broker \
+                 print all required permissions"
             ));
         }
         code => crate::explain::hint(code)?,

@@ -10,7 +10,7 @@ pub use crate::kind::permission::{Location, Use};
 use crate::kind::permission::{On, Permission, Purpose};
 use crate::kind::policy_parameter::{self, PolicyParameter};
 use crate::kind::table::{self, Builtin, Table};
-use crate::kind::{Desired, DesiredResource, Kind, KindId, role};
+use crate::kind::{Address, Desired, DesiredResource, Kind, KindId, role};
 use crate::resource::call::{
     GET_ITEM, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, Operation, PUT_ITEM, QUERY, UPDATE_ITEM,
 };
@@ -47,8 +47,16 @@ pub struct Beyond<'a> {
     pub prune: bool,
     /// Whether a plan lists what carries the ownership tag.
     pub orphans: bool,
-    /// The ARNs of roles that the manifest names and does not have, and that the broker assumes.
-    pub roles: &'a [String],
+    pub roles: Brokered<'a>,
+}
+
+/// Roles that the broker assumes besides those that trust it by `trusted_by = { broker = true }`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Brokered<'a> {
+    /// The roles of the manifest to which profiles refer.
+    pub referenced: &'a [Address],
+    /// The ARNs of roles that the manifest does not have.
+    pub elsewhere: &'a [String],
 }
 
 /// What a role does with the records of a built-in table.
@@ -135,8 +143,9 @@ pub fn policies(
         Use::Role(role) => statements.users(&[role], location, policy_root, desired),
         Use::Broker => {
             statements.users(Role::ALL, location, policy_root, desired);
-            let own = brokered(desired).map(|one| role::arn(location, &one.name, one.managed.path.as_deref()));
-            let roles: Vec<String> = own.chain(beyond.roles.iter().cloned()).collect();
+            let own = brokered(desired, beyond.roles.referenced)
+                .map(|one| role::arn(location, &one.name, one.managed.path.as_deref()));
+            let roles: Vec<String> = own.chain(beyond.roles.elsewhere.iter().cloned()).collect();
             if !roles.is_empty() {
                 statements.allow("SentinelRoles", ASSUME.map(String::from).to_vec(), roles);
             }
@@ -284,10 +293,13 @@ fn tables_of(desired: &[DesiredResource]) -> impl Iterator<Item = &Desired<Table
     desired.iter().filter_map(DesiredResource::of::<Table>).filter(|one| one.presence.is_present())
 }
 
-/// Returns the roles that only the broker assumes: they refer to its own.
-fn brokered(desired: &[DesiredResource]) -> impl Iterator<Item = &Desired<role::Role>> {
+/// Returns the roles that the broker assumes: profiles refer to them, or they trust its own role, to which they refer.
+fn brokered<'a>(
+    desired: &'a [DesiredResource],
+    referenced: &'a [Address],
+) -> impl Iterator<Item = &'a Desired<role::Role>> {
     let all = desired.iter().filter_map(DesiredResource::of::<role::Role>).filter(|one| one.presence.is_present());
-    all.filter(|one| one.depends_on.iter().any(|on| on.kind == KindId::Role))
+    all.filter(|one| referenced.contains(&one.address) || one.depends_on.iter().any(|on| on.kind == KindId::Role))
 }
 
 /// Returns the permissions for one use as the policies of a role, whatever account it is in. Where no region is given they are for all.
@@ -376,7 +388,6 @@ fn actions(operations: &[Operation]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::Address;
 
     #[test]
     fn what_fills_more_than_one_policy_is_split_and_loses_nothing() {
@@ -410,7 +421,7 @@ mod tests {
     fn the_broker_writes_the_records_of_all_users_and_assumes_roles() {
         let table = Desired::new(Address::new(KindId::Table, "breakglass"), "b", Table::default());
         let roles = [String::from("arn:aws:iam::210987654321:role/admin")];
-        let beyond = Beyond { roles: &roles, ..Beyond::default() };
+        let beyond = Beyond { roles: Brokered { elsewhere: &roles, referenced: &[] }, ..Beyond::default() };
         let of = |purpose| {
             let documents =
                 policies(purpose, &Location::default(), &PolicyRoot::default(), &[table.clone().into()], beyond);

@@ -12,10 +12,13 @@ mod targets;
 mod vary;
 mod write;
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 
-use crate::kind::Sections;
+use crate::iam::Brokered;
 use crate::kind::policy_parameter::RoleSetting;
+use crate::kind::{Address, Sections};
 use crate::policy::Principal;
 use crate::resource::Tags;
 use crate::resource::caller::Caller;
@@ -66,8 +69,41 @@ pub struct BrokerSection {
     pub approvers: Option<Vec<Principal>>,
     /// The principals that may use break-glass, revoke, and lock users; nobody if omitted.
     pub operators: Option<Vec<Principal>>,
-    /// The roles that it assumes, by profile.
+    /// The roles that it assumes instead of those that the profiles name, by profile.
     pub roles: IndexMap<String, RoleArn>,
+}
+
+/// The roles that a broker assumes for profiles.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BrokeredRoles {
+    /// Those of the manifest.
+    pub referenced: Vec<Address>,
+    /// The ARNs of those that the manifest does not have.
+    pub elsewhere: Vec<String>,
+}
+
+impl BrokeredRoles {
+    /// Returns the part of a derived policy that is about these roles.
+    pub fn as_brokered(&self) -> Brokered<'_> {
+        Brokered { referenced: &self.referenced, elsewhere: &self.elsewhere }
+    }
+}
+
+impl BrokerSection {
+    /// Returns the roles that the broker assumes for profiles.
+    pub fn roles_of(&self, sections: &Sections) -> BrokeredRoles {
+        let mut found = BrokeredRoles::default();
+        let mut elsewhere: BTreeSet<String> = self.roles.values().cloned().map(String::from).collect();
+        for (_, profile) in sections.profiles.iter().filter(|(name, _)| !self.roles.contains_key(*name)) {
+            match &profile.role {
+                Some(RoleSetting::Arn(arn)) => drop(elsewhere.insert(arn.clone())),
+                Some(RoleSetting::Reference(to)) => found.referenced.push(to.clone()),
+                None => {}
+            }
+        }
+        found.elsewhere.extend(elsewhere);
+        found
+    }
 }
 
 /// `[local.users.NAME]`: one user of the AWS emulator.
@@ -115,6 +151,21 @@ impl Manifest {
             }
         }
     }
+
+    /// Returns the ARN of the role that the broker assumes for a profile: `[broker.roles]`, or the role that the profile is for.
+    pub fn brokered_role_of(&self, profile: &str, caller: &Caller) -> Option<RoleArn> {
+        self.broker.roles.get(profile).cloned().or_else(|| self.role_of(profile, caller))
+    }
+
+    /// Returns the profiles for which the manifest names a role, in its order.
+    pub fn profiles_with_roles(&self) -> impl Iterator<Item = &String> {
+        let named = self
+            .sections
+            .profiles
+            .iter()
+            .filter(|(name, profile)| profile.role.is_some() && !self.broker.roles.contains_key(*name));
+        self.broker.roles.keys().chain(named.map(|(name, _)| name))
+    }
 }
 
 impl AwsSection {
@@ -147,5 +198,27 @@ mod tests {
         assert_eq!(role("prod").as_deref(), Some("arn:aws-cn:iam::123456789012:role/sentinel/admin"));
         assert_eq!(role("far").as_deref(), Some("arn:aws:iam::210987654321:role/x"));
         assert_eq!((role("bare"), role("other")), (None, None));
+    }
+
+    #[test]
+    fn the_broker_assumes_the_roles_of_the_profiles_unless_its_own_section_names_others() {
+        let text = "[profiles.prod]\nrole = { role = \"admin\" }\n[profiles.dev]\nrole = \"arn:aws:iam::210987654321:role/x\"\n\
+                    [profiles.bare]\n[roles.admin]\ntrusted_by = { accounts = [\"123456789012\"] }\n\
+                    [broker.roles]\ndev = \"arn:aws:iam::123456789012:role/y\"\nold = \"arn:aws:iam::123456789012:role/z\"\n";
+        let mut faults = Faults::default();
+        let manifest = parse(&Source::new("sentinel.toml", text), &mut faults).manifest;
+        assert!(faults.is_empty(), "{:?}", faults.into_sorted());
+        let arn = String::from("arn:aws:iam::123456789012:user/alice");
+        let caller = Caller { account: AccountId::new("123456789012"), arn, user_id: UserId::default() };
+        let roles = manifest.profiles_with_roles().map(|profile| {
+            let role = manifest.brokered_role_of(profile, &caller).map(String::from);
+            format!("{profile}: {}", role.unwrap_or_default())
+        });
+        let expected = [
+            "dev: arn:aws:iam::123456789012:role/y",
+            "old: arn:aws:iam::123456789012:role/z",
+            "prod: arn:aws:iam::123456789012:role/admin",
+        ];
+        assert_eq!(roles.collect::<Vec<_>>(), expected);
     }
 }

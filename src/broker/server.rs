@@ -29,6 +29,8 @@ use crate::serving::{self, Bounds, Plain, Unread};
 
 /// How long an answer may take. AWS answers most calls within a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(28);
+/// The largest body of a request for the metrics, which needs none.
+const METRICS_BODY: usize = 1 << 10;
 /// The largest answer.
 const ANSWER: usize = 64 << 20;
 
@@ -39,6 +41,7 @@ pub struct Server {
     address: SocketAddr,
     tls: Option<Tls>,
     bounds: Bounds,
+    metrics: Option<TcpListener>,
 }
 
 /// An address that cannot be listened on, and why.
@@ -61,7 +64,17 @@ impl Server {
             body_bytes: LONGEST,
             held_bytes: LONGEST * 512,
         };
-        Ok(Self { listener, address, tls, bounds })
+        Ok(Self { listener, address, tls, bounds, metrics: None })
+    }
+
+    /// Serves the metrics on an address of their own, which users of the broker need not reach.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the address cannot be listened on.
+    pub async fn with_metrics(mut self, address: SocketAddr) -> Result<Self, Unbound> {
+        self.metrics = Some(TcpListener::bind(address).await.map_err(|error| (address, error))?);
+        Ok(self)
     }
 
     /// Returns where it listens.
@@ -74,16 +87,34 @@ impl Server {
         let broker = Arc::new(broker);
         let router = router(&broker);
         let answer = move |request: Request<Result<Bytes, Unread>>| respond(router.clone(), request);
-        match &self.tls {
-            None => serving::serve_until(end, (&self.listener, Plain), self.bounds, answer).await,
-            Some(tls) => {
-                let serve = serving::serve_until(end, (&self.listener, tls.clone()), self.bounds, answer);
-                tokio::select! {
-                    () = serve => {}
-                    () = tls.keep_current(&broker.metrics) => {}
+        let serve = async {
+            match &self.tls {
+                None => serving::serve_until(end, (&self.listener, Plain), self.bounds, answer).await,
+                Some(tls) => {
+                    let serve = serving::serve_until(end, (&self.listener, tls.clone()), self.bounds, answer);
+                    tokio::select! {
+                        () = serve => {}
+                        () = tls.keep_current(&broker.metrics) => {}
+                    }
                 }
             }
+        };
+        tokio::select! {
+            () = serve => {}
+            () = self.serve_metrics(&broker) => {}
         }
+    }
+
+    /// Answers requests for the metrics for as long as it is polled.
+    async fn serve_metrics(&self, broker: &Arc<Broker>) {
+        let never = std::future::pending::<()>();
+        let Some(listener) = &self.metrics else { return never.await };
+        let router = Router::new()
+            .route("/metrics", get(metrics))
+            .fallback(async || problem(Problem::NotFound.into()))
+            .with_state(Arc::clone(broker));
+        let answer = move |request: Request<Result<Bytes, Unread>>| respond(router.clone(), request);
+        serving::serve_until(never, (listener, Plain), Bounds::of_bodies(METRICS_BODY), answer).await;
     }
 }
 
@@ -105,7 +136,6 @@ fn router(broker: &Arc<Broker>) -> Router {
     asks.layer(limits)
         .route("/healthz", get(async || plain(StatusCode::OK, "ok\n")))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
         .fallback(async || problem(Problem::NotFound.into()))
         .method_not_allowed_fallback(async || problem(Problem::Method.into()))
         .with_state(Arc::clone(broker))

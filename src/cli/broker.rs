@@ -16,6 +16,9 @@ pub struct ServeBrokerArgs {
     /// The address to listen on; port 0 takes a free one and says which. Without TLS it is on loopback.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
     pub listen: SocketAddr,
+    /// The address on which /metrics answers, without TLS; nothing else answers there [default: no metrics].
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Its own address, as its users write it [default: `url` of [broker] in the manifest].
     #[arg(long, value_name = "URL", value_parser = url)]
     pub url: Option<BrokerUrl>,

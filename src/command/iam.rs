@@ -8,7 +8,6 @@ use crate::cli::{IamArgs, Purpose, ReachArgs};
 use crate::error::{Error, Exit};
 use crate::iam::{self, Beyond, Document, Location, Use};
 use crate::kind::DesiredResource;
-use crate::manifest::ProfileSection;
 use crate::report::json;
 use crate::resource::destination::{Destination, Region};
 use crate::resource::names::RegionName;
@@ -28,7 +27,7 @@ struct OfTarget {
 
 pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error> {
     let uses = uses(args.purpose);
-    if (args.prune || args.adopt) && uses.iter().any(|purpose| matches!(purpose, Use::Role(_))) {
+    if (args.prune || args.adopt) && uses.iter().any(|purpose| matches!(purpose, Use::Role(_) | Use::Broker)) {
         return Err(Error::usage(
             "--prune and --adopt do not apply to the policy of a role",
             "remove --prune and --adopt",
@@ -57,9 +56,9 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
         let chosen = wanted.desired.iter().filter(|one| scope.holds(one.address())).cloned();
         let desired: Vec<DesiredResource> = chosen.map(|one| if scope.adopt { one.adopted() } else { one }).collect();
         let root = &project.loaded.policy_root;
-        let roles: Vec<String> =
-            project.loaded.manifest.sections.profiles.values().filter_map(ProfileSection::role_elsewhere).collect();
-        let beyond = Beyond { prune: scope.prune, orphans: scope.ownership.is_some(), roles: &roles };
+        let manifest = &project.loaded.manifest;
+        let roles = manifest.broker.roles_of(&manifest.sections);
+        let beyond = Beyond { prune: scope.prune, orphans: scope.ownership.is_some(), roles: roles.as_brokered() };
         let part = |purpose: &Use| {
             let documents = iam::policies(*purpose, &place, root, &desired, beyond);
             if documents.len() > 1 {
@@ -99,6 +98,7 @@ fn uses(purpose: Purpose) -> Vec<Use> {
         Purpose::Approver => vec![Use::Role(Role::Approver)],
         Purpose::Operator => vec![Use::Role(Role::Operator)],
         Purpose::Server => vec![Use::Role(Role::Server)],
+        Purpose::Broker => vec![Use::Broker],
         Purpose::Runtime => Role::ALL.iter().copied().map(Use::Role).collect(),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::targets::section_of;
 use super::vary::{Values, Variant, Variants};
-use super::{LocalPolicy, Manifest, Parsed, ProfileSection};
+use super::{LocalPolicy, Manifest, Parsed};
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::document::{Folder, Variables};
 use crate::iam::{self, Beyond};
@@ -159,8 +159,8 @@ fn home(manifest: &Manifest) -> Home {
 /// account. With targets they cover every region, so that all passes of an account agree.
 fn derive(resolver: &mut Resolver<'_>, manifest: &Manifest, sections: &Sections, desired: &mut [DesiredResource]) {
     let region = manifest.aws.region.clone().filter(|_| manifest.targets.is_empty());
-    let roles: Vec<String> = sections.profiles.values().filter_map(ProfileSection::role_elsewhere).collect();
-    let beyond = Beyond { prune: false, orphans: resolver.ownership.is_some(), roles: &roles };
+    let roles = manifest.broker.roles_of(sections);
+    let beyond = Beyond { prune: false, orphans: resolver.ownership.is_some(), roles: roles.as_brokered() };
     for (address, purpose) in sections.derived() {
         let documents = iam::of_role(purpose, region.clone(), resolver.policy_root, desired, beyond);
         let given = desired.iter_mut().find(|one| *one.address() == address).map(|one| one.give(documents));

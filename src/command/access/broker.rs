@@ -18,7 +18,6 @@ use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::{BrokerSection, Builtin};
 use crate::report::json;
-use crate::resource::names::AccountId;
 use crate::resource::signed_identity::{BrokerUrl, is_loopback};
 
 /// How long a policy that was read is good for others who ask. Parameter Store itself answers with what was true a second ago.
@@ -40,9 +39,14 @@ pub(in crate::command) async fn run(context: &Context, args: &ServeBrokerArgs) -
     let policy_root = site.destination.policy_root.clone();
     site.gateway = site.gateway.sharing_policies(POLICY);
     let connections = connections(args.connections);
-    let server = Server::bind(args.listen, tls, connections).await.map_err(|(address, error)| {
-        Error::system(&format!("the broker cannot listen on {address}"), Some("choose another --listen"), error)
-    })?;
+    let unbound = |option: &str| {
+        let hint = format!("choose another {option}");
+        move |(address, error)| Error::system(&format!("the broker cannot listen on {address}"), Some(&hint), error)
+    };
+    let mut server = Server::bind(args.listen, tls, connections).await.map_err(unbound("--listen"))?;
+    if let Some(address) = args.metrics_listen {
+        server = server.with_metrics(address).await.map_err(unbound("--metrics-listen"))?;
+    }
     say(context, args, (&settings, &server))?;
     let broker = Broker::new(settings, site.gateway, (tables, policy_root), log);
     server.run(broker, ended()?).await;
@@ -101,9 +105,16 @@ async fn settings(
     (url, endpoint): (BrokerUrl, Option<String>),
 ) -> Result<Settings, Error> {
     let BrokerSection { url: _, accounts, principals, approvers, operators, roles } = site.manifest.broker.clone();
-    let accounts = match accounts.or_else(|| site.account().cloned().map(|account| vec![account])) {
-        Some(accounts) => accounts,
-        None => vec![own_account(site).await?],
+    let accounts = accounts.or_else(|| site.account().cloned().map(|account| vec![account]));
+    let is_named_by_profile = site.manifest.profiles_with_roles().any(|profile| !roles.contains_key(profile));
+    let (accounts, roles) = match accounts {
+        Some(accounts) if !is_named_by_profile => (accounts, roles.into_iter().collect()),
+        accounts => {
+            let own = site.gateway.identify().await.map_err(|error| site.failed(error))?;
+            let role = |profile: &String| Some((profile.clone(), site.manifest.brokered_role_of(profile, &own)?));
+            let roles = site.manifest.profiles_with_roles().filter_map(role).collect();
+            (accounts.unwrap_or_else(|| vec![own.account.clone()]), roles)
+        }
     };
     let rate = f64::from(args.rate);
     Ok(Settings {
@@ -112,15 +123,11 @@ async fn settings(
         principals,
         approvers: approvers.unwrap_or_default(),
         operators: operators.unwrap_or_default(),
-        roles: roles.into_iter().collect(),
+        roles,
         endpoint,
         rate: Rate { per_second: rate, burst: rate * 5.0 },
         at_once: args.at_once as usize,
     })
-}
-
-async fn own_account(site: &Site) -> Result<AccountId, Error> {
-    Ok(site.gateway.identify().await.map_err(|error| site.failed(error))?.account)
 }
 
 /// Returns how many connections there can be, after the limit on open files is raised as far as it goes.

@@ -109,7 +109,7 @@ fn chosen(site: &Site, named: &[String]) -> Result<Vec<String>, Error> {
 
 /// Returns the role of a profile: the one that the broker assumes, or the one that the profile is for.
 fn role(site: &Site, caller: &Caller, profile: &str) -> Option<RoleArn> {
-    site.manifest.broker.roles.get(profile).cloned().or_else(|| site.manifest.role_of(profile, caller))
+    site.manifest.brokered_role_of(profile, caller)
 }
 
 /// Returns the role that the broker runs with.

@@ -32,16 +32,6 @@ pub struct ProfileSection {
     pub tags: Option<Tags>,
 }
 
-impl ProfileSection {
-    /// Returns the ARN of the profile's role, if the manifest does not manage that role.
-    pub fn role_elsewhere(&self) -> Option<String> {
-        match &self.role {
-            Some(RoleSetting::Arn(arn)) => Some(arn.clone()),
-            Some(RoleSetting::Reference(_)) | None => None,
-        }
-    }
-}
-
 fn check_data_type(text: &str) -> Result<(), Invalid> {
     if text == TEXT {
         return Ok(());

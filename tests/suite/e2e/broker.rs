@@ -47,7 +47,17 @@ impl Broker {
 
     /// Starts one that calls itself by another address than the one that it listens on.
     pub fn start_as(world: &World, port: u16, url: &str, more: &[&str]) -> Self {
-        world.write("broker/sentinel.toml", SECTION);
+        Self::start_on(world, SECTION, (port, url), more)
+    }
+
+    /// Starts one with this manifest.
+    fn start_with(world: &World, manifest: &str) -> Self {
+        let port = free_port();
+        Self::start_on(world, manifest, (port, &format!("http://127.0.0.1:{port}")), &[])
+    }
+
+    fn start_on(world: &World, manifest: &str, (port, url): (u16, &str), more: &[&str]) -> Self {
+        world.write("broker/sentinel.toml", manifest);
         let log = world.folder.path().join(format!("broker-{port}.log"));
         let listen = format!("127.0.0.1:{port}");
         let shown = log.display().to_string();
@@ -455,15 +465,38 @@ fn it_serves_tls_to_who_trusts_its_certificate() {
 }
 
 #[test]
-fn it_says_how_it_is_and_ends_when_it_is_told() {
+fn health_is_public_metrics_have_a_listener_of_their_own_and_sigterm_ends_the_broker() {
     let world = world();
-    let broker = Broker::start(&world);
+    let (port, for_metrics) = (free_port(), format!("127.0.0.1:{}", free_port()));
+    let broker =
+        Broker::start_as(&world, port, &format!("http://127.0.0.1:{port}"), &["--metrics-listen", &for_metrics]);
     assert_eq!(broker.send("GET /healthz", ""), (200, String::from("ok\n")));
     assert_eq!(broker.send("GET /readyz", ""), (200, String::from("ready\n")));
     broker.run(&world, "alice", &["exec", "--profile", "dev", "--", "true"]).expect(0);
-    let (status, metrics) = broker.send("GET /metrics", "");
+    assert_eq!(broker.send("GET /metrics", "").0, 404);
+    let on_metrics =
+        |path: &str| crate::world::http(&format!("http://{for_metrics}"), &format!("GET {path}"), &[], b"");
+    let (status, metrics) = on_metrics("/metrics");
+    let metrics = String::from_utf8(metrics).unwrap();
     assert_eq!(status, 200);
     let count = "sentinel_broker_answers_total{operation=\"credentials\",outcome=\"done\"} 1";
     assert!(metrics.lines().any(|line| line == count), "{metrics}");
+    assert_eq!(on_metrics("/healthz").0, 404);
     assert_eq!(broker.terminate(), Some(0));
+}
+
+/// The manifest names the role of a profile, and `[broker.roles]` needs nothing.
+#[test]
+fn the_broker_assumes_the_roles_that_the_profiles_name() {
+    let world = world();
+    let section = SECTION.split("[broker.roles]").next().unwrap();
+    let profiles = "[profiles.dev]\nrole = { role = \"developer\" }\n[profiles.prod]\n\
+                    role = \"arn:aws:iam::123456789012:role/prod-admin\"\n[roles.developer]\npath = \"/teams/\"\n\
+                    trusted_by = { accounts = [\"123456789012\"] }\n";
+    let broker = Broker::start_with(&world, &format!("{section}{profiles}"));
+    world.calls();
+    broker.run(&world, "alice", &["exec", "--profile", "dev", "--", "true"]).expect(0);
+    let calls = world.calls();
+    let assumed = calls.iter().find(|call| call.operation == "AssumeRole").unwrap();
+    assert_eq!(assumed.body["RoleArn"], "arn:aws:iam::123456789012:role/teams/developer");
 }

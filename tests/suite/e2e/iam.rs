@@ -247,6 +247,25 @@ fn runtime_prints_the_policies_of_all_roles_and_says_why() {
 }
 
 #[test]
+fn the_broker_assumes_each_role_of_a_profile_and_no_other() {
+    let world = World::quick();
+    let role = "arn:aws:iam::123456789012:role";
+    let manifest = format!(
+        "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n[profiles.dev]\nrole = {{ role = \"developer\" }}\n\
+         [profiles.prod]\nrole = \"{role}/admin\"\n[profiles.old]\nrole = \"{role}/replaced\"\n[roles.developer]\n\
+         trusted_by = {{ accounts = [\"123456789012\"] }}\n[roles.unrelated]\ntrusted_by = {{ accounts = [\"123456789012\"] }}\n\
+         [broker.roles]\nold = \"{role}/own\"\n"
+    );
+    world.write("sentinel.toml", &manifest);
+    let document = policy(&world, "broker", "sentinel.toml");
+    let roles = statement(&document, "SentinelRoles");
+    assert_eq!(roles["Action"], json!(["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]));
+    let arns = ["developer", "admin", "own"].map(|name| format!("{role}/{name}"));
+    assert_eq!(roles["Resource"], json!(arns));
+    world.run(&["iam", "--for", "broker", "--adopt"]).expect(1);
+}
+
+#[test]
 fn a_policy_beyond_the_size_limit_is_split() {
     let world = World::new();
     let profiles: String = (0..300).map(|number| format!("[profiles.profile-{number}]\n")).collect();
