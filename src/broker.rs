@@ -11,11 +11,12 @@ mod tls;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
 use crate::access::desk::{Desk, Effect, Operation, Right, Rights, Tables};
@@ -64,12 +65,19 @@ pub struct Broker {
     tables: Tables,
     policy_root: PolicyRoot,
     log: Log,
+    /// What each user has left, and all users together of an account that is not served.
     callers: Callers,
+    /// What each role has left, because whoever assumes a role can choose the name of the session.
+    roles: Callers,
+    /// One permit for each operation that can be under way.
+    slots: Arc<Semaphore>,
     metrics: Metrics,
     /// When AWS was last asked whether it knows the broker's own credentials, and whether it does.
     ready: Mutex<Option<(Instant, bool)>>,
 }
 
+/// The rate of all sessions of a role, as a multiple of the rate of one user.
+const USERS_OF_ROLE: f64 = 20.0;
 /// How long an answer is good that says whether the broker is ready.
 const READY: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -80,7 +88,9 @@ struct Act<'a> {
     operation: &'static str,
     #[serde(flatten)]
     user: &'a User,
-    ask: &'a Value,
+    /// Omitted for those who are not served, so that they cannot fill the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask: Option<&'a Value>,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -125,8 +135,12 @@ pub fn open<O: Operation>(body: &[u8], recipient: &Recipient<'_>) -> Result<Open
 
 impl Broker {
     pub fn new(settings: Settings, gateway: Gateway, (tables, policy_root): (Tables, PolicyRoot), log: Log) -> Self {
-        let (callers, metrics, ready) = (Callers::new(settings.rate), Metrics::default(), Mutex::default());
-        Self { settings, gateway, tables, policy_root, log, callers, metrics, ready }
+        let Rate { per_second, burst } = settings.rate;
+        let of_role = Rate { per_second: per_second * USERS_OF_ROLE, burst: burst * USERS_OF_ROLE };
+        let (callers, roles) = (Callers::new(settings.rate), Callers::new(of_role));
+        let (metrics, ready) = (Metrics::default(), Mutex::default());
+        let slots = Arc::new(Semaphore::new(settings.at_once));
+        Self { settings, gateway, tables, policy_root, log, callers, roles, slots, metrics, ready }
     }
 
     /// Answers one question.
@@ -154,18 +168,20 @@ impl Broker {
         let now = now();
         let act = |outcome, error: Option<String>| {
             let time = now.to_string();
-            let record = Act { time, operation: O::NAME, user: &user, ask: &asked, outcome, error };
+            let ask = Some(&asked).filter(|_| self.serves(&user));
+            let record = Act { time, operation: O::NAME, user: &user, ask, outcome, error };
             self.log.append(&record).map_err(|(path, error)| {
                 tracing::error!("{}: the log cannot be written: {error}", path.display());
                 Trouble::from(Problem::Unlogged)
             })
         };
+        // Checked first, so that nobody can fill the log.
+        if !self.admits(&user) {
+            return Err(Problem::TooMany.into());
+        }
         if !self.serves(&user) {
             act("refused", Some(Problem::NotListed.message().to_owned()))?;
             return Err(Problem::NotListed.into());
-        }
-        if !self.callers.admits(&user.arn, Instant::now()) {
-            return Err(Problem::TooMany.into());
         }
         let rights = self.rights(&user);
         let desk = Desk {
@@ -199,6 +215,15 @@ impl Broker {
         }
     }
 
+    /// Counts a request, and returns whether the user and their role or account are within their rates.
+    fn admits(&self, user: &User) -> bool {
+        let now = Instant::now();
+        if !self.settings.accounts.contains(&user.account) {
+            return self.callers.admits(&user.account, now);
+        }
+        self.callers.admits(&user.arn, now) && self.roles.admits(&principal(user), now)
+    }
+
     /// Returns whether a user may ask.
     fn serves(&self, user: &User) -> bool {
         let Settings { accounts, principals, .. } = &self.settings;
@@ -210,6 +235,12 @@ impl Broker {
         let held = [(Right::Approve, approvers), (Right::Operate, operators)];
         let held = held.into_iter().filter(|(_, patterns)| matches(patterns, user)).map(|(right, _)| right);
         Rights::Broker { held: held.collect::<BTreeSet<_>>(), roles: roles.clone() }
+    }
+
+    /// Waits until no operation is under way, and lets no other begin.
+    async fn all_done(&self) {
+        let all = u32::try_from(self.settings.at_once).unwrap_or(u32::MAX);
+        let _ = self.slots.acquire_many(all).await;
     }
 
     /// Returns whether AWS knows the broker's own credentials.
@@ -249,6 +280,12 @@ fn user_of(caller: Caller) -> Result<User, Trouble> {
         tracing::info!("{arn} is no user whose name is known");
         Problem::NotListed.into()
     })
+}
+
+/// Returns the unique ID of a user, or of a role without the name of its session.
+fn principal(user: &User) -> String {
+    let id = user.user_id.as_str();
+    id.split_once(':').map_or(id, |(role, _)| role).to_owned()
 }
 
 fn matches(patterns: &[Principal], user: &User) -> bool {

@@ -190,6 +190,25 @@ impl Desk<'_> {
         Err(Stopped::NoRight(format!("{name} is none of the {} that the broker knows", holders.join(" or "))))
     }
 
+    /// Returns whether a broker acts for its users.
+    fn is_broker(&self) -> bool {
+        matches!(self.rights, Rights::Broker { .. })
+    }
+
+    /// Removes the records of other users from a list, if only those of the user may be shown. The list was narrowed by name, which does
+    /// not tell users of several accounts or roles apart.
+    async fn keep_own<T>(
+        &self,
+        listed: &mut super::Listed<T>,
+        arn: impl Fn(&T) -> Option<&str>,
+    ) -> Result<(), Stopped> {
+        if !self.sees_others() {
+            let user = self.user().await?;
+            listed.records.retain(|record| arn(record) == Some(&user.arn));
+        }
+        Ok(())
+    }
+
     /// Returns whether the records of others may be shown.
     fn sees_others(&self) -> bool {
         self.need(&[Right::Approve, Right::Operate]).is_ok()

@@ -4,22 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::error_handling::HandleErrorLayer;
+use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{BoxError, Router};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Request, StatusCode};
 use serde::Serialize;
 use tokio::net::TcpListener;
-use tower::limit::GlobalConcurrencyLimitLayer;
-use tower::load_shed::LoadShedLayer;
-use tower::timeout::TimeoutLayer;
-use tower::timeout::error::Elapsed;
-use tower::{Service, ServiceBuilder};
+use tower::Service;
 
 use super::Broker;
 use super::tls::Tls;
@@ -28,7 +23,9 @@ use crate::access::desk::{Operation, operations};
 use crate::serving::{self, Bounds, Plain, Unread};
 
 /// How long an answer may take. AWS answers most calls within a tenth of a second.
-const PATIENCE: Duration = Duration::from_secs(28);
+const ANSWER_TIME: Duration = Duration::from_secs(28);
+/// How long operations may take to end after the last connection has ended.
+const LAST_OPERATIONS: Duration = Duration::from_secs(5);
 /// The largest body of a request for the metrics, which needs none.
 const METRICS_BODY: usize = 1 << 10;
 /// The largest answer.
@@ -103,6 +100,8 @@ impl Server {
             () = serve => {}
             () = self.serve_metrics(&broker) => {}
         }
+        // Clients that disconnected can have operations that go on.
+        let _ = tokio::time::timeout(LAST_OPERATIONS, broker.all_done()).await;
     }
 
     /// Answers requests for the metrics for as long as it is polled.
@@ -127,14 +126,7 @@ fn router(broker: &Arc<Broker>) -> Router {
         };
     }
     let asks: Router<Arc<Broker>> = operations!(routes);
-    // What is beyond the bound is refused at once: to wait would only make all wait.
-    let limits = ServiceBuilder::new()
-        .layer(HandleErrorLayer::new(overloaded))
-        .layer(LoadShedLayer::new())
-        .layer(GlobalConcurrencyLimitLayer::new(broker.settings.at_once))
-        .layer(TimeoutLayer::new(PATIENCE));
-    asks.layer(limits)
-        .route("/healthz", get(async || plain(StatusCode::OK, "ok\n")))
+    asks.route("/healthz", get(async || plain(StatusCode::OK, "ok\n")))
         .route("/readyz", get(ready))
         .fallback(async || problem(Problem::NotFound.into()))
         .method_not_allowed_fallback(async || problem(Problem::Method.into()))
@@ -164,10 +156,22 @@ async fn respond(mut router: Router, request: Request<Result<Bytes, Unread>>) ->
     hyper::Response::from_parts(head, Full::new(body))
 }
 
+/// Answers a question in a task of its own, which goes on if the client disconnects: an operation that began is logged with its outcome.
 async fn ask<O: Operation>(State(broker): State<Arc<Broker>>, body: Bytes) -> Response {
-    match broker.answer::<O>(&body).await {
-        Ok(answer) => json(StatusCode::OK, &Answered::Answer(answer)),
-        Err(trouble) => problem(trouble),
+    // A request beyond the limit is refused at once, because waiting would make all requests wait.
+    let Ok(slot) = Arc::clone(&broker.slots).try_acquire_owned() else { return problem(Problem::Busy.into()) };
+    let work = tokio::spawn(async move {
+        let _slot = slot;
+        broker.answer::<O>(&body).await
+    });
+    match tokio::time::timeout(ANSWER_TIME, work).await {
+        Ok(Ok(Ok(answer))) => json(StatusCode::OK, &Answered::Answer(answer)),
+        Ok(Ok(Err(trouble))) => problem(trouble),
+        Ok(Err(panicked)) => {
+            tracing::error!("an operation failed: {panicked}");
+            problem(Problem::Internal.into())
+        }
+        Err(_) => problem(Problem::TooSlow.into()),
     }
 }
 
@@ -182,11 +186,6 @@ async fn metrics(State(broker): State<Arc<Broker>>) -> Response {
     let mut response = broker.metrics.text().into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
     response
-}
-
-async fn overloaded(error: BoxError) -> Response {
-    let too_slow = error.is::<Elapsed>();
-    problem(Trouble::from(if too_slow { Problem::TooSlow } else { Problem::Busy }))
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {

@@ -203,10 +203,6 @@ impl Gateway {
         &self.config
     }
 
-    pub(super) fn pacer(&self) -> &Pacer {
-        &self.pacer
-    }
-
     pub(super) fn nobody(&self) -> &caller::Client {
         self.nobody.get_or_init(|| client_without_credentials(&self.config))
     }

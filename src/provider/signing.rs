@@ -1,7 +1,7 @@
 //! Signs a request that proves the caller's identity, and asks STS who signed such a request.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
@@ -17,10 +17,13 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 use super::gateway::Gateway;
 use super::profiles::NoCredentials;
-use crate::resource::call::{CallError, GET_CALLER_IDENTITY};
+use crate::resource::call::{CallError, Class, GET_CALLER_IDENTITY};
 use crate::resource::caller::{self, Caller};
 use crate::resource::diagnosis::Unprovided;
 use crate::resource::signed_identity::{AskDigest, BODY, BROKER, BrokerUrl, CONTENT_TYPE, DIGEST, SignedIdentity};
+
+/// The longest time that STS may take to tell who signed a request.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// The reason why no request was signed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -49,12 +52,15 @@ impl Gateway {
         signed(credentials, (&url, &region), (broker, digest), now).map_err(|error| Unsigned::Failed(error.to_string()))
     }
 
-    /// Asks STS who signed a request, by sending it. The caller has checked it: see [`SignedIdentity::check`].
+    /// Asks STS who signed a request, by sending it once. The caller has checked it: see [`SignedIdentity::check`].
+    ///
+    /// The pacer is not used: anybody can have such a request sent, so that it must not delay the gateway's own calls or use up its
+    /// retries.
     pub async fn caller_of(&self, identity: &SignedIdentity) -> Result<Caller, CallError> {
-        let client = self.nobody();
-        let call = || client.get_caller_identity().customize().interceptor(ReplaceSignature(identity.clone())).send();
-        let answer = self.pacer().call(GET_CALLER_IDENTITY, &[], call).await?;
-        Caller::answered(answer)
+        let request = self.nobody().get_caller_identity().customize().interceptor(ReplaceSignature(identity.clone()));
+        let slow = |_| CallError::new(GET_CALLER_IDENTITY, Class::Unreachable, "STS did not answer in time");
+        let answer = tokio::time::timeout(LONGEST, request.send()).await.map_err(slow)?;
+        Caller::answered(answer.map_err(|error| CallError::from_sdk(GET_CALLER_IDENTITY, error))?)
     }
 }
 
@@ -122,8 +128,6 @@ impl Intercept for ReplaceSignature {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::resource::signed_identity::{Expected, Flaw};
 

@@ -152,7 +152,8 @@ impl Operation for List {
         let narrowed = if self.profile.is_none() && self.status.is_none() { Narrowed::No } else { Narrowed::Yes };
         let of = desk.listed_user(self.invoker.as_deref(), narrowed).await?;
         let filter = Filter { invoker: of.as_deref(), profile: self.profile.as_deref(), status: self.status };
-        let listed = events(desk).list(&filter, desk.most(self.limit), desk.now).await?;
+        let mut listed = events(desk).list(&filter, desk.most(self.limit), desk.now).await?;
+        desk.keep_own(&mut listed, |event| event.invoker_arn.as_deref()).await?;
         Ok(ListOf { listed, of })
     }
 }

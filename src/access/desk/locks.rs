@@ -61,6 +61,7 @@ impl Operation for Lock {
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<Outcome<Changed>, Stopped> {
         desk.need(&[Right::Operate])?;
+        desk.known_profile(&self.profile)?;
         let by = desk.user().await?;
         if records::is_own(&self.user, by.actor()) {
             return Ok(Outcome::Own(by.arn.clone()));
@@ -94,6 +95,7 @@ impl Operation for Unlock {
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<Outcome<Changed>, Stopped> {
         desk.need(&[Right::Operate])?;
+        desk.known_profile(&self.profile)?;
         let by = desk.user().await?;
         if records::is_own(&self.user, by.actor()) {
             return Ok(Outcome::Own(by.arn.clone()));
@@ -125,6 +127,7 @@ impl Operation for List {
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<Self::Answer, Stopped> {
         desk.need(&[Right::Approve, Right::Operate])?;
+        desk.known_profile(&self.profile)?;
         Outcome::of(locks(desk).of(&self.profile).await)
     }
 }

@@ -71,7 +71,8 @@ impl Operation for List {
         let narrowed = if self.profile.is_none() && self.status.is_none() { Narrowed::No } else { Narrowed::Yes };
         let of = desk.listed_user(self.requester.as_deref(), narrowed).await?;
         let filter = RequestFilter { requester: of.as_deref(), profile: self.profile.as_deref(), status: self.status };
-        let listed = requests(desk).list(&filter, desk.most(self.limit), desk.now).await?;
+        let mut listed = requests(desk).list(&filter, desk.most(self.limit), desk.now).await?;
+        desk.keep_own(&mut listed, |request| Some(&request.requester_arn)).await?;
         Ok(ListOf { listed, of })
     }
 }
@@ -203,6 +204,13 @@ impl Operation for Cancel {
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<Settled, Stopped> {
         let user = desk.user().await?;
+        if desk.is_broker()
+            && let Known::Request(request) = requests(desk).get(&self.id, desk.now).await?
+            && request.requester_arn != user.arn
+        {
+            let answered = own_or_nothing(desk, Answered::NotOwn(request));
+            return Ok(Settled { answered, user_arn: user.arn.clone() });
+        }
         let answered = requests(desk).cancel(&self.id, user.actor(), &new_id()?, desk.now).await?;
         Ok(Settled { answered: own_or_nothing(desk, answered), user_arn: user.arn.clone() })
     }

@@ -37,7 +37,8 @@ impl Operation for List {
         let narrowed = if self.instance.is_none() && self.status.is_none() { Narrowed::No } else { Narrowed::Yes };
         let of = desk.listed_user(self.user.as_deref(), narrowed).await?;
         let filter = Filter { user: of.as_deref(), instance: self.instance.as_deref(), status: self.status };
-        let listed = sessions(desk).list(&filter, desk.most(self.limit), desk.now).await?;
+        let mut listed = sessions(desk).list(&filter, desk.most(self.limit), desk.now).await?;
+        desk.keep_own(&mut listed, |session| session.user_arn.as_deref()).await?;
         Ok(ListOf { listed, of })
     }
 }

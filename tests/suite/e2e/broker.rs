@@ -280,6 +280,46 @@ fn what_is_not_ones_own_is_not_shown() {
     assert_eq!(listed["requests"][0]["id"], *id);
 }
 
+/// Users of the same name in several accounts are different users.
+#[test]
+fn a_record_belongs_to_its_arn_and_not_to_everyone_of_that_name() {
+    let world = world();
+    let accounts = SECTION.replace("[broker]\n", "[broker]\naccounts = [\"123456789012\", \"222222222222\"]\n");
+    let broker = Broker::start_with(&world, &accounts);
+    let id = request(&world, &broker, "alice");
+    let elsewhere = |args: &[&str]| {
+        let mut command = world.command_as("alice", &[args, &["--broker", &broker.url]].concat());
+        finish(command.env("AWS_ACCESS_KEY_ID", "ASIALOCAL:222222222222:engineers:alice").spawn().unwrap())
+    };
+    let listed = elsewhere(&["list", "--json"]).expect(0).json();
+    assert_eq!(listed["requests"], serde_json::json!([]));
+    let hidden = elsewhere(&["cancel", &id]).expect(1);
+    assert!(hidden.stderr.contains("error[E503]"), "{}", hidden.stderr);
+    let own = broker.run(&world, "alice", &["list", "--json"]).expect(0).json();
+    assert_eq!((&own["requests"][0]["id"], &own["requests"][0]["status"]), (&id.into(), &"pending".into()));
+}
+
+#[test]
+fn who_is_not_served_cannot_fill_the_log() {
+    let world = world();
+    let port = free_port();
+    let broker = Broker::start_as(&world, port, &format!("http://127.0.0.1:{port}"), &["--rate", "1"]);
+    let ask = |session: usize| {
+        let mut command = world.command_as("alice", &["list", "--broker", &broker.url]);
+        let key = format!("ASIALOCAL:999999999999:any:mallory{session}");
+        finish(command.env("AWS_ACCESS_KEY_ID", key).spawn().unwrap())
+    };
+    let runs = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..30).map(|session| scope.spawn(move || ask(session))).collect();
+        all.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(runs.iter().all(|run| run.code == 1));
+    let refused = runs.iter().filter(|run| run.stderr.contains("does not serve this user")).count();
+    let logged = broker.logged();
+    assert!((5..25).contains(&refused) && logged.len() == refused, "{refused} refused, {} logged", logged.len());
+    assert!(logged.iter().all(|line| line.get("ask").is_none() && line["outcome"] == "refused"), "{logged:?}");
+}
+
 #[test]
 fn operators_lock_users_and_use_break_glass() {
     let world = world();

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -163,4 +164,36 @@ fn every_bad_request_is_answered_by_one_of_a_list() {
         question["ask"] = json!(ask);
         assert_eq!(post(&path, &question.to_string()), bad, "{ask}");
     }
+}
+
+#[test]
+fn an_operation_goes_on_and_is_logged_if_its_client_disconnects() {
+    let world = world();
+    let ask = ["request", "--profile", "prod", "--justification", "Deploy the hotfix"];
+    let (broker, path, question) = recorded(&world, &ask);
+    let outcomes = || {
+        let logged = broker.logged();
+        logged.iter().map(|line| line["outcome"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes(), ["accepted", "done"]);
+    world.fault(|call| {
+        if call.writes() {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        None
+    });
+    let body = question.to_string();
+    let mut stream = TcpStream::connect(broker.authority()).unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    let began = Instant::now();
+    let wait_for = |count: usize| {
+        while outcomes().len() < count && began.elapsed() < Duration::from_secs(30) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    wait_for(3);
+    drop(stream);
+    wait_for(4);
+    assert_eq!(outcomes(), ["accepted", "done", "accepted", "done"]);
 }
