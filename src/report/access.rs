@@ -27,6 +27,8 @@ const CELL: usize = 60;
 
 /// So much of the last column is shown on the narrowest terminal.
 const LEAST: usize = 8;
+/// The narrowest column that is cut.
+const NARROWEST: usize = 12;
 
 /// A cell: what it says, and how it is painted.
 pub(super) type Cell = (String, Option<anstyle::Style>);
@@ -68,6 +70,8 @@ fn list(listing: &Listing<'_>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
 }
 
 /// Returns rows under the heads of their columns. The last column has what the others leave of the width.
+///
+/// On a terminal, its lines are no wider than that, as far as columns of twelve letters allow.
 pub(super) fn columns(width: Option<usize>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
     if rows.is_empty() {
         return String::from("\n  none\n");
@@ -79,7 +83,14 @@ pub(super) fn columns(width: Option<usize>, heads: &[&str], rows: &[Vec<Cell>]) 
     let mut widths: Vec<usize> = (0..heads.len()).map(of_column).collect();
     // The last column is the one with the long texts: it has what the others leave.
     let last = heads.len() - 1;
-    let others: usize = widths[..last].iter().map(|width| width + 2).sum::<usize>() + 2;
+    let others = |widths: &[usize]| widths[..last].iter().map(|width| width + 2).sum::<usize>() + 2;
+    // A name that is too long for the terminal is cut. The first column has IDs and keys, which are copied.
+    while width.is_some_and(|width| others(&widths) + widths[last].min(LEAST) > width) {
+        let widest = (1..last).filter(|column| widths[*column] > NARROWEST).max_by_key(|column| widths[*column]);
+        let Some(widest) = widest else { break };
+        widths[widest] -= 1;
+    }
+    let others = others(&widths);
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(others)).max(LEAST);
     widths[last] = widths[last].min(room);
     let line = |cells: Vec<(String, usize)>| {
@@ -95,7 +106,7 @@ pub(super) fn columns(width: Option<usize>, heads: &[&str], rows: &[Vec<Cell>]) 
     let mut text = format!("\n{}", line(head));
     for row in rows {
         let cells = row.iter().enumerate().map(|(column, (cell, style))| {
-            let cell = cut(cell.clone(), if column == last { room } else { usize::MAX });
+            let cell = cut(cell.clone(), if column == last { room } else { widths[column] });
             let seen = cell.chars().count();
             (style.map_or_else(|| cell.clone(), |style| paint(style, &cell)), seen)
         });
@@ -342,6 +353,25 @@ mod tests {
     }
 
     #[test]
+    fn a_list_fits_a_terminal_of_eighty_columns() {
+        let heads = ["ID", "STATUS", "PROFILE", "REQUESTER", "CREATED", "WHY"];
+        let cells = |profile: &str, requester: &str| -> Vec<Cell> {
+            let why = "Deploy the hotfix to production because the database is down";
+            ["0123456789abcdef", "pending", profile, requester, "29s ago", why]
+                .map(|cell| (cell.to_owned(), None))
+                .into()
+        };
+        let name = "alexander.montgomery-smith@subsidiary.example.com";
+        let rows = [cells("prod", name), cells("a-profile-with-a-rather-long-name", "bob")];
+        let text = plain(&columns(Some(80), &heads, &rows));
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("0123456789abcdef") && text.contains("bob"), "{text}");
+        assert!(text.contains("Deploy …"), "{text}");
+        let whole = plain(&columns(None, &heads, &rows));
+        assert!(whole.contains(name) && !whole.contains('…'), "{whole}");
+    }
+
+    #[test]
     fn a_list_has_its_columns_and_what_there_is_to_know() {
         let long = "x".repeat(70);
         let found = [
@@ -373,10 +403,10 @@ mod tests {
         insta::assert_snapshot!(plain(&requests(&narrow, &found)), @r"
         Requests by alice@example.com (sentinel-requests), newest first
 
-          ID                STATUS    PROFILE  REQUESTER          CREATED  EXPIRES  WHY
-          0123456789abcdef  pending   prod     alice@example.com  3d ago   2d ago   Deploy …
-          0123456789abcdef  approved  prod     alice@example.com  3d ago   2d ago   xxxxxxx…
-          0123456789abcdef  denied    prod     alice@example.com  3d ago   2d ago   bad\u{1…
+          ID                STATUS    PROFILE  REQUESTER      CREATED  EXPIRES  WHY
+          0123456789abcdef  pending   prod     alice@exampl…  3d ago   2d ago   Deploy …
+          0123456789abcdef  approved  prod     alice@exampl…  3d ago   2d ago   xxxxxxx…
+          0123456789abcdef  denied    prod     alice@exampl…  3d ago   2d ago   bad\u{1…
         ");
         let none = requests(&Listing { more: false, ..listing }, &[]);
         insta::assert_snapshot!(plain(&none), @r"
