@@ -24,6 +24,7 @@ mod engine;
 mod files;
 mod floor;
 mod gallery;
+mod guides;
 mod hostile;
 mod install;
 mod language;

@@ -1,0 +1,132 @@
+//! The command blocks of the guides run as they are written. The sessions with their output are in `docs.rs`.
+
+use std::path::PathBuf;
+
+use crate::docs::root;
+use crate::world::{World, finish};
+
+/// How a line begins that does not run here, and why.
+const NOT_RUN: [(&str, &str); 14] = [
+    ("cargo ", "scripts/time-readme runs it in a new clone"),
+    ("aws ", "the tests do not install the AWS CLI"),
+    ("cd ", "the next line does not run"),
+    ("./deploy.sh", "it calls the AWS CLI; the tests of export run it with a stub"),
+    ("terraform ", "the tests do not install Terraform"),
+    ("export ", "the next line does not run"),
+    ("echo ", "it changes the files of the user's shell"),
+    ("sentinel-dev ", "it is a shell function; the tests of shell init run it"),
+    ("sentinel approve ID", "ID stands for the ID of a request; the tests of approve have one"),
+    ("sentinel broker ", "it serves until it is stopped; the tests of the broker start it"),
+    ("sentinel local serve ", "it serves until it is stopped; the tests of local serve start it"),
+    ("sentinel apply -f sentinel.toml --local=/tmp/aws", "it writes outside the folder of the test"),
+    ("sentinel export cloudformation --stack-set", "it needs targets; the tests of export have some"),
+    ("sentinel status --expect-in-sync", "a part of a script that calls the AWS CLI"),
+];
+
+/// The words with which a line of a block is a command.
+const COMMANDS: [&str; 13] = [
+    "sentinel",
+    "sentinel-dev",
+    "aws",
+    "cargo",
+    "curl",
+    "cd",
+    "./deploy.sh",
+    "terraform",
+    "export",
+    "echo",
+    "eval",
+    "docker",
+    "sh",
+];
+
+const MANIFEST: &str = "[aws]\nregion = \"us-east-1\"\n\n[profiles.dev]\npolicy = \"dev.yaml\"\n\n[profiles.prod]\npolicy = \"prod.yaml\"\n\n\
+                        [tables.approvals]\n\n[tables.breakglass]\n\n[tables.sessions]\n";
+const POLICY: &str = "version: \"1\"\nrules:\n  - { name: all, effect: require_approval }\n";
+
+/// Returns the blocks of a document that are commands: indented lines of which the first begins with one.
+fn blocks(text: &str) -> Vec<Vec<String>> {
+    let mut blocks: Vec<Vec<String>> = Vec::new();
+    let (mut open, mut fenced, mut before) = (false, false, "");
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        }
+        let code = line.strip_prefix("    ").filter(|_| !fenced);
+        let is_command = |code: &str| COMMANDS.contains(&code.split(' ').next().unwrap_or_default());
+        match code {
+            Some(code) if open => blocks.last_mut().unwrap().push(code.to_owned()),
+            Some(code) if before.is_empty() && is_command(code) => {
+                open = true;
+                blocks.push(vec![code.to_owned()]);
+            }
+            _ => open = false,
+        }
+        before = line;
+    }
+    blocks
+}
+
+/// Returns the command of this program in a line: without a comment, and the inner one of `eval "$(…)"`.
+fn command_of(line: &str) -> Option<Vec<String>> {
+    let line = line.split(" # ").next().unwrap_or_default().trim();
+    let line = line.strip_prefix("eval \"$(").and_then(|line| line.strip_suffix(")\"")).unwrap_or(line);
+    let line = line.split(" | ").next().unwrap_or_default();
+    let words = shlex::split(line)?;
+    let (first, rest) = words.split_first()?;
+    (first == "sentinel").then(|| rest.to_vec())
+}
+
+fn documents() -> Vec<PathBuf> {
+    let mut documents =
+        vec![root().join("README.md"), root().join("docs/QUICKSTART.md"), root().join("docs/BOOTSTRAP.md")];
+    let guides = std::fs::read_dir(root().join("docs/guide")).unwrap().map(|entry| entry.unwrap().path());
+    documents.extend(guides.filter(|path| !path.ends_with("commands.md")));
+    documents.sort();
+    documents
+}
+
+#[test]
+fn command_blocks_run_as_they_are_written() {
+    let mut ran = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for block in blocks(&text) {
+            let world = World::quick();
+            world.write(".aws/config", "[profile dev]\nregion = us-east-1\n");
+            world.write(".aws/credentials", "[dev]\naws_access_key_id = test\naws_secret_access_key = test\n");
+            world.write("dev.yaml", POLICY).write("prod.yaml", POLICY);
+            if !block.iter().any(|line| line.contains("--write-manifest") || line.contains("bootstrap")) {
+                world.write("sentinel.toml", MANIFEST);
+                world.run(&["apply", "--yes"]).expect(0);
+            }
+            for line in block {
+                if NOT_RUN.iter().any(|(start, _)| line.starts_with(start)) {
+                    continue;
+                }
+                let words =
+                    command_of(&line).unwrap_or_else(|| panic!("{}: {line}: add it to NOT_RUN", document.display()));
+                let mut args: Vec<&str> = words.iter().map(String::as_str).collect();
+                // There is no terminal to confirm on.
+                let confirms = args.starts_with(&["apply"]) || args.starts_with(&["init", "bootstrap"]);
+                if confirms && !args.contains(&"--write-manifest") {
+                    args.push("--yes");
+                }
+                let local = args.iter().any(|arg| arg.starts_with("--local"));
+                let run = if local { finish(world.command(&args).spawn().unwrap()) } else { world.run(&args) };
+                assert_eq!(run.code, 0, "{}: {line}\n{}{}", document.display(), run.stdout, run.stderr);
+                ran += 1;
+            }
+        }
+    }
+    assert!(ran >= 12, "{ran} commands");
+}
+
+#[test]
+fn only_commands_that_the_guides_show_are_listed_as_not_run() {
+    let texts: Vec<String> = documents().iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    for (start, _) in NOT_RUN {
+        let shown = texts.iter().flat_map(|text| text.lines()).any(|line| line.trim_start().starts_with(start));
+        assert!(shown, "no guide shows a line that begins with {start:?}");
+    }
+}
