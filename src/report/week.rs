@@ -59,7 +59,7 @@ pub fn policy(shown: &PolicyPage<'_>) -> String {
         let _ = writeln!(body, "<h2>Changed since version {before}</h2>\n<ul>{means}</ul>");
     }
     let compared = if shown.before.is_some() { Compared::Change } else { Compared::Alone };
-    let _ = writeln!(body, "<h2>Who gets access when</h2>\n{}", weeks(shown.calendar, compared));
+    let _ = writeln!(body, "<h2>Who gets access when</h2>\n<h3>Week</h3>\n{}", weeks(shown.calendar, compared));
     let text: String = shown.text.lines().map(|line| html(&escape_lines(line)) + "\n").collect();
     let _ = writeln!(body, "<h2>Text</h2>\n<pre>{text}</pre>");
     page(&title, &body)
