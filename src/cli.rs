@@ -38,13 +38,13 @@ pub use sessions::*;
 pub use tools::*;
 pub use trust::*;
 
-const ABOUT: &str = "Manages access policies, tables, keys and topics in AWS, as described in sentinel.toml";
+const ABOUT: &str = "Manages access policies, tables, keys, topics, parameters and roles in AWS, as described in sentinel.toml";
 
 const LONG_ABOUT: &str = "\
-Manages access policies, tables, keys and topics in AWS, as described in sentinel.toml.
+Manages access policies, tables, keys, topics, parameters and roles in AWS, as described in sentinel.toml.
 
-A manifest lists profiles (each one policy document in SSM Parameter Store), DynamoDB tables, KMS keys, SNS topics and SSM \
-parameters. Sentinel reads AWS, shows how it differs from the manifest (+ create, = in sync, ~ drift, - delete, ? unknown), and \
+A manifest lists profiles (each one policy document in SSM Parameter Store), DynamoDB tables, KMS keys, SNS topics, SSM \
+parameters and IAM roles. Sentinel reads AWS, shows how it differs from the manifest (+ create, = in sync, ~ drift, - delete, ? unknown), and \
 `apply` makes the changes. There is no state file, and you can run every command again.";
 
 const AFTER_HELP: &str = "\
@@ -53,10 +53,11 @@ First steps, without an AWS account:
 
 In a project:
   sentinel init wizard              ask what to manage, and write sentinel.toml
-  sentinel validate                 check sentinel.toml and its policies, offline
+  sentinel validate                 check the manifest and its policies
   sentinel plan                     show the differences; change nothing
-  sentinel apply                    show the plan, ask once, then apply the changes
-  sentinel plan --out p.json        save the plan; sentinel apply p.json makes exactly its changes, or none
+  sentinel apply                    show the plan, ask, apply the changes
+  sentinel plan --out p.json        save the plan
+  sentinel apply p.json             make exactly its changes, or none
 
 After that:
   sentinel exec --profile dev -- aws s3 ls
@@ -137,12 +138,12 @@ pub enum Command {
     /// Test and lint policies before you apply them.
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Whether AWS enforces the gate, or only Sentinel does.
+    /// Check whether AWS itself enforces access, or only Sentinel does.
     #[command(subcommand)]
     Trust(TrustCommand),
     #[command(flatten)]
     Access(AccessCommand),
-    /// Serve those who use access: decide, hold the roles, and keep the records.
+    /// Run the server that decides about access and alone may assume the roles.
     ///
     /// It alone needs permissions on the roles of the profiles, the policies and the tables. Each user shows who they are by a
     /// request to STS that they sign. What it does is in [broker] of the manifest. Ends with SIGTERM or Ctrl-C, when the requests
