@@ -26,8 +26,8 @@ use statement::{Effect, Principals, Statement};
 pub enum Meant<'a> {
     /// The sessions of one role.
     Role(&'a RoleArn),
-    /// Services of AWS, by their principals' names.
-    Services(&'a [&'a str]),
+    /// Services of AWS, by their principals' names, and pods of Amazon EKS whose service account the statement names.
+    Compute(&'a [&'a str]),
 }
 
 /// A statement that lets somebody in whom the policy is not meant for.
@@ -75,6 +75,9 @@ pub fn openings(policy: &Value, meant: Meant<'_>) -> Vec<Opening> {
     }
     found.sort_unstable();
     found.dedup();
+    if matches!(meant, Meant::Compute(_)) {
+        found.retain(|(at, principal)| !statements[*at].names_service_account(*principal));
+    }
     let opening = |(at, principal): (usize, usize)| Opening {
         statement: statements[at].name(at),
         principal: statements[at].principals.written(principal),
@@ -104,7 +107,7 @@ fn is_meant(candidate: &Candidate, meant: Meant<'_>) -> bool {
             }
             _ => false,
         },
-        Meant::Services(services) => {
+        Meant::Compute(services) => {
             matches!(candidate, Candidate::Service(name) if services.contains(&name.as_str()))
         }
     }

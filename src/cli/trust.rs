@@ -1,4 +1,4 @@
-//! The command line of what tells whether AWS enforces the gate.
+//! The command line of `sentinel trust`.
 
 use clap::{Args, Subcommand};
 
@@ -6,11 +6,13 @@ use super::{AwsArgs, TargetArgs, profile_name};
 
 #[derive(Debug, Subcommand)]
 pub enum TrustCommand {
-    /// Check that nobody gets a profile's role without the broker.
+    /// Check that nobody can assume a profile's role without the broker.
     ///
-    /// Reads the trust policies of the profiles' roles and of the broker's role, and says for each profile whether AWS enforces
-    /// the gate: the role exists, only the broker's role may assume it, and only a service that runs it may assume the broker's
-    /// role. A statement that is not understood counts as letting in. Exits with 2 when there is a finding.
+    /// Reads the trust policies of the profiles' roles and of the broker's role. Reports for each profile whether AWS
+    /// enforces the gate: the role exists, only the broker's role can assume it, and only a compute service can assume
+    /// the broker's role. A statement that Sentinel does not understand counts as letting somebody in. Also reports the
+    /// permissions on the tables of the users and roles in [broker], as far as IAM can simulate them. Exits with 2 if
+    /// there is a finding.
     Check(TrustCheckArgs),
 }
 
@@ -19,7 +21,7 @@ pub struct TrustCheckArgs {
     /// Profiles to check [default: all of the manifest].
     #[arg(value_name = "PROFILE", value_parser = profile_name)]
     pub profiles: Vec<String>,
-    /// The ARN of a user or role that is to have no permissions on the tables; can be given more than once. Asks IAM with
+    /// The ARN of another user or role that must have no permissions on the tables; can be given more than once. Calls
     /// SimulatePrincipalPolicy.
     #[arg(long = "principal", value_name = "ARN")]
     pub principals: Vec<String>,

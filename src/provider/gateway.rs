@@ -227,6 +227,11 @@ impl Gateway {
         iam::trust(&self.roles(), role).await
     }
 
+    /// Returns the ARN of a role in the caller's account, found by the role's name. Returns `None` if the role does not exist.
+    pub async fn role_arn(&self, role: &RoleArn) -> Result<Option<String>, CallError> {
+        iam::role_arn(&self.roles(), role).await
+    }
+
     /// Returns the actions on items of tables that IAM allows a principal.
     pub async fn allowed(&self, attempt: &iam::Attempt<'_>) -> Result<Vec<String>, CallError> {
         iam::allowed(&self.roles(), attempt).await

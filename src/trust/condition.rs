@@ -72,6 +72,12 @@ impl Condition {
         }
     }
 
+    /// Returns whether the key must be present and equal to one of the values.
+    pub(super) fn is_exact(&self) -> bool {
+        let exact = Operator::Compare { compare: Compare::Equals, negated: false, if_exists: false };
+        self.operator == Some(exact)
+    }
+
     pub(super) fn is_understood(&self) -> bool {
         self.operator.is_some()
     }

@@ -1,4 +1,4 @@
-//! Whether AWS enforces the gate of a profile: its role is for the broker alone, and the broker's role for the service that runs it.
+//! Whether AWS enforces the gate of a profile: only the broker can assume its role, and only a compute service can assume the broker's role.
 
 use std::fmt;
 
@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{Meant, Opening, may_admit, openings};
 use crate::resource::names::RoleArn;
 
-/// Services that run a broker, by their principals' names: Amazon ECS, AWS Lambda, Amazon EKS by Pod Identity, Amazon EC2.
+/// Services that run a broker, by their principals' names: Amazon ECS, AWS Lambda, Amazon EKS by Pod Identity, Amazon EC2. IAM roles
+/// for service accounts of Amazon EKS name no service, but the OpenID Connect provider of the cluster.
 pub const COMPUTE: [&str; 4] =
     ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "pods.eks.amazonaws.com", "ec2.amazonaws.com"];
 
@@ -31,17 +32,17 @@ pub enum Finding {
     Absent(RoleArn),
     /// A role could not be read, so that nothing is known.
     Unread(RoleArn, String),
-    /// A statement of a role's trust policy lets somebody around the broker.
+    /// A statement of a role's trust policy lets somebody assume the role without the broker.
     Opening(RoleArn, Opening),
-    /// The broker itself may not assume the role.
+    /// The broker itself cannot assume the role.
     Shut(RoleArn),
-    /// The trust policy of the broker's role lets in somebody else than a service that runs it.
+    /// The trust policy of the broker's role lets in another principal than a compute service.
     BrokerOpening(RoleArn, Opening),
     /// The role is the broker's own.
     Same(RoleArn),
 }
 
-/// Returns why AWS does not enforce the gate of a profile with this role, for a broker with that one; nothing where it does.
+/// Returns why AWS does not enforce the gate of a profile with this role, for a broker with that role; nothing if AWS enforces it.
 pub fn findings(role: Role<'_>, broker: Role<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let known_broker = match broker {
@@ -59,7 +60,7 @@ pub fn findings(role: Role<'_>, broker: Role<'_>) -> Vec<Finding> {
         }
         Role::Live(arn, trust) => {
             let of = |opening| Finding::BrokerOpening(arn.clone(), opening);
-            found.extend(openings(trust, Meant::Services(&COMPUTE)).into_iter().map(of));
+            found.extend(openings(trust, Meant::Compute(&COMPUTE)).into_iter().map(of));
             Some(arn)
         }
     };
@@ -93,7 +94,7 @@ impl fmt::Display for Finding {
             Self::Shut(role) => write!(formatter, "the trust policy of {role} does not let the broker's role in"),
             Self::BrokerOpening(role, Opening { statement, principal }) => write!(
                 formatter,
-                "{statement} of the trust policy of the broker's role {role} lets in {principal}, which is no service that runs it"
+                "{statement} of the trust policy of the broker's role {role} lets in {principal}, which is not a compute service"
             ),
             Self::Same(role) => write!(formatter, "{role} is the broker's own role"),
         }
@@ -149,7 +150,7 @@ mod tests {
                 Role::Live(&broker, &account),
                 String::from(
                     "statement 1 of the trust policy of the broker's role arn:aws:iam::111111111111:role/broker lets in the account \
-                     111111111111, which is no service that runs it",
+                     111111111111, which is not a compute service",
                 ),
             ),
         ] {

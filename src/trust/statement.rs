@@ -86,6 +86,20 @@ pub(super) struct Statement {
 }
 
 impl Statement {
+    /// Returns whether a principal is the OpenID Connect provider of an Amazon EKS cluster, and the statement is for service accounts
+    /// that it names. Without the subject, any pod of the cluster could assume the role.
+    pub(super) fn names_service_account(&self, principal: usize) -> bool {
+        let Some(Principal::Federated(provider)) = self.principals.list().get(principal) else { return false };
+        let Some(issuer) = eks_issuer(provider) else { return false };
+        let subject = format!("{issuer}:sub").to_lowercase();
+        let account = |value: &String| match value.split(':').collect::<Vec<_>>()[..] {
+            ["system", "serviceaccount", namespace, name] => !namespace.is_empty() && !name.is_empty(),
+            _ => false,
+        };
+        let named = |one: &Condition| one.key == subject && one.is_exact() && one.values.iter().all(account);
+        !self.odd && self.conditions.iter().any(named)
+    }
+
     pub(super) fn name(&self, at: usize) -> StatementName {
         self.sid.clone().map_or(StatementName::Number(at + 1), StatementName::Sid)
     }
@@ -155,6 +169,15 @@ fn statement(raw: &Map<String, Value>) -> Statement {
     };
     let sid = raw.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty()).map(str::to_owned);
     Statement { sid, effect, principals, actions, conditions, odd }
+}
+
+/// Returns the issuer of an OpenID Connect provider, `oidc.eks.REGION.amazonaws.com/id/ID`, if it is a cluster of Amazon EKS.
+fn eks_issuer(provider: &str) -> Option<&str> {
+    let (_, issuer) = provider.split_once(":oidc-provider/")?;
+    let (host, _) = issuer.split_once("/id/")?;
+    let region = host.strip_prefix("oidc.eks.")?;
+    let region = region.strip_suffix(".amazonaws.com").or_else(|| region.strip_suffix(".amazonaws.com.cn"))?;
+    (!region.is_empty() && !region.contains(['.', '/'])).then_some(issuer)
 }
 
 /// Returns a text, or a list of texts.

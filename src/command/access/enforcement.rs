@@ -87,7 +87,9 @@ pub(in crate::command) async fn check(context: &Context, args: &TrustCheckArgs) 
         })
         .collect();
     let tables = tables(&site, &caller);
-    let principals = join_all(args.principals.iter().map(|arn| may(&site, arn, &tables))).await;
+    let named = args.principals.iter().map(|arn| Named::Arn(arn.clone()));
+    let wanted: BTreeSet<Named> = named.chain(listed(&site, &caller)).collect();
+    let principals = join_all(wanted.iter().map(|named| simulated(&site, named, &tables))).await;
     let found = checked.iter().any(|one| !one.findings.is_empty())
         || principals.iter().any(|one| one.may.as_ref().is_ok_and(|may| !may.is_empty()));
     context.terminal.either(|| text(&checked, &principals), || document(&checked, &principals))?;
@@ -146,6 +148,58 @@ fn tables(site: &Site, caller: &Caller) -> Vec<String> {
         format!("arn:{partition}:dynamodb:{region}:{}:table/{name}", caller.account)
     };
     Builtin::ALL.iter().map(arn).collect()
+}
+
+/// A user or role whose permissions are looked at.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    Arn(String),
+    /// A role by name, since the ARN of a session lacks the role's path.
+    Role(RoleArn),
+    /// Principals of `[broker]` that IAM does not simulate, and why.
+    Other {
+        pattern: String,
+        why: &'static str,
+    },
+}
+
+/// Returns the principals that `[broker]` lists.
+fn listed(site: &Site, caller: &Caller) -> Vec<Named> {
+    let section = &site.manifest.broker;
+    let lists = [section.principals.as_ref(), section.approvers.as_ref(), section.operators.as_ref()];
+    lists.into_iter().flatten().flatten().map(|principal| named(principal.as_str(), caller)).collect()
+}
+
+/// Returns the user or role of a pattern, if it is one, in the caller's account.
+fn named(pattern: &str, caller: &Caller) -> Named {
+    let other = |why| Named::Other { pattern: pattern.to_owned(), why };
+    let parts: Vec<&str> = pattern.splitn(6, ':').collect();
+    let ["arn", _, service, "", account, resource] = parts[..] else { return other("it is not an ARN") };
+    if account != "*" && account != &*caller.account {
+        return other("it is in another account than the caller");
+    }
+    let (kind, rest) = resource.split_once('/').unwrap_or((resource, ""));
+    let role = rest.split('/').next().unwrap_or_default();
+    let arn = |resource: &str| format!("arn:{}:iam::{}:{resource}", caller.partition(), caller.account);
+    match (service, kind) {
+        ("iam", "user") if !rest.contains('*') => Named::Arn(arn(resource)),
+        ("sts", "assumed-role") if !role.contains('*') => Named::Role(RoleArn::new(arn(&format!("role/{role}")))),
+        ("sts", "federated-user") => other("IAM does not simulate federated users"),
+        _ => other("it is a pattern; name its users or roles with --principal"),
+    }
+}
+
+/// Asks IAM about a principal, if that is possible.
+async fn simulated(site: &Site, named: &Named, tables: &[String]) -> Principal {
+    match named {
+        Named::Arn(arn) => may(site, arn, tables).await,
+        Named::Role(role) => match site.gateway.role_arn(role).await {
+            Ok(Some(arn)) => may(site, &arn, tables).await,
+            Ok(None) => Principal { arn: role.to_string(), may: Err(String::from("the role does not exist")) },
+            Err(error) => Principal { arn: role.to_string(), may: Err(error.to_string()) },
+        },
+        Named::Other { pattern, why } => Principal { arn: pattern.clone(), may: Err((*why).to_owned()) },
+    }
 }
 
 /// Asks IAM what a principal may do with the tables itself.

@@ -50,7 +50,7 @@ pub use manifest::{Permissions, RoleSection};
 pub use rules::check_arn;
 pub use steps::RoleStep;
 pub use trust::{GitHub, Jobs, Principals, Trust, TrustedBy};
-pub use trusted::{Attempt, allowed, trust};
+pub use trusted::{Attempt, allowed, role_arn, trust, trust_in};
 
 /// A role, live or desired. `None` means "not managed" in desired state and "not read" in live state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

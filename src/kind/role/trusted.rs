@@ -3,8 +3,12 @@
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
 
 use super::api::{self, RoleApi, failed};
+use super::home::Home;
 use super::steps::GET_ROLE;
+use super::{Role, role_resource};
+use crate::kind::Desired;
 use crate::kind::document::PolicyDocument;
+use crate::resource::caller::Caller;
 use crate::resource::call::{CallError, Class, Operation, operation};
 use crate::resource::names::RoleArn;
 
@@ -15,17 +19,31 @@ const PAGES: usize = 20;
 
 /// Reads the trust policy of a role in the caller's account. Returns `None` if the role does not exist.
 pub async fn trust(api: &RoleApi, role: &RoleArn) -> Result<Option<PolicyDocument>, CallError> {
-    let name = role.rsplit('/').next().unwrap_or_default();
-    let answer = match api::describe(api, name, &[Class::NotFound]).await {
-        Ok(answer) => answer,
-        Err(error) if error.class == Class::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    if answer.arn != **role {
-        return Ok(None);
-    }
+    let Some(answer) = found(api, role).await?.filter(|answer| answer.arn == **role) else { return Ok(None) };
     let text = answer.assume_role_policy_document.as_deref();
     text.map(|text| Some(api::document(text))).ok_or_else(|| failed(GET_ROLE, "the answer holds no trust policy"))
+}
+
+/// Returns the ARN of the role with this name, whatever its path. Returns `None` if the role does not exist.
+pub async fn role_arn(api: &RoleApi, role: &RoleArn) -> Result<Option<String>, CallError> {
+    Ok(found(api, role).await?.map(|answer| answer.arn))
+}
+
+async fn found(api: &RoleApi, role: &RoleArn) -> Result<Option<aws_sdk_iam::types::Role>, CallError> {
+    let name = role.rsplit('/').next().unwrap_or_default();
+    match api::describe(api, name, &[Class::NotFound]).await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.class == Class::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the ARN of a desired role in the account of a caller, and its trust policy there; `None` for a role to delete.
+pub fn trust_in(desired: &Desired<Role>, caller: &Caller) -> Option<(RoleArn, PolicyDocument)> {
+    let home = Home::of_caller(caller);
+    let trust = home.document(desired.managed.trust.as_ref()?);
+    let arn = home.arn(&role_resource(&desired.name, desired.managed.path.as_deref()));
+    Some((RoleArn::new(arn), trust))
 }
 
 /// A simulated access of a principal to items of tables.
