@@ -8,6 +8,7 @@ mod context;
 mod deadline;
 mod defect;
 mod depth;
+mod enforced;
 mod export;
 mod fleet;
 mod fmt;

@@ -328,6 +328,7 @@ mod tests {
             unmanaged: Vec::new(),
             unlisted: Vec::new(),
             orphans: crate::reconcile::Orphans::default(),
+            gates: Vec::new(),
         };
         let (connection, review) = (SavedConnection::default(), Review::default());
         let target = SavedTarget { connection, plan, desired: Vec::new(), review, materials: None };

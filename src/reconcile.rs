@@ -3,6 +3,7 @@
 mod apply;
 mod diff;
 mod estimate;
+mod gates;
 pub mod guard;
 mod observe;
 mod order;
@@ -11,6 +12,7 @@ mod plan;
 
 pub use apply::{ApplyReport, Outcome, Progress, ResourceReport, Verification};
 pub use estimate::Estimate;
+pub use gates::{Gate, ProfileGate};
 pub use observe::observe;
 pub use orphans::Orphans;
 pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Unmanaged};
@@ -84,8 +86,15 @@ pub async fn look(
     // A saved plan has no unique ID, and must read back as the same plan.
     let caller = Caller { user_id: UserId::default(), ..caller };
     let target = Destination { caller: Some(caller), ..target };
-    let mut plan =
-        Plan { target, scope, resources, unmanaged: Vec::new(), unlisted: Vec::new(), orphans: Orphans::default() };
+    let mut plan = Plan {
+        target,
+        scope,
+        resources,
+        unmanaged: Vec::new(),
+        unlisted: Vec::new(),
+        orphans: Orphans::default(),
+        gates: Vec::new(),
+    };
     guard::allow(&mut plan, &allowed);
     Ok(Pass { plan, desired })
 }

@@ -10,6 +10,7 @@ pub mod explained;
 pub mod export;
 mod faults;
 pub mod fmt;
+pub mod gates;
 mod github;
 mod html;
 pub mod import;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tracing::Instrument;
 
 use super::context::{Context, Project};
+use super::enforced;
 use super::fleet::{Answered, Work, account_of, side_by_side, span_of};
 use super::local::Users;
 use crate::cli::{FilterArgs, ReachArgs};
@@ -209,6 +210,8 @@ impl Context {
                 }
                 let reader = self.reach(&destination, users, &account).await?;
                 let mut planned = self.plan(reader, destination.clone(), users, &wanted.desired, scope.clone()).await?;
+                planned.pass.plan.gates =
+                    enforced::gates(&project.loaded.manifest, &wanted.desired, Some(&planned.pass.plan));
                 planned.review = Review::of(&planned.pass.plan, &project.materials_of(&wanted, materials));
                 if many {
                     planned.slim(keep);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::context::{Context, Project};
+use super::enforced;
 use crate::cli::{PolicyLintArgs, PolicyTestArgs};
 use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
@@ -15,8 +16,8 @@ use crate::manifest::cases_file;
 use crate::policy::cases;
 use crate::policy::lint::{self, Finding, Setting};
 use crate::policy::{BreakglassLimits, Policy, parse};
-use crate::report::json;
 use crate::report::policy::{Tested, TestedCase, TestedFile, linted, tested};
+use crate::report::{escape, gates, json};
 
 pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Error> {
     let (policies, reader) = if args.policies.is_empty() {
@@ -117,9 +118,12 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
         return Err(Error::Faults(faults.into_sorted()));
     }
     let found: Vec<&Finding> = findings.iter().map(|(_, finding)| finding).collect();
+    let of_project = |project: &Project| enforced::gates(&project.loaded.manifest, &project.loaded.desired, None);
+    let gates = manifest.as_ref().map(of_project).unwrap_or_default();
+    let lines = || gates::notes(&gates).iter().map(|note| escape(note) + "\n").collect::<String>();
     context.terminal.either(
-        || linted(&findings, paths.len()),
-        || json::document("policy lint", json!({ "policies": paths.len(), "findings": found })),
+        || linted(&findings, paths.len()) + &lines(),
+        || json::document("policy lint", json!({ "policies": paths.len(), "findings": found, "gates": gates })),
     )?;
     Ok(if findings.is_empty() { Exit::Done } else { Exit::Error })
 }

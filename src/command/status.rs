@@ -262,6 +262,7 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
         parameters_unknown: None,
         resources,
         orphans: plan.orphans.clone(),
+        gates: plan.gates.clone(),
         suggestions: Vec::new(),
         shell: shell_hint(context),
     }

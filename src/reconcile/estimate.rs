@@ -212,6 +212,7 @@ mod tests {
             unmanaged: Vec::new(),
             unlisted: Vec::new(),
             orphans: Orphans::default(),
+            gates: Vec::new(),
         }
     }
 

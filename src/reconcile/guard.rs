@@ -255,6 +255,7 @@ mod tests {
             unmanaged: Vec::new(),
             unlisted: Vec::new(),
             orphans: crate::reconcile::Orphans::default(),
+            gates: Vec::new(),
         };
         Pass { plan, desired: wanted }
     }

@@ -162,7 +162,15 @@ mod tests {
     fn plan(scope: Scope, resources: Vec<ResourcePlan>) -> Plan {
         let region = Region { name: RegionName::new("us-east-1"), source: String::new() };
         let target = Destination::new(region, PolicyRoot::new("/s/policies"));
-        Plan { target, scope, resources, unmanaged: Vec::new(), unlisted: Vec::new(), orphans: Orphans::default() }
+        Plan {
+            target,
+            scope,
+            resources,
+            unmanaged: Vec::new(),
+            unlisted: Vec::new(),
+            orphans: Orphans::default(),
+            gates: Vec::new(),
+        }
     }
 
     fn names(orphans: &Orphans) -> Vec<&str> {

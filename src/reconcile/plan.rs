@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use super::gates::ProfileGate;
 use super::orphans::Orphans;
 use crate::change::{Consent, FieldChange};
 use crate::kind::{Address, AddressPattern, KindId, Layout, Presence, Step};
@@ -74,6 +75,9 @@ pub struct Plan {
     /// The resources that carry the ownership tag and that the manifest does not list. Pruning finds these itself.
     #[serde(default, skip_serializing_if = "Orphans::is_empty")]
     pub orphans: Orphans,
+    /// Whether AWS enforces the gate of each profile; empty if the manifest names no role for any of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<ProfileGate>,
 }
 
 /// A live resource that the manifest does not list and that is not changed.

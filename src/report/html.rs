@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::contents::{Text, added, diff_lines};
 use super::detail::Detail;
 use super::escape_lines;
+use super::gates;
 use super::listed::{Listed, orphan_notes, orphans};
 use super::markdown::{Part, html, state_words};
 use super::picture;
@@ -317,7 +318,7 @@ fn status_body(status: &Status) -> String {
     if !orphans.names.is_empty() {
         body.push_str(&listed(&orphans));
     }
-    for note in orphan_notes(&status.orphans) {
+    for note in orphan_notes(&status.orphans).into_iter().chain(gates::notes(&status.gates)) {
         let _ = writeln!(body, "<p>{}</p>", html(&note));
     }
     for one in &status.suggestions {

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use super::contents::{Text, added, diff_lines};
 use super::detail::Detail;
+use super::gates;
 use super::listed::{Listed, orphan_notes, orphans};
 use super::sheet::{Attention, Entry, Field, Sheet, Tone};
 use super::status::{ParameterStatus, ResourceStatus, State, Status};
@@ -415,7 +416,7 @@ fn of_status(title: &str, status: &Status, limit: usize) -> String {
     if !orphans.names.is_empty() {
         listed(&orphans, limit, &mut text);
     }
-    for note in orphan_notes(&status.orphans) {
+    for note in orphan_notes(&status.orphans).into_iter().chain(gates::notes(&status.gates)) {
         let _ = writeln!(text, "{}\n", code(&brief(&note)));
     }
     for suggestion in &status.suggestions {

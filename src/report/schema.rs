@@ -360,6 +360,7 @@ fn one_plan() -> Value {
             "unmanaged": listed::unmanaged(),
             "unlisted": { "type": "array", "items": { "$ref": "#/$defs/gap" } },
             "orphans": listed::orphans(),
+            "gates": listed::gates(),
             "attention": { "type": "array", "items": { "$ref": "#/$defs/attention" } },
             "estimate": {
                 "type": "object",

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::contents::{Difference, Written, unified, written};
 use super::detail::{Detail, Section};
+use super::gates;
 use super::listed::{Listed, listed, orphan_notes};
 use super::versions::last_changed;
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
@@ -248,6 +249,7 @@ fn notes(plan: &Plan) -> Vec<String> {
         notes.push(format!("Refused: destructive change. To allow it: --allow-destructive {}", words.join(",")));
     }
     notes.extend(orphan_notes(&plan.orphans));
+    notes.extend(gates::notes(&plan.gates));
     notes
 }
 

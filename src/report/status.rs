@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{BOLD, DIM, GREEN, RED, YELLOW, escape, paint};
 use crate::kind::{AddressPattern, KindId, Site};
-use crate::reconcile::Orphans;
+use crate::reconcile::{Orphans, ProfileGate};
 use crate::resource::Gap;
 
 /// What is live.
@@ -35,6 +35,9 @@ pub struct Status {
     /// What carries the ownership tag and the manifest does not name.
     #[serde(skip_serializing_if = "Orphans::is_empty")]
     pub orphans: Orphans,
+    /// Whether AWS enforces the gate of each profile; empty if the manifest names no role for any of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<ProfileGate>,
     pub suggestions: Vec<Suggestion>,
     /// The line for the shell's start-up file; only text shows it.
     #[serde(skip)]
@@ -120,6 +123,8 @@ struct Parts {
     parameters_unknown: Option<Gap>,
     #[serde(default)]
     orphans: Orphans,
+    #[serde(default)]
+    gates: Vec<ProfileGate>,
     suggestions: Vec<Suggested>,
 }
 
@@ -136,7 +141,7 @@ impl Status {
     pub(super) fn read(document: &Value) -> Result<Self, serde_json::Error> {
         let Parts { region, region_source, account, policy_root, only, exclude, parameters, .. } =
             Parts::deserialize(document)?;
-        let Parts { parameters_unknown, orphans, suggestions, .. } = Parts::deserialize(document)?;
+        let Parts { parameters_unknown, orphans, gates, suggestions, .. } = Parts::deserialize(document)?;
         let mut resources = IndexMap::new();
         for kind in KindId::ALL.iter().copied().filter(|kind| kind.about().site != Site::PolicyRoot) {
             let section = listed_under(kind);
@@ -166,6 +171,7 @@ impl Status {
             parameters_unknown,
             resources,
             orphans,
+            gates,
             suggestions,
             shell: None,
         })
@@ -222,7 +228,8 @@ pub fn render(status: &Status) -> String {
     if !orphans.names.is_empty() {
         text.push_str(&super::text::listed(&orphans));
     }
-    let notes = super::listed::orphan_notes(&status.orphans);
+    let mut notes = super::listed::orphan_notes(&status.orphans);
+    notes.extend(super::gates::notes(&status.gates));
     if !notes.is_empty() {
         text.push('\n');
     }

@@ -348,16 +348,32 @@ pub(in crate::command) async fn run(context: &Context, args: &ExecArgs) -> Resul
         (true, false) => Box::pin(super::serve::run(context, args, asked)).await,
         (false, true) => {
             let grant = brokered::obtain(context, &args.gate, &asked, Mode::Cli).await?;
+            tell_gate(&asked);
             let region = asked.site.region().to_string();
             let place = Place { region, account: Some(grant.account.clone()).filter(|account| !account.is_empty()) };
             give_way(context, args, &asked, place, &grant.credentials.into())
         }
         (false, false) => {
             let Obtained { asked, origin, issued } = obtain(context, &args.gate, asked, Way::Cli).await?;
+            tell_gate(&asked);
             let region = asked.child_region(&origin).await?;
             let account = issued.arn.split(':').nth(4).filter(|account| !account.is_empty()).map(str::to_owned);
             give_way(context, args, &asked, Place { region, account }, &issued.credentials)
         }
+    }
+}
+
+/// Logs whether AWS enforces the gate. Without a broker it does not: this process obtained the credentials with the user's own
+/// permissions. With one, only the trust policies tell, and reading them takes a permission that a user of the broker does not need.
+fn tell_gate(asked: &Asked) {
+    let profile = &asked.profile;
+    match &asked.site.broker {
+        Some(_) => tracing::info!(
+            "the broker decided. To see whether AWS refuses every other way to {profile}: sentinel trust check {profile}"
+        ),
+        None => tracing::info!(
+            "the gate of {profile} is advisory: AWS does not enforce it, because these credentials come from the user's own permissions"
+        ),
     }
 }
 

@@ -42,6 +42,30 @@ pub(super) fn orphans() -> Value {
     })
 }
 
+pub(super) fn gates() -> Value {
+    json!({
+        "type": "array",
+        "description": "Whether AWS enforces the gate of each profile: whether its role is for the broker only, and the \
+             broker's role for its compute service only. Absent if the manifest names no role for any profile.",
+        "items": {
+            "type": "object",
+            "properties": {
+                "profile": { "type": "string" },
+                "gate": {
+                    "enum": ["enforced", "pending", "advisory", "unknown"],
+                    "description": "pending: enforced once the manifest is applied.",
+                },
+                "why": {
+                    "type": "array",
+                    "items": { "type": "string" },
+                    "description": "Why it is advisory or unknown.",
+                },
+            },
+            "required": ["profile", "gate"],
+        },
+    })
+}
+
 /// Returns the schema of the sums over several targets.
 pub(super) fn total() -> Value {
     let count = |words: &str| json!({ "type": "integer", "minimum": 0, "description": words });

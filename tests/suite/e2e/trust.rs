@@ -57,7 +57,7 @@ fn trust_check_names_each_statement_that_lets_somebody_around_the_broker() {
     change("broker", json!({ "Service": "ecs-tasks.amazonaws.com", "AWS": "arn:aws:iam::123456789012:user/alice" }));
     let around = world.run_as("admin", &["trust", "check", "prod"]).expect(2);
     assert!(
-        around.stdout.contains("lets in arn:aws:iam::123456789012:user/alice, which is no service"),
+        around.stdout.contains("lets in arn:aws:iam::123456789012:user/alice, which is not a compute service"),
         "{}",
         around.stdout
     );
@@ -104,4 +104,93 @@ fn trust_check_asks_iam_what_a_principal_may_do_with_the_tables() {
     let some = check("alice").expect(2);
     let line = "  - dynamodb:PutItem on arn:aws:dynamodb:us-east-1:123456789012:table/sentinel-requests\n";
     assert!(some.stdout.contains(line), "{}", some.stdout);
+}
+
+#[test]
+fn plan_status_and_lint_say_for_each_profile_whether_aws_enforces_the_gate() {
+    let world = World::quick();
+    world.write("roles/broker.json", &trust(&json!({ "Service": "ecs-tasks.amazonaws.com" })));
+    world.write("policies/dev.yaml", "version: \"1\"\nrules:\n  - { name: rest, effect: deny }\n");
+    let elsewhere = "[profiles.far]\nrole = \"arn:aws:iam::210987654321:role/far\"\n\
+                     [profiles.wide]\nrole = { role = \"wide\" }\n\
+                     [roles.wide]\ntrusted_by = { accounts = [\"123456789012\"] }\n";
+    world.write("sentinel.toml", &format!("{MANIFEST}\n{elsewhere}"));
+    fn roles<'a>(command: &[&'a str]) -> Vec<&'a str> {
+        [command, &["--only", "roles.*"]].concat()
+    }
+    let open =
+        "Advisory, AWS does not enforce the gate of 1 profile: open: the manifest names no role for the profile.";
+    let wide = "Advisory, AWS does not enforce the gate of 1 profile: wide: statement 1 of the trust policy of \
+                arn:aws:iam::123456789012:role/wide lets in the account 123456789012 without the broker.";
+    let far = "Not known whether AWS enforces the gate of 1 profile: far: the role arn:aws:iam::210987654321:role/far is not in \
+               the manifest (sentinel trust check reads it).";
+    let planned = world.run(&roles(&["plan"])).expect(0).stdout;
+    for line in ["AWS enforces the gate of 1 profile once the manifest is applied: prod.", open, wide, far] {
+        assert!(planned.lines().any(|one| one == line), "{line}\n{planned}");
+    }
+    world.run(&roles(&["apply", "--yes"])).expect(0);
+    world.calls();
+    let planned = world.run(&roles(&["plan"])).expect(0).stdout;
+    let read: Vec<String> = world.calls().into_iter().map(|call| call.operation).collect();
+    for line in ["AWS enforces the gate of 1 profile: prod.", open, wide, far] {
+        assert!(planned.lines().any(|one| one == line), "{line}\n{planned}");
+    }
+    // Roles are read once, for the plan itself.
+    assert_eq!(read.iter().filter(|operation| *operation == "GetRole").count(), 3, "{read:?}");
+    let status = world.run(&roles(&["status"])).expect(0).stdout;
+    assert!(status.lines().any(|line| line == "AWS enforces the gate of 1 profile: prod."), "{status}");
+    for command in ["plan", "status"] {
+        let gates = world.run(&roles(&[command, "--json"])).expect(0).json()["gates"].clone();
+        assert_eq!(gates[2], json!({ "profile": "prod", "gate": "enforced" }), "{command}");
+        let states: Vec<&str> = gates.as_array().unwrap().iter().map(|one| one["gate"].as_str().unwrap()).collect();
+        assert_eq!(states, ["unknown", "advisory", "enforced", "advisory"], "{command}");
+    }
+    // Somebody changes a role, and the plan repairs it.
+    let account = trust(&json!({ "AWS": "123456789012" }));
+    world.iam("UpdateAssumeRolePolicy", &[("RoleName", "admin"), ("PolicyDocument", &account)]);
+    let gates = world.run(&roles(&["plan", "--json"])).expect(0).json()["gates"].clone();
+    assert_eq!(gates[2], json!({ "profile": "prod", "gate": "pending" }));
+    let apart = world.run(&["plan", "--only", "roles.wide", "--json"]).expect(0).json()["gates"].clone();
+    assert_eq!(apart[2]["gate"], "unknown", "{apart}");
+    // Lints make no call.
+    let linted = world.run(&["policy", "lint", "--json"]).expect(0).json()["gates"].clone();
+    assert_eq!(linted[2], json!({ "profile": "prod", "gate": "pending" }));
+}
+
+#[test]
+fn exec_says_with_v_whether_aws_enforces_the_gate() {
+    let world = super::broker::world();
+    let broker = super::broker::Broker::start(&world);
+    let run = broker.run(&world, "alice", &["exec", "-v", "--profile", "dev", "--", "true"]).expect(0);
+    assert!(run.stderr.contains("the broker decided") && run.stderr.contains("trust check dev"), "{}", run.stderr);
+    let world = super::access::provisioned();
+    let run = world.run_as("alice", &["exec", "-v", "--profile", "dev", "--", "true"]).expect(0);
+    assert!(run.stderr.contains("the gate of dev is advisory"), "{}", run.stderr);
+}
+
+#[test]
+fn trust_check_simulates_the_principals_of_the_broker() {
+    let world = world();
+    let section = "[broker]\nprincipals = [\"arn:aws:iam::*:user/bob\", \"arn:aws:sts::123456789012:assumed-role/engineers/*\"]\n\
+        approvers = [\"arn:aws:iam::*:user/a*\", \"arn:aws:sts::*:assumed-role/admin/*\"]\n\
+        operators = [\"arn:aws:iam::210987654321:user/olga\"]\n";
+    world.write("sentinel.toml", &format!("{MANIFEST}\n{section}"));
+    world.restrict("bob", &[]);
+    let check = world.run_as("admin", &["trust", "check", "prod", "--json"]).expect(0).json();
+    let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
+    let expected = json!([
+        { "arn": "arn:aws:iam::123456789012:user/bob", "allowed": [] },
+        { "arn": role("admin"), "allowed": [] },
+        { "arn": role("engineers"), "unknown": "the role does not exist" },
+        { "arn": "arn:aws:iam::*:user/a*", "unknown": "it is a pattern; name its users or roles with --principal" },
+        { "arn": "arn:aws:iam::210987654321:user/olga", "unknown": "it is in another account than the caller" },
+    ]);
+    assert_eq!(check["principals"], expected);
+    let writes =
+        json!({ "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Action": "dynamodb:*", "Resource": "*" } });
+    world.restrict("carol", &[&writes.to_string()]);
+    let section = "[broker]\noperators = [\"arn:aws:iam::123456789012:user/carol\"]\n";
+    world.write("sentinel.toml", &format!("{MANIFEST}\n{section}"));
+    let open = world.run_as("admin", &["trust", "check", "prod"]).expect(2);
+    assert!(open.stdout.contains("user/carol: has permissions on the tables\n"), "{}", open.stdout);
 }

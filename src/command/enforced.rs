@@ -1,0 +1,125 @@
+//! Whether AWS enforces the gate of each profile, from the manifest and the roles that a plan has read. Makes no AWS call.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::kind::document::PolicyDocument;
+use crate::kind::references::Service;
+use crate::kind::role::{self, Role as RoleKind};
+use crate::kind::{Address, DesiredResource};
+use crate::manifest::Manifest;
+use crate::reconcile::{Action, Gate, Plan, ProfileGate};
+use crate::resource::caller::Caller;
+use crate::resource::names::{AccountId, RoleArn, UserId};
+use crate::trust::gate::{Finding, Role, findings};
+
+/// The account of roles in a manifest that does not name one. AWS has no account with this ID.
+const NO_ACCOUNT: &str = "000000000000";
+
+/// The roles of a manifest, by ARN, with their trust policies.
+type Roles<'a> = BTreeMap<RoleArn, (&'a Address, PolicyDocument)>;
+
+/// Returns the answer for each profile, for a manifest that names a role for at least one of them. `plan` is `None` where nothing is read.
+pub(super) fn gates(manifest: &Manifest, desired: &[DesiredResource], plan: Option<&Plan>) -> Vec<ProfileGate> {
+    let with_role = manifest.profiles_with_role();
+    if with_role.is_empty() {
+        return Vec::new();
+    }
+    let caller = plan.and_then(|plan| plan.target.caller.clone()).unwrap_or_else(|| nobody(manifest));
+    let roles: Roles<'_> =
+        desired.iter().filter_map(|one| one.of::<RoleKind>()).fold(BTreeMap::new(), |mut all, one| {
+            if let Some((arn, trust)) = role::trust_in(one, &caller) {
+                all.insert(arn, (&one.address, trust));
+            }
+            all
+        });
+    let broker = manifest.sections.serving(Service::Broker);
+    let broker =
+        broker.map(|resource| RoleArn::new(format!("arn:{}:iam::{}:{resource}", caller.partition(), caller.account)));
+    let all: BTreeSet<&str> = manifest.sections.profiles.keys().map(String::as_str).chain(with_role).collect();
+    let gate = |profile: &str| {
+        let role = manifest.role_by_broker(profile, &caller);
+        let gate = gate(role.as_ref(), broker.as_ref(), &roles, plan);
+        ProfileGate { profile: profile.to_owned(), gate }
+    };
+    all.into_iter().map(gate).collect()
+}
+
+/// Returns a caller in the account of the manifest.
+fn nobody(manifest: &Manifest) -> Caller {
+    let account = manifest.aws.account_id.clone().unwrap_or_else(|| AccountId::new(NO_ACCOUNT));
+    let arn = format!("arn:aws:iam::{account}:root");
+    Caller { account, arn, user_id: UserId::default() }
+}
+
+fn gate(role: Option<&RoleArn>, broker: Option<&RoleArn>, roles: &Roles<'_>, plan: Option<&Plan>) -> Gate {
+    let known = |arn: Option<&RoleArn>| match arn.and_then(|arn| roles.get_key_value(arn)) {
+        Some((arn, (_, trust))) => Known::In(arn, trust),
+        None => arn.map_or(Known::Unnamed, |arn| Known::Elsewhere(arn.clone())),
+    };
+    let (of_role, of_broker) = (known(role), known(broker));
+    let found = findings(of_role.as_role(), of_broker.as_role());
+    let (unread, found): (Vec<Finding>, Vec<Finding>) =
+        found.into_iter().partition(|finding| matches!(finding, Finding::Unread(..)));
+    if !found.is_empty() {
+        return Gate::Advisory(found.iter().map(ToString::to_string).collect());
+    }
+    if !unread.is_empty() {
+        let why = unread.iter().map(|finding| match finding {
+            Finding::Unread(role, _) => {
+                format!("the role {role} is not in the manifest (sentinel trust check reads it)")
+            }
+            other => other.to_string(),
+        });
+        return Gate::Unknown(why.collect());
+    }
+    let Some(plan) = plan else { return Gate::Pending };
+    let addresses = [role, broker].into_iter().flatten().filter_map(|arn| Some(roles.get(arn)?.0));
+    addresses.map(|address| standing(plan, address)).fold(Gate::Enforced, worse)
+}
+
+/// What a manifest has of a role.
+enum Known<'a> {
+    Unnamed,
+    Elsewhere(RoleArn),
+    In(&'a RoleArn, &'a PolicyDocument),
+}
+
+impl Known<'_> {
+    fn as_role(&self) -> Role<'_> {
+        match self {
+            Self::Unnamed => Role::Unnamed,
+            Self::Elsewhere(arn) => Role::Unread(arn, ""),
+            Self::In(arn, trust) => Role::Live(arn, trust.value()),
+        }
+    }
+}
+
+/// Returns whether the live trust policy of a role is the one in the manifest.
+fn standing(plan: &Plan, address: &Address) -> Gate {
+    let Some(planned) = plan.resources.iter().find(|one| one.address == *address) else {
+        return Gate::Unknown(vec![format!("{address} is not part of this plan")]);
+    };
+    // A role with another path is another role.
+    let differs = planned.changes.iter().any(|change| ["trust", "path"].contains(&change.path.as_str()));
+    match planned.action {
+        Action::Unknown { .. } => Gate::Unknown(vec![format!("{address} could not be read")]),
+        Action::Create | Action::Finish => Gate::Pending,
+        Action::Update if differs => Gate::Pending,
+        Action::Drift | Action::Refused | Action::Delete if differs => Gate::Advisory(vec![format!(
+            "{address} differs from the manifest in AWS, and this plan does not change it"
+        )]),
+        _ => Gate::Enforced,
+    }
+}
+
+/// Returns the answer for two roles: what is certain to be open comes before what is not known.
+fn worse(one: Gate, other: Gate) -> Gate {
+    match (one, other) {
+        (Gate::Advisory(why), Gate::Advisory(more)) => Gate::Advisory([why, more].concat()),
+        (Gate::Unknown(why), Gate::Unknown(more)) => Gate::Unknown([why, more].concat()),
+        (one @ Gate::Advisory(_), _) | (_, one @ Gate::Advisory(_)) => one,
+        (one @ Gate::Unknown(_), _) | (_, one @ Gate::Unknown(_)) => one,
+        (Gate::Pending, _) | (_, Gate::Pending) => Gate::Pending,
+        (Gate::Enforced, Gate::Enforced) => Gate::Enforced,
+    }
+}

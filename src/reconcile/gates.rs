@@ -1,0 +1,25 @@
+//! Whether AWS enforces the gate of each profile, as far as a manifest and the roles that a plan reads show it.
+
+use serde::{Deserialize, Serialize};
+
+/// Whether AWS enforces the gate of one profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileGate {
+    pub profile: String,
+    #[serde(flatten)]
+    pub gate: Gate,
+}
+
+/// Whether AWS lets nobody but the broker assume the role of a profile.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "gate", content = "why", rename_all = "snake_case")]
+pub enum Gate {
+    /// The trust policies of the role and of the broker's role are in sync with the manifest, and let nobody else in.
+    Enforced,
+    /// The same holds for the manifest, which has yet to be applied.
+    Pending,
+    /// Somebody else can assume the role, or there is no role.
+    Advisory(Vec<String>),
+    /// The trust policy of a role was not read.
+    Unknown(Vec<String>),
+}
