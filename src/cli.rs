@@ -112,11 +112,12 @@ pub enum Command {
     /// Reads every policy under the policy root and the named tables, and writes sentinel.toml and policies/ into a
     /// folder. A plan on the result is empty. Never overwrites a file.
     Import(ImportArgs),
-    /// Print the IAM policy for plan or apply, or for a role of the users.
+    /// Print the IAM policy for plan or apply, for a role of the users, or for the broker.
     ///
     /// Derived from the calls that the observation and the plan's steps make, whatever drifts, on exact ARNs. Makes no
-    /// AWS call: a target of an organization's accounts has to be named. What does not fit a managed policy's 6,144
-    /// characters is printed as several, in a list. The policies for requester, approver, operator and server differ in which records they let their users write, by the records' keys.
+    /// AWS call: name a target of an organization's accounts. Prints several policies, in a list, if one exceeds the
+    /// 6,144 characters of a managed policy. The policies for requester, approver, operator and server differ in which
+    /// records they let their users write, by the records' keys.
     Iam(IamArgs),
     /// Export the manifest to CloudFormation or Terraform.
     ///
@@ -145,9 +146,9 @@ pub enum Command {
     Access(AccessCommand),
     /// Run the server that decides about access and alone may assume the roles.
     ///
-    /// It alone needs permissions on the roles of the profiles, the policies and the tables. Each user shows who they are by a
-    /// request to STS that they sign. What it does is in [broker] of the manifest. Ends with SIGTERM or Ctrl-C, when the requests
-    /// under way are answered.
+    /// Only the broker needs permissions on the roles of the profiles, the policies and the tables. Each user proves who
+    /// they are with a signed request to STS. [broker] in the manifest lists the users and their rights. Stops at SIGTERM
+    /// or Ctrl-C, after the requests in progress are answered.
     Broker(ServeBrokerArgs),
     /// Serve the built-in AWS emulator of --local.
     #[command(subcommand)]

@@ -20,7 +20,7 @@ type Roles<'a> = BTreeMap<RoleArn, (&'a Address, PolicyDocument)>;
 
 /// Returns the answer for each profile, for a manifest that names a role for at least one of them. `plan` is `None` where nothing is read.
 pub(super) fn gates(manifest: &Manifest, desired: &[DesiredResource], plan: Option<&Plan>) -> Vec<ProfileGate> {
-    let with_role = manifest.profiles_with_role();
+    let with_role: BTreeSet<&str> = manifest.profiles_with_roles().map(String::as_str).collect();
     if with_role.is_empty() {
         return Vec::new();
     }
@@ -37,7 +37,7 @@ pub(super) fn gates(manifest: &Manifest, desired: &[DesiredResource], plan: Opti
         broker.map(|resource| RoleArn::new(format!("arn:{}:iam::{}:{resource}", caller.partition(), caller.account)));
     let all: BTreeSet<&str> = manifest.sections.profiles.keys().map(String::as_str).chain(with_role).collect();
     let gate = |profile: &str| {
-        let role = manifest.role_by_broker(profile, &caller);
+        let role = manifest.brokered_role_of(profile, &caller);
         let gate = gate(role.as_ref(), broker.as_ref(), &roles, plan);
         ProfileGate { profile: profile.to_owned(), gate }
     };
