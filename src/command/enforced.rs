@@ -117,9 +117,21 @@ fn worse(one: Gate, other: Gate) -> Gate {
     match (one, other) {
         (Gate::Advisory(why), Gate::Advisory(more)) => Gate::Advisory([why, more].concat()),
         (Gate::Unknown(why), Gate::Unknown(more)) => Gate::Unknown([why, more].concat()),
-        (one @ Gate::Advisory(_), _) | (_, one @ Gate::Advisory(_)) => one,
-        (one @ Gate::Unknown(_), _) | (_, one @ Gate::Unknown(_)) => one,
-        (Gate::Pending, _) | (_, Gate::Pending) => Gate::Pending,
-        (Gate::Enforced, Gate::Enforced) => Gate::Enforced,
+        (one, other) => {
+            if rank(&one) >= rank(&other) {
+                one
+            } else {
+                other
+            }
+        }
+    }
+}
+
+fn rank(gate: &Gate) -> u8 {
+    match gate {
+        Gate::Enforced => 0,
+        Gate::Pending => 1,
+        Gate::Unknown(_) => 2,
+        Gate::Advisory(_) => 3,
     }
 }

@@ -359,8 +359,7 @@ fn one_plan() -> Value {
             "resources": { "type": "array", "items": { "$ref": "#/$defs/resource" } },
             "unmanaged": listed::unmanaged(),
             "unlisted": { "type": "array", "items": { "$ref": "#/$defs/gap" } },
-            "orphans": listed::orphans(),
-            "gates": listed::gates(),
+            "orphans": listed::orphans(), "gates": listed::gates(),
             "attention": { "type": "array", "items": { "$ref": "#/$defs/attention" } },
             "estimate": {
                 "type": "object",

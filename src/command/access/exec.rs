@@ -367,13 +367,14 @@ pub(in crate::command) async fn run(context: &Context, args: &ExecArgs) -> Resul
 /// permissions. With one, only the trust policies tell, and reading them takes a permission that a user of the broker does not need.
 fn tell_gate(asked: &Asked) {
     let profile = &asked.profile;
-    match &asked.site.broker {
-        Some(_) => tracing::info!(
+    if asked.site.broker.is_some() {
+        tracing::info!(
             "the broker decided. To see whether AWS refuses every other way to {profile}: sentinel trust check {profile}"
-        ),
-        None => tracing::info!(
+        );
+    } else {
+        tracing::info!(
             "the gate of {profile} is advisory: AWS does not enforce it, because these credentials come from the user's own permissions"
-        ),
+        );
     }
 }
 
