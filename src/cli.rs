@@ -38,7 +38,8 @@ pub use sessions::*;
 pub use tools::*;
 pub use trust::*;
 
-const ABOUT: &str = "Manages access policies, tables, keys, topics, parameters and roles in AWS, as described in sentinel.toml";
+const ABOUT: &str =
+    "Manages access policies, tables, keys, topics, parameters and roles in AWS, as described in sentinel.toml";
 
 const LONG_ABOUT: &str = "\
 Manages access policies, tables, keys, topics, parameters and roles in AWS, as described in sentinel.toml.

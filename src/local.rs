@@ -38,6 +38,8 @@ use aws_smithy_types::body::SdkBody;
 use folder::{Folder, TARGETS};
 
 pub use answer::{Answer, Request};
+#[cfg(test)]
+pub(crate) use iam::Probe;
 pub use iam::Users;
 pub use organizations::Organization;
 pub use server::{Handler, Server};

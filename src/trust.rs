@@ -1,9 +1,10 @@
 //! Whom a trust policy lets assume its role, beside those that it is meant for. Pure, and conservative: what is not understood counts
 //! as letting in.
 //!
-//! The analysis asks for representatives: of each principal that the policy or its conditions name, somebody else of each account that
-//! they name, somebody of an account that they do not, and of each condition key that the caller chooses, each value that the policy
-//! tells apart. A statement that allows counts if it may apply, one that denies only if it applies for certain.
+//! The analysis asks for representatives: each principal that the policy or its conditions name, users and roles that they do not name, of
+//! each account that they name and of another one, and each value that the policy distinguishes of a condition key that the caller
+//! chooses. A name that the policy does not contain stands for all others, with each combination of patterns that it may match. A
+//! statement that allows counts if it may apply, one that denies only if it applies for certain, and each action is decided by itself.
 //!
 //! Source: IAM User Guide, "AWS JSON policy elements: Principal", "… NotPrincipal" and "IAM JSON policy elements: Condition operators".
 
@@ -11,6 +12,7 @@ mod candidates;
 mod condition;
 pub mod gate;
 mod statement;
+mod text;
 
 use std::fmt;
 
@@ -20,6 +22,7 @@ use crate::resource::names::RoleArn;
 use candidates::{Candidate, Request, candidates, requests};
 use condition::Truth;
 use statement::{Effect, Principals, Statement};
+use text::{Text, Unnamed};
 
 /// Whom a trust policy is meant for.
 #[derive(Debug, Clone, Copy)]
@@ -62,9 +65,14 @@ pub fn openings(policy: &Value, meant: Meant<'_>) -> Vec<Opening> {
     let Some(statements) = statement::read(policy) else {
         return vec![Opening { statement: StatementName::Policy, principal: String::from("*") }];
     };
-    let (requests, unclear) = requests(&statements);
+    let unnamed = Unnamed::of(policy);
+    let (requests, unclear) = requests(&statements, &unnamed);
+    let partition = match meant {
+        Meant::Role(role) => role.as_str().split(':').nth(1),
+        Meant::Compute(_) => None,
+    };
     let mut found: Vec<(usize, usize)> = Vec::new();
-    for candidate in candidates(&statements) {
+    for candidate in candidates(&statements, &unnamed, partition) {
         if is_meant(&candidate, meant) {
             continue;
         }
@@ -88,8 +96,8 @@ pub fn openings(policy: &Value, meant: Meant<'_>) -> Vec<Opening> {
 /// Returns whether a trust policy may let in the sessions of a role: without that, nobody is let in whom it is meant for.
 pub fn may_admit(policy: &Value, role: &RoleArn) -> bool {
     let Some(statements) = statement::read(policy) else { return false };
-    let (requests, unclear) = requests(&statements);
-    let candidate = Candidate::session(role, "sentinel");
+    let (requests, unclear) = requests(&statements, &Unnamed::of(policy));
+    let candidate = Candidate::session(&Text::known(role.as_str()), "sentinel");
     candidate.is_some_and(|candidate| {
         requests.iter().any(|request| {
             let asked = Asked { candidate: &candidate, request, unclear: &unclear };
@@ -101,7 +109,7 @@ pub fn may_admit(policy: &Value, role: &RoleArn) -> bool {
 fn is_meant(candidate: &Candidate, meant: Meant<'_>) -> bool {
     match meant {
         // A role's name is unique in its account, whatever its path.
-        Meant::Role(role) => match (candidate, Candidate::session(role, "any")) {
+        Meant::Role(role) => match (candidate, Candidate::session(&Text::known(role.as_str()), "any")) {
             (Candidate::Session { account, name, .. }, Some(Candidate::Session { account: own, name: wanted, .. })) => {
                 *account == own && *name == wanted
             }
@@ -122,13 +130,15 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Returns the statements, and in each the principals, that let the candidate in.
+    /// Returns the statements, and in each the principals, that let the candidate in by any action.
     fn lets_in(&self, statements: &[Statement]) -> Vec<(usize, usize)> {
+        self.candidate.actions().iter().flat_map(|action| self.lets_in_by(action, statements)).collect()
+    }
+
+    /// A denial of another action does not deny this one.
+    fn lets_in_by(&self, action: &str, statements: &[Statement]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
-        for (at, statement) in statements.iter().enumerate() {
-            if !self.candidate.actions().iter().any(|action| statement.actions.have(action)) {
-                continue;
-            }
+        for (at, statement) in statements.iter().enumerate().filter(|(_, one)| one.actions.have(action)) {
             let holds = statement.conditions.iter().map(|one| one.holds(self.candidate, self.request, self.unclear));
             let holds = holds.fold(Truth::Yes, Truth::and);
             match statement.effect {

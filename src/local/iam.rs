@@ -11,6 +11,8 @@ mod managed;
 mod party;
 mod pattern;
 mod permissions;
+#[cfg(test)]
+mod probe;
 mod request;
 mod role;
 mod trust;
@@ -31,6 +33,8 @@ use trust::{Named, Trust};
 
 pub(super) use api::answer;
 pub(super) use party::Party;
+#[cfg(test)]
+pub(crate) use probe::Probe;
 
 /// The users whose permissions are limited to their policies. Every other user has all permissions.
 #[derive(Debug, Clone, Default)]

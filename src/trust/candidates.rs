@@ -1,26 +1,29 @@
 //! Representatives of all who might ask, and of all that they might say.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::condition::{Compare, Condition, matches};
+use super::condition::{Compare, Condition};
 use super::statement::{Principal, Statement};
+use super::text::{Pattern, Text, Unnamed, is_wild};
 
-/// A name that no policy has.
-const ANYONE: &str = "anyone-else";
 /// The most requests that are tried. A policy that tells more apart has conditions that count as not understood.
 const MOST: usize = 1024;
+
+/// The partitions of AWS whose principals are tried, with those that the policy names.
+const PARTITIONS: [&str; 3] = ["aws", "aws-cn", "aws-us-gov"];
 
 /// Somebody who might assume a role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Candidate {
     User {
-        account: String,
-        arn: String,
+        account: Text,
+        arn: Text,
     },
     /// A session of a role.
     Session {
-        account: String,
-        role: String,
+        account: Text,
+        role: Text,
         name: String,
         arn: String,
     },
@@ -31,30 +34,21 @@ pub(super) enum Candidate {
 
 impl Candidate {
     /// Returns a session of a role, by the role's ARN.
-    pub(super) fn session(role: &str, session: &str) -> Option<Self> {
-        let parts: Vec<&str> = role.splitn(6, ':').collect();
-        let ["arn", partition, "iam", "", account, path] = parts[..] else { return None };
+    pub(super) fn session(role: &Text, session: &str) -> Option<Self> {
+        let account = account_of(&role.written)?;
+        Self::session_of(&Text::known(account), role, session)
+    }
+
+    fn session_of(account: &Text, role: &Text, session: &str) -> Option<Self> {
+        let parts: Vec<&str> = role.written.splitn(6, ':').collect();
+        let ["arn", partition, "iam", "", number, path] = parts[..] else { return None };
         let name = path.strip_prefix("role/")?.rsplit('/').next()?;
         Some(Self::Session {
-            account: account.to_owned(),
-            role: role.to_owned(),
+            account: account.clone(),
+            role: role.clone(),
             name: name.to_owned(),
-            arn: format!("arn:{partition}:sts::{account}:assumed-role/{name}/{session}"),
+            arn: format!("arn:{partition}:sts::{number}:assumed-role/{name}/{session}"),
         })
-    }
-
-    /// Returns the session of an ARN; its role has no path then.
-    fn of_session(arn: &str) -> Option<(Self, String)> {
-        let parts: Vec<&str> = arn.splitn(6, ':').collect();
-        let ["arn", partition, "sts", "", account, path] = parts[..] else { return None };
-        let (name, session) = path.strip_prefix("assumed-role/")?.split_once('/')?;
-        let role = format!("arn:{partition}:iam::{account}:role/{name}");
-        Some((Self::session(&role, session)?, session.to_owned()))
-    }
-
-    fn user(arn: &str) -> Option<Self> {
-        let account = arn.split(':').nth(4)?;
-        Some(Self::User { account: account.to_owned(), arn: arn.to_owned() })
     }
 
     /// Returns the actions by which it would come in.
@@ -67,18 +61,19 @@ impl Candidate {
 
     /// Returns the value of a condition key that who asks decides; nothing for any other key.
     #[expect(clippy::option_option, reason = "a key that is absent is not a key that is unknown")]
-    pub(super) fn value(&self, key: &str) -> Option<Option<String>> {
+    pub(super) fn value(&self, key: &str) -> Option<Option<Cow<'_, Text>>> {
+        let of = |value: &str| Some(Cow::Owned(Text::known(value)));
         let known = match (key, self) {
-            ("aws:principalarn", Self::User { arn, .. }) => Some(arn.clone()),
-            ("aws:principalarn", Self::Session { role, .. }) => Some(role.clone()),
+            ("aws:principalarn", Self::User { arn, .. }) => Some(Cow::Borrowed(arn)),
+            ("aws:principalarn", Self::Session { role, .. }) => Some(Cow::Borrowed(role)),
             ("aws:principalaccount", Self::User { account, .. } | Self::Session { account, .. }) => {
-                Some(account.clone())
+                Some(Cow::Borrowed(account))
             }
-            ("aws:principaltype", Self::User { .. }) => Some(String::from("User")),
-            ("aws:principaltype", Self::Session { .. }) => Some(String::from("AssumedRole")),
+            ("aws:principaltype", Self::User { .. }) => of("User"),
+            ("aws:principaltype", Self::Session { .. }) => of("AssumedRole"),
             ("aws:principalarn" | "aws:principalaccount" | "aws:principaltype", _) => None,
-            ("aws:principalisawsservice", Self::Service(_)) => Some(String::from("true")),
-            ("aws:principalisawsservice", _) => Some(String::from("false")),
+            ("aws:principalisawsservice", Self::Service(_)) => of("true"),
+            ("aws:principalisawsservice", Self::User { .. } | Self::Session { .. }) => of("false"),
             _ => return None,
         };
         Some(known)
@@ -87,11 +82,11 @@ impl Candidate {
     fn is(&self, principal: &Principal) -> bool {
         match (principal, self) {
             (Principal::Account(wanted), Self::User { account, .. } | Self::Session { account, .. }) => {
-                wanted == account
+                *wanted == account.written
             }
-            (Principal::Arn(wanted), Self::User { arn, .. })
-            | (Principal::Session(wanted), Self::Session { arn, .. }) => wanted == arn,
-            (Principal::Arn(wanted), Self::Session { role, .. }) => wanted == role,
+            (Principal::Arn(wanted), Self::User { arn, .. }) => *wanted == arn.written,
+            (Principal::Session(wanted), Self::Session { arn, .. }) => wanted == arn,
+            (Principal::Arn(wanted), Self::Session { role, .. }) => *wanted == role.written,
             (Principal::Service(wanted), Self::Service(name))
             | (Principal::Federated(wanted), Self::Federated(name)) => wanted == name,
             _ => false,
@@ -109,22 +104,10 @@ impl Candidate {
         *principal == Principal::Everyone && of_aws || self.is(principal)
     }
 
-    /// Returns whether a Deny of all but these may leave it out: each of its principals has to be there.
+    /// Returns whether a Deny of all but these may leave it out. AWS requires all of a caller's principals in the list, but a list that
+    /// has one of them does not deny for certain.
     pub(super) fn is_left_out(&self, list: &[Principal]) -> bool {
-        if list.iter().any(|one| matches!(one, Principal::Everyone | Principal::Odd(_))) {
-            return true;
-        }
-        match self {
-            Self::User { account, arn } => {
-                let own = [Principal::Account(account.clone()), Principal::Arn(arn.clone())];
-                own.iter().all(|one| list.contains(one))
-            }
-            Self::Session { account, role, arn, .. } => {
-                let (account, role) = (Principal::Account(account.clone()), Principal::Arn(role.clone()));
-                [account, role, Principal::Session(arn.clone())].iter().all(|one| list.contains(one))
-            }
-            Self::Service(_) | Self::Federated(_) => list.iter().any(|one| self.is(one)),
-        }
+        list.iter().any(|one| matches!(one, Principal::Everyone | Principal::Odd(_)) || self.is(one))
     }
 }
 
@@ -132,63 +115,119 @@ fn conditions(statements: &[Statement]) -> impl Iterator<Item = &Condition> {
     statements.iter().flat_map(|statement| &statement.conditions)
 }
 
-/// Returns a representative of each kind of principal that the statements tell apart.
-pub(super) fn candidates(statements: &[Statement]) -> BTreeSet<Candidate> {
-    let mut arns: BTreeSet<String> = BTreeSet::new();
-    let mut sessions: BTreeSet<String> = BTreeSet::new();
-    let mut accounts: BTreeSet<String> = BTreeSet::new();
-    let mut found: BTreeSet<Candidate> = BTreeSet::new();
-    for principal in statements.iter().flat_map(|statement| statement.principals.list()) {
-        match principal {
-            Principal::Account(account) => accounts.extend([account.clone()]),
-            Principal::Arn(arn) => arns.extend([arn.clone()]),
-            Principal::Session(arn) => {
-                if let Some((candidate, session)) = Candidate::of_session(arn) {
-                    found.insert(candidate);
-                    sessions.insert(session);
+fn account_of(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4)
+}
+
+fn partition_of(arn: &str) -> Option<&str> {
+    arn.strip_prefix("arn:")?.split(':').next().filter(|partition| !is_wild(partition))
+}
+
+fn patterns<'a>(statements: &'a [Statement], key: &'a str) -> BTreeSet<Pattern> {
+    conditions(statements).filter(|one| one.key == key).flat_map(Condition::patterns).collect()
+}
+
+/// The names in the statements.
+#[derive(Default)]
+struct Names {
+    /// Users and roles.
+    arns: BTreeSet<String>,
+    accounts: BTreeSet<String>,
+    /// The names of sessions.
+    sessions: BTreeSet<String>,
+    /// The roles of sessions: partition, account and name. Their path is not known.
+    roles: BTreeSet<[String; 3]>,
+    others: BTreeSet<Candidate>,
+}
+
+impl Names {
+    fn of(statements: &[Statement]) -> Self {
+        let mut names = Self::default();
+        for principal in statements.iter().flat_map(|statement| statement.principals.list()) {
+            match principal {
+                Principal::Account(account) => names.accounts.extend([account.clone()]),
+                Principal::Arn(arn) => names.arns.extend([arn.clone()]),
+                Principal::Session(arn) => names.add_session(arn),
+                Principal::Service(name) => names.others.extend([Candidate::Service(name.clone())]),
+                Principal::Federated(name) => names.others.extend([Candidate::Federated(name.clone())]),
+                Principal::Everyone | Principal::Odd(_) => {}
+            }
+        }
+        for condition in conditions(statements) {
+            match condition.key.as_str() {
+                "aws:principalarn" => {
+                    let accounts = condition.values.iter().filter_map(|arn| account_of(arn)).map(str::to_owned);
+                    names.accounts.extend(accounts);
+                    names.arns.extend(condition.values.iter().filter(|value| !is_wild(value)).cloned());
                 }
+                "aws:principalaccount" => names.accounts.extend(condition.values.iter().cloned()),
+                _ => {}
             }
-            Principal::Service(name) => found.extend([Candidate::Service(name.clone())]),
-            Principal::Federated(name) => found.extend([Candidate::Federated(name.clone())]),
-            Principal::Everyone | Principal::Odd(_) => {}
+        }
+        names.accounts.extend(names.arns.iter().filter_map(|arn| account_of(arn)).map(str::to_owned));
+        names.accounts.retain(|account| is_account(account));
+        names
+    }
+
+    fn add_session(&mut self, arn: &str) {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let ["arn", partition, "sts", "", account, path] = parts[..] else { return };
+        let Some((role, session)) = path.strip_prefix("assumed-role/").and_then(|rest| rest.split_once('/')) else {
+            return;
+        };
+        self.accounts.insert(account.to_owned());
+        self.sessions.insert(session.to_owned());
+        self.roles.insert([partition, account, role].map(str::to_owned));
+    }
+}
+
+/// Returns a representative of each kind of principal that the statements tell apart. `partition` is that of the role, if it is known.
+pub(super) fn candidates(statements: &[Statement], unnamed: &Unnamed, partition: Option<&str>) -> BTreeSet<Candidate> {
+    let Names { arns, accounts, mut sessions, roles, others: mut found } = Names::of(statements);
+    sessions.insert(unnamed.name.clone());
+    let of_arn = patterns(statements, "aws:principalarn");
+    let mut partitions: BTreeSet<&str> = arns.iter().filter_map(|arn| partition_of(arn)).collect();
+    partitions.extend(roles.iter().map(|[partition, ..]| partition.as_str()));
+    partitions.extend(of_arn.iter().filter_map(|(_, pattern)| partition_of(pattern)));
+    partitions.extend(partition);
+    // Without such a pattern, the partition of an unnamed principal makes no difference.
+    partitions.extend(PARTITIONS.into_iter().take(if of_arn.is_empty() { 1 } else { PARTITIONS.len() }));
+
+    let account = |account: &String| (vec![Text::known(account.as_str())], account.clone());
+    let mut all: Vec<(Vec<Text>, String)> = accounts.iter().map(account).collect();
+    let digits = "?".repeat(unnamed.account.len());
+    let another = Text::unnamed(&unnamed.account, &digits, &patterns(statements, "aws:principalaccount"));
+    all.push((another, digits));
+    // Users and roles, each with its account.
+    let mut somebody: BTreeSet<(Text, Text)> = BTreeSet::new();
+    for (accounts, class) in &all {
+        for account in accounts {
+            for (partition, kind) in partitions.iter().flat_map(|one| ["user", "role"].map(|kind| (one, kind))) {
+                let written = format!("arn:{partition}:iam::{}:{kind}/{}", account.written, unnamed.name);
+                let class = format!("arn:{partition}:iam::{class}:{kind}/?*");
+                let arns = Text::unnamed(&written, &class, &of_arn);
+                somebody.extend(arns.into_iter().map(|arn| (account.clone(), arn)));
+            }
         }
     }
-    let mut patterns = BTreeSet::new();
-    for condition in conditions(statements) {
-        match condition.key.as_str() {
-            "aws:principalarn" => {
-                let (wild, plain) = condition.values.iter().cloned().partition::<Vec<_>, _>(|value| is_wild(value));
-                patterns.extend(wild);
-                arns.extend(plain);
-            }
-            "aws:principalaccount" => accounts.extend(condition.values.iter().filter(|value| !is_wild(value)).cloned()),
-            _ => {}
-        }
+    for [partition, account, name] in &roles {
+        let role = format!("arn:{partition}:iam::{account}:role/");
+        let mut arns = Text::unnamed(&format!("{role}{}/{name}", unnamed.name), &format!("{role}?*/{name}"), &of_arn);
+        arns.push(Text::known(format!("{role}{name}")));
+        somebody.extend(arns.into_iter().map(|arn| (Text::known(account.as_str()), arn)));
     }
-    let account_of = |arn: &String| arn.split(':').nth(4).map(str::to_owned);
-    accounts.extend(arns.iter().chain(&patterns).filter_map(account_of).filter(|account| is_account(account)));
-    accounts.extend(found.iter().filter_map(|one| match one {
-        Candidate::Session { account, .. } => Some(account.clone()),
-        _ => None,
-    }));
-    // And an account that is not named.
-    let unnamed =
-        (0..=accounts.len()).map(|number| format!("{number:012}")).find(|account| !accounts.contains(account));
-    accounts.extend(unnamed);
-    for account in &accounts {
-        arns.extend(["user", "role"].map(|kind| format!("arn:aws:iam::{account}:{kind}/{ANYONE}")));
-        arns.extend(patterns.iter().flat_map(|pattern| instances(pattern, account)));
-    }
-    sessions.insert(ANYONE.to_owned());
-    for arn in &arns {
-        let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
+    let named = arns.iter().filter_map(|arn| Some((Text::known(account_of(arn)?), Text::known(arn.as_str()))));
+    somebody.extend(named);
+    for (account, arn) in somebody {
+        let resource = arn.written.splitn(6, ':').nth(5).unwrap_or_default();
         if resource.starts_with("user/") {
-            found.extend(Candidate::user(arn));
+            found.insert(Candidate::User { account, arn });
+        } else {
+            found.extend(sessions.iter().filter_map(|session| Candidate::session_of(&account, &arn, session)));
         }
-        found.extend(sessions.iter().filter_map(|session| Candidate::session(arn, session)));
     }
-    found.insert(Candidate::Service(format!("{ANYONE}.amazonaws.com")));
-    found.insert(Candidate::Federated(ANYONE.to_owned()));
+    found.insert(Candidate::Service(format!("{}.amazonaws.com", unnamed.name)));
+    found.insert(Candidate::Federated(unnamed.name.clone()));
     found
 }
 
@@ -196,28 +235,8 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn is_wild(value: &str) -> bool {
-    value.contains(['*', '?'])
-}
-
-fn instance(pattern: &str) -> String {
-    pattern.replace('*', ANYONE).replace('?', "x")
-}
-
-/// Returns ARNs of users and roles of an account that are of a pattern.
-fn instances(pattern: &str, account: &str) -> Vec<String> {
-    let parts: Vec<&str> = pattern.splitn(6, ':').collect();
-    let resource = parts.get(5).copied().unwrap_or("*");
-    let partition = parts.get(1).copied().filter(|part| !is_wild(part)).unwrap_or("aws");
-    let all = ["user/", "role/"].into_iter().map(|kind| match resource.strip_prefix('*') {
-        Some(rest) => format!("arn:{partition}:iam::{account}:{kind}{}", instance(rest)),
-        None => format!("arn:{partition}:iam::{account}:{}", instance(resource)),
-    });
-    all.filter(|arn| matches(pattern, arn)).collect()
-}
-
 /// What the caller chooses, by condition key; nothing for a key that is absent.
-pub(super) type Request = BTreeMap<String, Option<String>>;
+pub(super) type Request = BTreeMap<String, Option<Text>>;
 
 /// Returns whether who asks chooses the value of a condition key, or may be anyone who has it.
 fn is_chosen(key: &str) -> bool {
@@ -233,47 +252,40 @@ fn is_chosen(key: &str) -> bool {
 
 /// Returns a representative of each kind of request that the statements tell apart, and the condition keys for which that is not
 /// possible.
-pub(super) fn requests(statements: &[Statement]) -> (Vec<Request>, Vec<String>) {
+pub(super) fn requests(statements: &[Statement], unnamed: &Unnamed) -> (Vec<Request>, Vec<String>) {
     let mut literals: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    let mut patterns: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for condition in conditions(statements).filter(|condition| condition.is_understood()) {
-        let key = condition.key.as_str();
-        let plain = literals.entry(key).or_default();
+        let plain = literals.entry(condition.key.as_str()).or_default();
         for value in &condition.values {
             match condition.compare() {
-                Some(Compare::Like | Compare::Arn) if is_wild(value) => {
-                    patterns.entry(key).or_default().extend([value.as_str()]);
-                }
+                Some(Compare::Like | Compare::Arn) if is_wild(value) => {}
                 Some(Compare::Like | Compare::Arn | Compare::Equals) => plain.extend([value.as_str()]),
                 Some(Compare::Bool) => plain.extend(["true", "false"]),
                 None => {}
             }
         }
     }
-    // Values that are of several patterns at once are not looked for.
-    let mut unclear: Vec<String> =
-        patterns.iter().filter(|(_, all)| all.len() > 1).map(|(key, _)| (*key).to_owned()).collect();
-    // Nor are principals of a pattern that is none of ARNs.
-    let without = |pattern: &&str| {
-        let account = pattern.split(':').nth(4).filter(|account| is_account(account));
-        instances(pattern, account.unwrap_or("000000000000")).is_empty()
-    };
-    if patterns.get("aws:principalarn").is_some_and(|all| all.iter().any(without)) {
-        unclear.push(String::from("aws:principalarn"));
-    }
+    let mut unclear = Vec::new();
     let mut requests = vec![Request::new()];
     for (key, literals) in literals.iter().filter(|(key, _)| is_chosen(key)) {
-        if unclear.iter().any(|one| one == key) {
-            continue;
+        let mut values: Vec<Option<Text>> = literals.iter().map(|value| Some(Text::known(*value))).collect();
+        // A session always has a name.
+        if *key != "sts:rolesessionname" {
+            values.push(None);
         }
-        let pattern = patterns.get(key).and_then(BTreeSet::first).copied();
-        let values = values(key, literals, pattern);
+        if *key == "aws:multifactorauthpresent" {
+            values.extend(["true", "false"].map(|value| Some(Text::known(value))));
+        } else {
+            values.extend(Text::unnamed(&unnamed.name, "*", &patterns(statements, key)).into_iter().map(Some));
+        }
+        values.sort();
+        values.dedup();
         if requests.len() * values.len() > MOST {
             unclear.push((*key).to_owned());
             continue;
         }
         let with = |request: &Request| {
-            let with = |value: &Option<String>| {
+            let with = |value: &Option<Text>| {
                 let mut request = request.clone();
                 request.insert((*key).to_owned(), value.clone());
                 request
@@ -283,23 +295,4 @@ pub(super) fn requests(statements: &[Statement]) -> (Vec<Request>, Vec<String>) 
         requests = requests.iter().flat_map(with).collect();
     }
     (requests, unclear)
-}
-
-fn values(key: &str, literals: &BTreeSet<&str>, pattern: Option<&str>) -> Vec<Option<String>> {
-    let mut values: Vec<Option<String>> = literals.iter().map(|value| Some((*value).to_owned())).collect();
-    values.extend(pattern.map(|pattern| Some(instance(pattern))));
-    // A session always has a name.
-    if key != "sts:rolesessionname" {
-        values.push(None);
-    }
-    if key == "aws:multifactorauthpresent" {
-        values.extend(["true", "false"].map(|value| Some(value.to_owned())));
-    } else {
-        let others = [ANYONE, "0", "z"].into_iter();
-        let other = others.filter(|value| pattern.is_none_or(|pattern| !matches(pattern, value)));
-        values.extend(other.map(|value| Some(value.to_owned())).next());
-    }
-    values.sort();
-    values.dedup();
-    values
 }

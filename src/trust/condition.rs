@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::candidates::{Candidate, Request};
+use super::text::{Pattern, Text, is_wild};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Truth {
     Yes,
     No,
@@ -27,7 +28,7 @@ impl From<bool> for Truth {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Compare {
     Equals,
     Like,
@@ -78,6 +79,13 @@ impl Condition {
         self.operator == Some(exact)
     }
 
+    /// Returns its patterns with wildcards.
+    pub(super) fn patterns(&self) -> impl Iterator<Item = Pattern> {
+        let compare = self.compare().filter(|compare| matches!(compare, Compare::Like | Compare::Arn));
+        let wild = self.values.iter().filter(|value| is_wild(value));
+        wild.filter_map(move |value| compare.map(|compare| (compare, value.clone())))
+    }
+
     pub(super) fn is_understood(&self) -> bool {
         self.operator.is_some()
     }
@@ -87,12 +95,11 @@ impl Condition {
         if unclear.contains(&self.key) {
             return Truth::Unknown;
         }
-        let value = match candidate.value(&self.key) {
-            Some(known) => known,
-            None => match request.get(&self.key) {
-                Some(chosen) => chosen.clone(),
-                None => return Truth::Unknown,
-            },
+        let own = candidate.value(&self.key);
+        let value = match (&own, request.get(&self.key)) {
+            (Some(known), _) => known.as_deref(),
+            (None, Some(chosen)) => chosen.as_ref(),
+            (None, None) => return Truth::Unknown,
         };
         match operator {
             Operator::Null => match self.values.as_slice() {
@@ -105,7 +112,7 @@ impl Condition {
                 let mut unsure = false;
                 let mut found = false;
                 for wanted in &self.values {
-                    match compared(compare, wanted, &value) {
+                    match compared(compare, wanted, value) {
                         Truth::Yes => found = true,
                         Truth::No => {}
                         Truth::Unknown => unsure = true,
@@ -153,7 +160,14 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-fn compared(compare: Compare, wanted: &str, value: &str) -> Truth {
+fn compared(compare: Compare, wanted: &str, value: &Text) -> Truth {
+    if matches!(compare, Compare::Like | Compare::Arn)
+        && is_wild(wanted)
+        && let Some(decided) = value.is_like(compare, wanted)
+    {
+        return decided;
+    }
+    let value = value.written.as_str();
     match compare {
         Compare::Equals => (wanted == value).into(),
         Compare::Like => matches(wanted, value).into(),

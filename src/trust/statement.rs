@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::StatementName;
 use super::condition::{Condition, matches};
+use super::text::is_wild;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -213,6 +214,10 @@ fn principals(value: &Value) -> Option<Vec<Principal>> {
 fn of_aws(text: String) -> Principal {
     if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Principal::Account(text);
+    }
+    // IAM accepts no wildcard in the ARN of a principal.
+    if is_wild(&text) {
+        return Principal::Odd(text);
     }
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     match parts[..] {
