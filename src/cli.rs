@@ -24,6 +24,7 @@ use crate::kind::import::Named;
 use crate::kind::{AddressPattern, KindId, policy_parameter, table};
 use crate::manifest::{Shard, TargetPattern};
 use crate::resource::Invalid;
+use crate::review::fail_on::Check;
 
 pub use access::*;
 pub use answers::*;
@@ -192,6 +193,11 @@ pub struct PlanArgs {
     /// Exit with 2 if there are changes, and with 3 if something could not be read.
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Exit with 1 if the plan has such a finding, also with --detailed-exitcode: cases (a test case of a policy
+    /// fails), refused (apply refuses a difference), incomplete (something could not be read), widened (a policy gives
+    /// more access than before), lint (a lint finds something in a policy that the plan writes).
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = values::check)]
+    pub fail_on: Vec<Check>,
     /// Show how the content of a `SecureString` differs, on the terminal only; conflicts with options that write a file
     /// or a document.
     #[arg(long, conflicts_with_all = ["out", "json", "format", "out_text", "out_json", "out_markdown", "out_html", "out_github"])]

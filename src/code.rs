@@ -57,6 +57,8 @@ codes! {
     System = "E011",
     /// Another engine cannot do what the manifest describes.
     NotExported = "E012",
+    /// The plan has a finding that `--fail-on` names.
+    FailOn = "E013",
     /// No credentials were found.
     NoCredentials = "E101",
     /// An SSO session is over, or was never begun.

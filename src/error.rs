@@ -115,6 +115,9 @@ pub enum Error {
     /// A table, or another resource that the command works on, is not there.
     #[error("{message}")]
     NoResource { message: String, hint: String },
+    /// A plan has findings that `--fail-on` names.
+    #[error("the plan has findings that --fail-on names: {0}")]
+    FailOn(String),
     /// Another engine cannot take over what the manifest describes.
     #[error("{message}")]
     NotExported { message: String, hint: String },
@@ -254,6 +257,7 @@ impl Error {
             Self::NoUser(_) => Code::NoUser,
             Self::Nested(_) => Code::Circular,
             Self::NoResource { .. } => Code::NoResource,
+            Self::FailOn(_) => Code::FailOn,
             Self::NotExported { .. } => Code::NotExported,
             Self::Unread { denied: true, .. } => Code::Denied,
             Self::Unread { denied: false, .. } => Code::Unread,
@@ -304,7 +308,7 @@ impl Error {
             Self::Aws(error) => aws_hint(error),
             Self::Local { hint: Some(hint), .. } => Some((*hint).to_owned()),
             Self::LocalUsers(_) => Some(String::from("correct the policy document")),
-            Self::Faults(_) | Self::Interrupted | Self::NotStarted { .. } => None,
+            Self::Faults(_) | Self::FailOn(_) | Self::Interrupted | Self::NotStarted { .. } => None,
             Self::Internal { .. }
             | Self::Panicked(_)
             | Self::NoUser(_)

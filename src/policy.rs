@@ -23,7 +23,7 @@ pub use answers::{Answer, Arns, Question, answers, answers_to, patterns_overlap}
 pub use bound::{Bound, RolePattern};
 pub use cases::moment;
 pub use evaluate::{Ask, evaluate};
-pub use meaning::{Direction, Meaning, meaning};
+pub use meaning::{Direction, Exactness, Meaning, compare, meaning};
 pub use moments::holds_until;
 pub use parse::{parse, parse_located};
 pub use principal::Principal;

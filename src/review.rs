@@ -2,6 +2,8 @@
 //! of a policy means for who gets in, which of its cases come out otherwise, and what its lints find. Pure: the files
 //! are handed in.
 
+pub mod fail_on;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use strum::VariantArray;
+
 use super::duration;
+use crate::document::closest;
 use crate::resource::caller::name_of;
 use crate::resource::role::is_name;
 use crate::resource::secret::Secret;
+use crate::review::fail_on::Check;
 
 /// Reads one of a few words as what it stands for.
 pub(super) fn words<T: Copy + Send + Sync + 'static>(
@@ -18,6 +22,16 @@ pub(super) fn words<T: Copy + Send + Sync + 'static>(
     PossibleValuesParser::new(all.iter().map(|one| word(*one)).collect::<Vec<_>>()).try_map(move |text| {
         let found = all.iter().copied().find(|one| word(*one) == text);
         found.ok_or_else(|| format!("{text} is not one of them"))
+    })
+}
+
+/// Reads what a plan fails on.
+pub(super) fn check(text: &str) -> Result<Check, String> {
+    let known: Vec<&str> = Check::VARIANTS.iter().map(|one| one.word()).collect();
+    let found = Check::VARIANTS.iter().copied().find(|one| one.word() == text);
+    found.ok_or_else(|| {
+        let meant = closest(text, &known).map(|one| format!("did you mean {one}? ")).unwrap_or_default();
+        format!("{meant}Valid names are: {}", known.join(", "))
     })
 }
 

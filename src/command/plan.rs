@@ -1,10 +1,11 @@
 //! `sentinel plan` and `sentinel show`.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::context::{Context, Project, Secrets};
 use super::output::{is_same, same};
@@ -12,12 +13,13 @@ use super::pass::{Attempt, Keep, Planned, Values, check_variables, scope};
 use crate::cli::{FilterArgs, Format, OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
 use crate::files;
-use crate::kind::policy_parameter;
+use crate::kind::{DesiredResource, policy_parameter};
 use crate::planfile::{Origin, PlanFile, SavedMaterials, SavedTarget};
-use crate::reconcile::Plan;
+use crate::reconcile::{Plan, Scope};
 use crate::report::output::{Body, Part, Shown};
 use crate::report::{Detail, text};
 use crate::resource::destination::Destination;
+use crate::review::fail_on::{self, Check, Finding};
 
 pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Error> {
     if let Some(path) = &args.out
@@ -45,10 +47,53 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
         }
     }
     let exit = exit_of(&attempts, if args.detailed_exitcode { Codes::Detailed } else { Codes::Usual });
-    let extra = shard(&args.filter);
+    let checks: BTreeSet<Check> = args.fail_on.iter().copied().collect();
+    let findings = findings(&project, &scope, &checks, &attempts)?;
+    let mut extra = shard(&args.filter);
+    if !checks.is_empty() {
+        extra.push(("fail_on", json!({ "checks": checks, "findings": findings })));
+    }
     let frame = Frame { command: "plan", output: &args.output, extra, detail: Detail::of(&args.detail) };
     show_parts(context, &frame, attempts)?;
-    Ok(exit)
+    if findings.is_empty() {
+        return Ok(exit);
+    }
+    let findings: Vec<String> = findings.iter().map(Finding::to_string).collect();
+    // The output is complete, so this is not the error of a run without a result.
+    context.terminal.note(&text::error(&Error::FailOn(findings.join("; "))));
+    Ok(if exit == Exit::Interrupted { exit } else { Exit::Error })
+}
+
+/// Returns what `--fail-on` finds.
+fn findings(
+    project: &Project,
+    scope: &Scope,
+    checks: &BTreeSet<Check>,
+    attempts: &[Attempt],
+) -> Result<Vec<Finding>, Error> {
+    let mut found = Vec::new();
+    if checks.is_empty() {
+        return Ok(found);
+    }
+    let shared = Arc::new(project.materials());
+    for (destination, attempt) in attempts {
+        let mut own = match attempt {
+            Ok(planned) => fail_on::of_plan(checks, &planned.pass.plan, &planned.review),
+            Err(error) if checks.contains(&Check::Incomplete) => {
+                vec![Finding::new(Check::Incomplete, format!("the target could not be planned: {error}"))]
+            }
+            Err(_) => Vec::new(),
+        };
+        if checks.contains(&Check::Cases) && attempt.is_ok() {
+            let wanted = project.wanted(destination)?;
+            let desired: Vec<&DesiredResource> =
+                wanted.desired.iter().filter(|one| scope.holds(one.address())).collect();
+            own.extend(fail_on::of_cases(&desired, &project.materials_of(&wanted, &shared)));
+        }
+        own.iter_mut().for_each(|one| one.target.clone_from(&destination.name));
+        found.extend(own);
+    }
+    Ok(found)
 }
 
 /// Returns what a document says of the shard that it is of.

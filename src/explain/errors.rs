@@ -62,6 +62,15 @@ pub(super) fn entry(code: Code) -> Entry {
             "Change the manifest, or keep the resource in Sentinel with --exclude. --allow-gaps writes everything \
              else, and lists what it omits.",
         ),
+        Code::FailOn => (
+            "The plan has a finding that --fail-on names",
+            "`plan --fail-on` was asked to fail if a test case fails (`cases`), apply refuses a difference (`refused`), \
+             something could not be read (`incomplete`), a policy gives more access (`widened`), or a lint finds \
+             something (`lint`). The plan is complete, and --out saved it.",
+            "error[E013]: the plan has findings that --fail-on names: cases profiles.dev: alice into dev: expected \
+             deny, gets allow (policies/dev.test.yaml:3)",
+            "Correct what the message names. If the finding is intended, remove its name from --fail-on.",
+        ),
         Code::Interrupted => (
             "The run was interrupted",
             "Ctrl-C ends a run after the calls in flight. So does SIGTERM, which cancels jobs, once Sentinel makes \

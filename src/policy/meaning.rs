@@ -100,6 +100,19 @@ struct Change<'p> {
 
 /// Returns the effects of a change of a profile's policy. A policy that is missing or unreadable denies all access.
 pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Vec<Meaning> {
+    compare(profile, before, after).0
+}
+
+/// Whether a comparison covers every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exactness {
+    Exact,
+    /// Windows in several time zones, or overlapping patterns of principals, are not compared completely.
+    Partial,
+}
+
+/// Returns the same, and whether the comparison covers every request.
+pub fn compare(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> (Vec<Meaning>, Exactness) {
     let sides = [before, after];
     let user_classes = user_classes(sides.into_iter().flatten());
     let by_mode =
@@ -148,7 +161,7 @@ pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
         Direction::Moves => 2,
         Direction::Same => 3,
     });
-    meanings
+    (meanings, if sure { Exactness::Exact } else { Exactness::Partial })
 }
 
 /// Returns the effects of a change of the break-glass limits, if a rule accepts break-glass. A missing policy has the default limits.

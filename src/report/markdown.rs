@@ -15,7 +15,6 @@ use super::total::{InSync, Sums};
 use super::{escape, escape_lines};
 use crate::error::Error;
 use crate::kind::Line;
-use crate::policy::Direction;
 use crate::reconcile::Plan;
 use crate::review::Review;
 
@@ -209,10 +208,7 @@ fn comment((command, title): (&str, &str), sheet: &Sheet<'_>, detail: Detail, li
     }
     let mut shown: Vec<&Entry<'_>> =
         sheet.entries().filter(|entry| detail == Detail::All || entry.says_something()).collect();
-    // Among changes of the same kind, those that give access come first.
-    shown.sort_by_key(|entry| {
-        (importance(entry.tone), !entry.means.iter().any(|one| one.direction == Direction::Opens))
-    });
+    shown.sort_by_key(|entry| importance(entry.tone));
     if shown.is_empty() {
         text.push_str("Everything is in sync.\n\n");
     } else {
@@ -264,12 +260,9 @@ fn row(entry: &Entry<'_>) -> String {
     if paths.is_empty() {
         what.extend(entry.resource.origin.as_ref().map(|origin| cell(&brief(origin))));
     }
-    // The strongest grant comes first. The others are in the details.
-    if let Some((strongest, folded)) = entry.means.split_first() {
-        what.push(cell(&brief(&strongest.words)));
-        if !folded.is_empty() {
-            what.push(format!("{} more", folded.len()));
-        }
+    // The first of what it means stands for the rest, which is in the details.
+    if let Some(meaning) = entry.means.first() {
+        what.push(cell(&brief(&meaning.words)));
     }
     what.extend(entry.gaps.first().map(|gap| cell(&brief(gap))));
     let word = format!("{} {}", entry.symbol, entry.tone.word());

@@ -3,9 +3,11 @@
 mod listed;
 
 use serde_json::{Map, Value, json};
+use strum::VariantArray;
 
 use crate::change::Consent;
 use crate::kind::KindId;
+use crate::review::fail_on::Check;
 
 /// A definition: its name, and what makes its schema.
 type Own = (&'static str, fn() -> Value);
@@ -29,6 +31,7 @@ const OWN: &[Own] = &[
     ("total", listed::total),
     ("fault", fault),
     ("error", error),
+    ("check", check),
 ];
 
 /// Returns the schema of a plan.
@@ -48,6 +51,28 @@ pub fn plan() -> Value {
                 "description": "Changes with incompatible changes; within a version, fields are only added.",
             },
             "command": { "type": "string" },
+            "fail_on": {
+                "type": "object",
+                "description": "What --fail-on checked, and what it found: any finding ends the run with exit code 1.",
+                "properties": {
+                    "checks": { "type": "array", "items": { "$ref": "#/$defs/check" } },
+                    "findings": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                "check": { "$ref": "#/$defs/check" },
+                                "target": { "type": "string" },
+                                "address": { "$ref": "#/$defs/address" },
+                                "message": { "type": "string" },
+                                "source": { "$ref": "#/$defs/place" },
+                            },
+                            "required": ["check", "message"],
+                        },
+                    },
+                },
+                "required": ["checks", "findings"],
+            },
         },
         "required": ["format_version", "command"],
         "oneOf": [
@@ -74,6 +99,11 @@ pub fn plan() -> Value {
         ],
         "$defs": definitions,
     })
+}
+
+fn check() -> Value {
+    let words: Vec<&str> = Check::VARIANTS.iter().map(|check| check.word()).collect();
+    json!({ "enum": words })
 }
 
 fn place() -> Value {

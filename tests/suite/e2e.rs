@@ -7,6 +7,7 @@ mod broker;
 mod calls;
 mod errors;
 mod export;
+mod fail_on;
 mod fmt;
 mod iam;
 mod iam_roles;
