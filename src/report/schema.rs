@@ -1,13 +1,12 @@
 //! The JSON Schema of what `plan` and `show` print with `--json`. What belongs to a kind comes from the kind.
 
+mod fail_on;
 mod listed;
 
 use serde_json::{Map, Value, json};
-use strum::VariantArray;
 
 use crate::change::Consent;
 use crate::kind::KindId;
-use crate::review::fail_on::Check;
 
 /// A definition: its name, and what makes its schema.
 type Own = (&'static str, fn() -> Value);
@@ -31,7 +30,7 @@ const OWN: &[Own] = &[
     ("total", listed::total),
     ("fault", fault),
     ("error", error),
-    ("check", check),
+    ("check", fail_on::check),
 ];
 
 /// Returns the schema of a plan.
@@ -51,28 +50,7 @@ pub fn plan() -> Value {
                 "description": "Changes with incompatible changes; within a version, fields are only added.",
             },
             "command": { "type": "string" },
-            "fail_on": {
-                "type": "object",
-                "description": "What --fail-on checked, and what it found: any finding ends the run with exit code 1.",
-                "properties": {
-                    "checks": { "type": "array", "items": { "$ref": "#/$defs/check" } },
-                    "findings": {
-                        "type": "array",
-                        "items": {
-                            "type": "object",
-                            "properties": {
-                                "check": { "$ref": "#/$defs/check" },
-                                "target": { "type": "string" },
-                                "address": { "$ref": "#/$defs/address" },
-                                "message": { "type": "string" },
-                                "source": { "$ref": "#/$defs/place" },
-                            },
-                            "required": ["check", "message"],
-                        },
-                    },
-                },
-                "required": ["checks", "findings"],
-            },
+            "fail_on": fail_on::fail_on(),
         },
         "required": ["format_version", "command"],
         "oneOf": [
@@ -99,11 +77,6 @@ pub fn plan() -> Value {
         ],
         "$defs": definitions,
     })
-}
-
-fn check() -> Value {
-    let words: Vec<&str> = Check::VARIANTS.iter().map(|check| check.word()).collect();
-    json!({ "enum": words })
 }
 
 fn place() -> Value {
@@ -385,7 +358,7 @@ fn one_plan() -> Value {
         "description": "The plan of one target.",
         "properties": {
             "target": target(),
-            "scope": scope(),
+            "scope": listed::scope(),
             "resources": { "type": "array", "items": { "$ref": "#/$defs/resource" } },
             "unmanaged": listed::unmanaged(),
             "unlisted": { "type": "array", "items": { "$ref": "#/$defs/gap" } },
@@ -462,23 +435,6 @@ fn target() -> Value {
             },
         },
         "required": ["region", "region_source", "policy_root", "caller"],
-    })
-}
-
-fn scope() -> Value {
-    json!({
-        "type": "object",
-        "description": "The scope of the run.",
-        "properties": {
-            "intent": { "enum": ["converge", "create_only"], "description": "converge: apply; create_only: init." },
-            "prune": { "type": "boolean" },
-            "adopt": { "type": "boolean" },
-            "only": { "type": "array", "items": { "type": "string" } },
-            "exclude": { "type": "array", "items": { "type": "string" } },
-            "allow": { "type": "array", "items": { "$ref": "#/$defs/consent" } },
-            "ownership": { "type": "string", "description": "The key of the ownership tag." },
-        },
-        "required": ["intent", "prune", "adopt", "only", "exclude", "allow"],
     })
 }
 

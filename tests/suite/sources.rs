@@ -73,7 +73,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("local", &["files", "serving"]),
     ("explain", &["code", "policy"]),
     ("error", &["code", "diagnostic", "explain", "files", "planfile", "provider", "reconcile", "resource"]),
-    ("cli", &["access", "change", "kind", "manifest", "policy", "resource"]),
+    ("cli", &["access", "change", "document", "kind", "manifest", "policy", "resource", "review"]),
     (
         "report",
         &[

@@ -86,3 +86,20 @@ pub(super) fn total() -> Value {
         "additionalProperties": false,
     })
 }
+
+pub(super) fn scope() -> Value {
+    json!({
+        "type": "object",
+        "description": "The scope of the run.",
+        "properties": {
+            "intent": { "enum": ["converge", "create_only"], "description": "converge: apply; create_only: init." },
+            "prune": { "type": "boolean" },
+            "adopt": { "type": "boolean" },
+            "only": { "type": "array", "items": { "type": "string" } },
+            "exclude": { "type": "array", "items": { "type": "string" } },
+            "allow": { "type": "array", "items": { "$ref": "#/$defs/consent" } },
+            "ownership": { "type": "string", "description": "The key of the ownership tag." },
+        },
+        "required": ["intent", "prune", "adopt", "only", "exclude", "allow"],
+    })
+}

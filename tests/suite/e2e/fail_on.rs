@@ -51,7 +51,7 @@ fn a_plan_fails_on_a_test_case_even_of_a_policy_in_sync() {
 #[test]
 fn a_plan_fails_on_a_refused_difference() {
     let world = applied();
-    world.write("sentinel.toml", &MANIFEST.replace("type = \"N\" }\nttl", "type = \"S\" }\nttl"));
+    world.write("sentinel.toml", &MANIFEST.replace("name = \"id\", type = \"S\"", "name = \"id\", type = \"N\""));
     world.run(&["plan", "--detailed-exitcode"]).expect(2);
     let error = error_of(world.run(&["plan", "--fail-on", "refused", "--detailed-exitcode"]));
     assert!(error.contains(": refused tables.audit: "), "{error}");
