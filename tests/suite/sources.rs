@@ -129,6 +129,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const TESTS_MAY_USE: &[(&str, &[&str])] = &[
     // The faults of reading a manifest are rendered.
     ("report", &["manifest"]),
+    // The emulator evaluates trust policies by other code.
+    ("trust", &["local"]),
 ];
 
 /// Returns the forbidden uses of this crate in a file, or the reason why they cannot be determined.
