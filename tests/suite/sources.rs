@@ -139,7 +139,9 @@ fn trespasses(own: &str, place: &[&str], text: &str) -> Vec<String> {
         |list: &[(&str, &'static [&'static str])]| list.iter().find(|(name, _)| *name == own).map(|(_, used)| *used);
     let allowed = of(MAY_USE).unwrap_or_else(|| panic!("{own} is not listed"));
     let in_tests = [allowed, of(TESTS_MAY_USE).unwrap_or_default()].concat();
-    let mut found = beyond(allowed, own, place, paths_outside_tests(text, place));
+    // A file below `tests` is a test as a whole.
+    let is_test = place.contains(&"tests");
+    let mut found = if is_test { Vec::new() } else { beyond(allowed, own, place, paths_outside_tests(text, place)) };
     found.extend(beyond(&in_tests, own, place, paths(text, place)));
     found.sort();
     found.dedup();
