@@ -90,7 +90,9 @@ fn findings(
                 wanted.desired.iter().filter(|one| scope.holds(one.address())).collect();
             own.extend(fail_on::of_cases(&desired, &project.materials_of(&wanted, &shared)));
         }
-        own.iter_mut().for_each(|one| one.target.clone_from(&destination.name));
+        for one in &mut own {
+            one.target.clone_from(&destination.name);
+        }
         found.extend(own);
     }
     Ok(found)

@@ -267,7 +267,14 @@ async fn every_example_is_in_sync_after_apply() {
         let text = text.replace("arn:aws:kinesis:eu-west-1", "arn:aws:kinesis:us-east-1");
         let text = text.replace("\nregion = \"eu-west-1\"\n", "\nregion = \"us-east-1\"\n");
         let loaded = load(&text, path.parent().unwrap());
-        let client = SharedHttpClient::new(LocalAws::memory(Rules::default()));
+        let local = LocalAws::memory(Rules::default());
+        // A role for GitHub Actions requires it, and no manifest manages it.
+        let provider = "Action=CreateOpenIDConnectProvider&Version=2010-05-08&ClientIDList.member.1=sts.amazonaws.com&\
+                        Url=https%3A%2F%2Ftoken.actions.githubusercontent.com";
+        let signed = "AWS4-HMAC-SHA256 Credential=AKIALOCAL:admin/20260101/us-east-1/iam/aws4_request";
+        let answer = local.answer(&Request::new(String::new(), signed, provider.as_bytes().to_vec()));
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        let client = SharedHttpClient::new(local);
         let (_, report) = pass(client.clone(), &loaded, HOUR).await;
         assert_eq!(report.verification, Verification::InSync, "{}: {report:#?}", path.display());
         let (plan, _) = pass(client, &loaded, HOUR).await;
