@@ -1,6 +1,7 @@
 //! The analysis against a naive evaluation, which looks at each principal of a finite universe with each request of another.
 
 mod compute;
+#[cfg(feature = "local")]
 mod emulator;
 
 use std::collections::BTreeMap;

@@ -8,8 +8,8 @@ use super::steps::GET_ROLE;
 use super::{Role, role_resource};
 use crate::kind::Desired;
 use crate::kind::document::PolicyDocument;
-use crate::resource::caller::Caller;
 use crate::resource::call::{CallError, Class, Operation, operation};
+use crate::resource::caller::Caller;
 use crate::resource::names::RoleArn;
 
 pub(super) const SIMULATE: Operation = operation!("iam", "SimulatePrincipalPolicy", 5.0, 5.0);
