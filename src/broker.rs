@@ -67,7 +67,7 @@ pub struct Broker {
     log: Log,
     /// What each user has left, and all users together of an account that is not served.
     callers: Callers,
-    /// What each role has left, because whoever assumes a role can choose the name of the session.
+    /// What each role has left, because a user who assumes a role can choose the name of the session.
     roles: Callers,
     /// One permit for each operation that can be under way.
     slots: Arc<Semaphore>,

@@ -574,7 +574,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
         .iter()
         .filter_map(|one| one.of::<sentinel::kind::policy_parameter::PolicyParameter>())
         .filter(|one| one.managed.content.is_some());
-    // Refused resources are not changed, whoever writes to them.
+    // Refused resources are not changed, even if another writer changes them.
     let refused = |name: &String| good.resources.iter().any(|one| one.name == *name && one.action == Action::Refused);
     let contested = named.map(|one| one.name.clone()).filter(|name| !refused(name)).collect();
     let tables = || loaded.desired.iter().filter_map(|one| one.of::<Table>());
