@@ -104,8 +104,9 @@ fn standing(plan: &Plan, address: &Address) -> Gate {
     match planned.action {
         Action::Unknown { .. } => Gate::Unknown(vec![format!("{address} could not be read")]),
         Action::Create | Action::Finish => Gate::Pending,
+        Action::Delete => Gate::Unknown(vec![format!("{address} is to be deleted")]),
         Action::Update if differs => Gate::Pending,
-        Action::Drift | Action::Refused | Action::Delete if differs => Gate::Advisory(vec![format!(
+        Action::Drift | Action::Refused if differs => Gate::Advisory(vec![format!(
             "{address} differs from the manifest in AWS, and this plan does not change it"
         )]),
         _ => Gate::Enforced,
