@@ -1,4 +1,4 @@
-//! What differs between live and desired, and what it would take.
+//! The differences between live and desired state, and how each can be reconciled.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,51 +12,51 @@ pub struct Sides<T> {
     pub desired: T,
 }
 
-/// A field's value as it is shown: a few words, or a whole document that is shown as a unified diff.
+/// A field's value for display: short text, or a document that is shown as a unified diff.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "value")]
 pub enum FieldValue {
-    /// The thing is not there.
+    /// The field does not exist.
     Absent,
-    /// A value in words.
+    /// A short text.
     Words(String),
-    /// A document of many lines.
+    /// A document with many lines.
     Document(Arc<str>),
 }
 
 impl FieldValue {
-    /// Returns a value in words.
+    /// Returns a short text.
     pub fn words(text: impl Into<String>) -> Self {
         Self::Words(text.into())
     }
 }
 
-/// What a difference would take.
+/// How a difference can be reconciled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Takes {
-    /// AWS can change it where it is.
+    /// AWS can change the field in place.
     InPlace,
-    /// A part of it is deleted and created again, which loses what the part holds.
+    /// A part of the resource is deleted and created again, and loses its contents.
     Replacement,
-    /// A part of it is deleted, which loses what the part holds.
+    /// A part of the resource is deleted with its contents.
     Deletion,
-    /// The whole resource would have to be deleted and created again, which this tool never does.
+    /// The whole resource would have to be deleted and created again, which Sentinel never does.
     NewResource,
-    /// AWS cannot change it at all on this resource.
+    /// AWS cannot change the field of an existing resource.
     NotPossible,
-    /// AWS is at work on it; nothing but time is needed.
+    /// AWS is making the change, which only takes time.
     Time,
 }
 
 impl Takes {
-    /// Returns whether nothing that this tool does closes the difference.
+    /// Returns whether Sentinel never reconciles the difference.
     pub fn is_never_done(self) -> bool {
         matches!(self, Self::NewResource | Self::NotPossible)
     }
 }
 
-/// What closing a difference may lose, and so what has to be allowed by name.
+/// The possible damage of a change, which the user must allow by name.
 #[derive(
     Debug,
     Clone,
@@ -74,23 +74,23 @@ impl Takes {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Consent {
-    /// An index is deleted; what reads through it fails from then on.
+    /// An index is deleted, and its queries fail.
     Index,
-    /// The stream of a table is turned off; its readers get nothing from then on.
+    /// The stream of a table is turned off, and its readers receive nothing more.
     Stream,
-    /// A subscription that the manifest does not name is deleted; its endpoint gets nothing from then on.
+    /// A subscription that is not in the manifest is deleted, and its endpoint receives nothing more.
     Subscription,
-    /// A replica of a table is deleted; what reads or writes in its region fails from then on.
+    /// A replica of a table is deleted, and requests in its region fail.
     Replica,
-    /// A table on demand gets a capacity that nobody chose for it, or one that is scaled gets less; requests beyond it are throttled.
+    /// An on-demand table gets a capacity that the manifest does not specify, or a scaled one gets less. AWS throttles requests beyond it.
     Capacity,
-    /// A resource that the manifest does not name, or calls removed, is deleted.
+    /// A resource is deleted because it is not in the manifest or is marked as removed.
     Prune,
     /// A table is deleted with its items.
     Table,
-    /// A role is deleted; who works with it loses access.
+    /// A role is deleted, and its users lose access.
     Role,
-    /// Deletion protection, backups or an own encryption key are given up.
+    /// Deletion protection, backups or a customer managed key are removed.
     Protection,
 }
 
@@ -98,12 +98,12 @@ impl Consent {
     /// Every consent.
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// Returns the word that allows it.
+    /// Returns the word that allows it on the command line.
     pub const fn word(self) -> &'static str {
         self.into_str()
     }
 
-    /// Returns what is lost by it, as a sentence goes on.
+    /// Returns the damage as a clause of a sentence.
     pub const fn loss(self) -> &'static str {
         match self {
             Self::Index => "an index is deleted",
@@ -125,37 +125,37 @@ impl fmt::Display for Consent {
     }
 }
 
-/// What a step does to the protection of its resource. The same step adds protection to one resource and takes it from
-/// another, so that it is decided where the plan is made, which sees what is live.
+/// The effect of a step on the protection of its resource. The same step can add or remove protection, depending on live state, so the
+/// planner decides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protection {
     #[default]
     Unchanged,
     Added,
-    GivenUp,
+    Removed,
 }
 
 impl Protection {
-    /// Returns whether it stays as it is.
+    /// Returns whether the protection does not change.
     pub const fn is_unchanged(&self) -> bool {
         matches!(self, Self::Unchanged)
     }
 }
 
-/// One difference: its path, both sides, what it would take.
+/// A difference in one field.
 ///
-/// A kind compares and repairs by a type of its fields, so that both name a field alike. A plan has the text of that.
+/// A kind uses its own type for fields, so that its diff and its repair use the same names. A plan contains the text of a field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange<F = String> {
-    /// Where in the resource, such as `ttl` or `index user-index`.
+    /// The field, such as `ttl` or `index user-index`.
     pub path: F,
     #[serde(flatten)]
     pub sides: Sides<FieldValue>,
     pub takes: Takes,
-    /// How, in a few words: "built in place, table stays available".
+    /// A short note on the change: "built in place, table stays available".
     pub how: String,
-    /// What has to be allowed before it is closed.
+    /// The consent that the change requires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Consent>,
 }
@@ -166,13 +166,13 @@ impl<F> FieldChange<F> {
         Self { path, sides: Sides { live, desired }, takes, how: how.to_owned(), needs: None }
     }
 
-    /// Returns it as one that has to be allowed.
+    /// Returns the difference with a required consent.
     #[must_use]
     pub fn needing(self, consent: Consent) -> Self {
         Self { needs: Some(consent), ..self }
     }
 
-    /// Returns whether AWS can change a field where it is, and has to.
+    /// Returns whether this is a difference in a field, and AWS can change the field in place.
     pub fn is_in_place(&self, field: &F) -> bool
     where
         F: PartialEq,
@@ -180,7 +180,7 @@ impl<F> FieldChange<F> {
         self.path == *field && self.takes == Takes::InPlace
     }
 
-    /// Returns it as a plan has it.
+    /// Returns the difference as it is in a plan.
     pub fn shown(self) -> FieldChange
     where
         F: fmt::Display,

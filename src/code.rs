@@ -1,4 +1,4 @@
-//! The stable codes of errors. A code is never given to another error; `sentinel explain CODE` says more.
+//! The stable codes of errors. A code is never reused for another error. `sentinel explain CODE` prints details.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// What kind of error it is.
+        /// The code of an error.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Code {
             $($(#[$doc])* $name,)*
@@ -33,109 +33,109 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The arguments do not fit.
+    /// Invalid arguments.
     Usage = "E001",
     /// A file could not be read or written.
     File = "E002",
     /// The manifest or a policy has faults.
     Faults = "E003",
-    /// Nothing names a region.
+    /// No AWS region is configured.
     NoRegion = "E004",
-    /// Nobody confirmed.
+    /// The changes were not confirmed.
     NotConfirmed = "E005",
     /// The AWS emulator failed.
     Local = "E006",
     /// The run was interrupted.
     Interrupted = "E007",
-    /// The time that the run was given was up.
+    /// The timeout of the run expired.
     OutOfTime = "E008",
     /// A result could not be written as JSON.
     Unwritable = "E009",
-    /// Something happened that must not: a bug.
+    /// A bug: a state that should be impossible.
     Internal = "E010",
-    /// The operating system refused something that sentinel needs.
+    /// An operating system call failed.
     System = "E011",
-    /// Another engine cannot do what the manifest describes.
+    /// CloudFormation or Terraform does not support something in the manifest.
     NotExported = "E012",
     /// The plan has a finding that `--fail-on` names.
     FailOn = "E013",
     /// No credentials were found.
     NoCredentials = "E101",
-    /// An SSO session is over, or was never begun.
+    /// An SSO session has expired or was never started.
     Sso = "E102",
-    /// There is no AWS profile of that name, or it cannot be used.
+    /// The AWS profile does not exist or cannot be used.
     Profile = "E103",
     /// A credential process failed.
     CredentialProcess = "E104",
-    /// AWS does not know the credentials.
+    /// AWS does not recognize the credentials.
     InvalidCredentials = "E105",
-    /// Temporary credentials are over.
+    /// Temporary credentials have expired.
     ExpiredCredentials = "E106",
     /// The machine's clock is wrong.
     Clock = "E107",
-    /// A role could not be taken on.
+    /// Could not assume a role.
     Role = "E108",
-    /// An AWS profile takes its credentials from sentinel, which would ask it for them.
+    /// An AWS profile and Sentinel request credentials from each other.
     Circular = "E109",
     /// The shared AWS files cannot be read.
     SharedFiles = "E110",
-    /// A role wants the code of an MFA device.
+    /// A role requires an MFA code.
     Mfa = "E111",
-    /// The credentials are those of an account's root user.
+    /// The credentials belong to an account's root user.
     RootUser = "E112",
     /// The keys never expire, and cannot be exchanged for temporary ones.
     PermanentKeys = "E113",
-    /// The credentials are not those of a user that sentinel knows by name.
+    /// The credentials do not belong to a user with a known name.
     NoUser = "E114",
     /// A permission is missing.
     Denied = "E201",
-    /// AWS asked to slow down until patience ran out.
+    /// AWS throttled a call until the retry deadline.
     Throttled = "E202",
     /// A quota of the account is reached.
     Quota = "E203",
-    /// AWS failed on its side.
+    /// AWS returned a server error.
     ServerFault = "E204",
-    /// AWS refused the call as it was.
+    /// AWS rejected a call.
     Rejected = "E205",
-    /// Something is busy with another change.
+    /// Another change of the resource is in progress.
     Busy = "E206",
-    /// A table, or another resource that the command works on, is not there.
+    /// A table or another required resource does not exist.
     NoResource = "E207",
     /// A table lacks an index that the command needs.
     NoIndex = "E208",
-    /// A resource could not be read, for another reason than a missing permission.
+    /// A resource could not be read, for a reason other than a missing permission.
     Unread = "E209",
-    /// The name of a service's address was not found: no network, no DNS, or no such region.
+    /// The host name of a service was not found: no network, no DNS, or no such region.
     NameNotFound = "E301",
-    /// Nothing listens at the address, or the way there is cut.
+    /// The connection was refused or failed.
     NotConnected = "E302",
-    /// The certificate of the server, or of a proxy before it, is not trusted.
+    /// The certificate of the server or proxy is not trusted.
     Certificate = "E303",
-    /// There was no answer in time.
+    /// The response did not arrive in time.
     TimedOut = "E304",
     /// The proxy could not be used.
     Proxy = "E305",
-    /// An answer could not be read.
+    /// A response could not be parsed.
     BadAnswer = "E306",
-    /// The credentials are of another account than the one that is meant.
+    /// The credentials belong to another account than the configured one.
     WrongAccount = "E401",
-    /// A saved plan no longer holds.
+    /// A saved plan is stale.
     Stale = "E402",
-    /// A file is no plan that could be carried out.
+    /// A file is not a plan that can be applied.
     UnusablePlan = "E403",
-    /// More of what exists would change than is likely to be meant.
+    /// A plan changes more existing resources than the limit allows.
     Extent = "E404",
-    /// Two targets are the same.
+    /// Two targets have the same account and region.
     Twins = "E405",
-    /// A saved plan is for something else than the manifest at hand.
+    /// A saved plan is for another manifest.
     Foreign = "E406",
-    /// A policy, or the state of a record, says no.
+    /// A policy, or the state of a record, denies the access.
     AccessDenied = "E501",
     /// The command to run could not be started.
     NotStarted = "E502",
-    /// There is no record with that ID.
+    /// The record does not exist.
     NoRecord = "E503",
-    /// The broker could not be asked, or did not answer as it should.
+    /// A request to the broker failed, or its response is invalid.
     Broker = "E601",
 }
 

@@ -1,26 +1,26 @@
-//! Faults in what the user wrote: a message, the text it is about, and the place in it.
+//! Faults in files from the user: a message, and the position of the fault.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A text the user wrote, and the name under which messages mention it.
+/// A text from the user, and its name in messages.
 pub struct Source {
     /// The path as the user would type it.
     pub path: String,
     /// The whole text.
     pub text: String,
-    /// Where its lines end.
+    /// The offsets of its line breaks.
     breaks: Vec<usize>,
-    /// The bytes that no message shows.
+    /// The spans that no message shows.
     concealed: Mutex<Vec<Range<usize>>>,
-    /// The texts that it is made of, where it is made of several, and where each begins.
+    /// The parts of a joined text, with the offset of each.
     parts: Vec<(usize, Arc<Self>)>,
 }
 
 impl fmt::Debug for Source {
-    /// Writes no text: it may have secrets.
+    /// Omits the text, which may contain secrets.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Source").field("path", &self.path).finish_non_exhaustive()
     }
@@ -42,7 +42,7 @@ impl Source {
         Arc::new(Self { path: path.into(), text, breaks, concealed: Mutex::default(), parts: Vec::new() })
     }
 
-    /// Returns several texts as one, which goes by the path of the first. A place in it is shown as the place in the text that it is in.
+    /// Joins several texts under the path of the first. Messages show the path and line of the part.
     pub fn joined(texts: Vec<Arc<Self>>) -> Arc<Self> {
         let Some(path) = texts.first().map(|first| first.path.clone()) else { return Self::new("", "") };
         let mut texts = texts;
@@ -54,18 +54,18 @@ impl Source {
         for one in texts {
             parts.push((text.len(), Arc::clone(&one)));
             text.push_str(&one.text);
-            // So that no place is in two of them.
+            // The separator puts every offset in exactly one part.
             text.push('\n');
         }
         Arc::new(Self { path, text, breaks: Vec::new(), concealed: Mutex::default(), parts })
     }
 
-    /// Returns the texts that it is made of, and where each begins.
+    /// Returns the parts, with the offset of each.
     pub fn parts(self: &Arc<Self>) -> Vec<(usize, Arc<Self>)> {
         if self.parts.is_empty() { vec![(0, Arc::clone(self))] } else { self.parts.clone() }
     }
 
-    /// Returns the text that a place is in, and where that begins, if this is made of several.
+    /// Returns the part of a joined text that contains an offset, and the offset of the part.
     fn part(&self, offset: usize) -> Option<(usize, &Arc<Self>)> {
         let index = self.parts.partition_point(|(begins, _)| *begins <= offset).checked_sub(1)?;
         self.parts.get(index).map(|(begins, text)| (*begins, text))
@@ -79,7 +79,7 @@ impl Source {
         }
     }
 
-    /// Keeps a part of the text out of all messages: a secret.
+    /// Hides a secret from all messages.
     pub fn conceal(&self, span: Range<usize>) {
         if let Some((begins, text)) = self.part(span.start) {
             return text.conceal(span.start - begins..span.end - begins);
@@ -87,7 +87,7 @@ impl Source {
         self.concealed.lock().unwrap_or_else(PoisonError::into_inner).push(span);
     }
 
-    /// Returns the text with an asterisk for each byte that no message shows.
+    /// Returns the text with an asterisk for each hidden byte.
     pub fn shown(&self) -> Cow<'_, str> {
         let mut concealed = self.concealed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if concealed.is_empty() {
@@ -95,7 +95,7 @@ impl Source {
         }
         concealed.sort_unstable_by_key(|span| span.start);
         let mut concealed = concealed.into_iter().peekable();
-        // Up to where the spans that have begun reach.
+        // The end of the hidden spans that started so far.
         let mut end = 0;
         let mut text = String::with_capacity(self.text.len());
         for (place, letter) in self.text.char_indices() {
@@ -111,7 +111,7 @@ impl Source {
         Cow::Owned(text)
     }
 
-    /// Returns the line, from 1, on which the byte offset lies.
+    /// Returns the line of a byte offset, starting at 1.
     pub fn line(&self, offset: usize) -> usize {
         match self.part(offset) {
             Some((begins, text)) => text.line(offset - begins),
@@ -120,26 +120,26 @@ impl Source {
     }
 }
 
-/// One fault: what is wrong, where, and what to write instead.
+/// A fault: its position, the reason, and a correction.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// The text at fault.
+    /// The text with the fault.
     pub source: Arc<Source>,
-    /// The bytes at fault.
+    /// The bytes with the fault.
     pub span: Range<usize>,
-    /// What is wrong, in one line.
+    /// The reason, in one line.
     pub message: String,
-    /// A word or two shown under the marked bytes.
+    /// A label of a few words for the marked bytes.
     pub label: String,
-    /// What to write instead.
+    /// A correction.
     pub help: Option<String>,
-    /// The code that says more, where it has one of its own.
+    /// The code of the explanation, if the fault has its own.
     pub code: Option<&'static str>,
-    /// Another place that it is about.
+    /// A second position that belongs to the fault, such as an earlier definition.
     pub also: Option<Box<Mark>>,
 }
 
-/// A place that a fault is about beside its own.
+/// The second position of a fault.
 #[derive(Debug, Clone)]
 pub struct Mark {
     pub source: Arc<Source>,
@@ -147,7 +147,7 @@ pub struct Mark {
     pub label: String,
 }
 
-/// Returns a place in a text as the place in the part of it that it is in.
+/// Converts a span of a joined text to the part that contains it.
 fn within(source: &Arc<Source>, span: Range<usize>) -> (Arc<Source>, Range<usize>) {
     match source.part(span.start) {
         Some((begins, part)) => (Arc::clone(part), span.start - begins..span.end.saturating_sub(begins)),
@@ -155,12 +155,12 @@ fn within(source: &Arc<Source>, span: Range<usize>) -> (Arc<Source>, Range<usize
     }
 }
 
-/// Collects every fault of a run over the user's texts.
+/// Collects all faults in the user's files.
 #[derive(Debug, Default)]
 pub struct Faults {
     all: Vec<Fault>,
-    /// The places of which no other fault is recorded.
-    closed: Vec<(String, Range<usize>)>,
+    /// Spans whose further faults are ignored.
+    suppressed: Vec<(String, Range<usize>)>,
 }
 
 impl Faults {
@@ -170,20 +170,20 @@ impl Faults {
         if let Some(also) = &mut fault.also {
             (also.source, also.span) = within(&also.source, also.span.clone());
         }
-        let is_closed = |(path, span): &(String, Range<usize>)| *path == fault.source.path && *span == fault.span;
-        if !self.closed.iter().any(is_closed) {
+        let is_suppressed = |(path, span): &(String, Range<usize>)| *path == fault.source.path && *span == fault.span;
+        if !self.suppressed.iter().any(is_suppressed) {
             self.all.push(fault);
         }
     }
 
-    /// Records no other fault of the place of the one that was recorded last: it would only follow from that one.
-    pub fn close_last(&mut self) {
+    /// Ignores further faults at the span of the last one, because they would be its consequences.
+    pub fn suppress_last(&mut self) {
         if let Some(last) = self.all.last() {
-            self.closed.push((last.source.path.clone(), last.span.clone()));
+            self.suppressed.push((last.source.path.clone(), last.span.clone()));
         }
     }
 
-    /// Records those of other faults that are not recorded yet.
+    /// Adds the faults of another collection that are not yet in this one.
     pub fn absorb(&mut self, others: Self) {
         for fault in others.all {
             let same = |known: &Fault| {
@@ -195,26 +195,26 @@ impl Faults {
         }
     }
 
-    /// Gives the fault that was recorded last a code of its own.
+    /// Sets the code of the last fault.
     pub fn code_last(&mut self, code: &'static str) {
         if let Some(last) = self.all.last_mut() {
             last.code = Some(code);
         }
     }
 
-    /// Returns how many have been recorded.
+    /// Returns the number of faults.
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// Returns whether nothing has been recorded.
+    /// Returns whether there are no faults.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// Returns the faults in the order of their place: by text, then by offset.
+    /// Returns the faults sorted by text and offset.
     pub fn into_sorted(mut self) -> Vec<Fault> {
-        // A stable sort keeps texts in the order in which they were first read.
+        // The stable sort keeps texts in the order in which they were first read.
         let mut order: Vec<String> = Vec::new();
         for fault in &self.all {
             if !order.contains(&fault.source.path) {
@@ -227,10 +227,10 @@ impl Faults {
     }
 }
 
-/// How many names are listed in a line.
+/// The maximum number of names in one line.
 const LISTED: usize = 20;
 
-/// Returns names as a line lists them: all of a few, or some of many and how many more there are.
+/// Returns names for one line: all of them, or the first ones and the number of others.
 pub fn some<T: AsRef<str>>(names: &[T]) -> String {
     let shown = names.iter().take(LISTED).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(LISTED) {
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_concealed_is_shown_as_asterisks_of_the_same_length() {
+    fn concealed_text_is_shown_as_asterisks_of_the_same_length() {
         let source = Source::new("x", "a = \"é\n1\"\nb");
         assert_eq!(source.shown(), source.text);
         source.conceal(4..10);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_break_ends_its_own_line() {
+    fn a_line_break_belongs_to_the_line_that_it_ends() {
         let source = Source::new("x", "a\nbc\n\nd");
         let lines: Vec<usize> = (0..=9).map(|offset| source.line(offset)).collect();
         assert_eq!(lines, [1, 1, 2, 2, 2, 3, 4, 4, 4, 4]);

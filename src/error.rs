@@ -1,4 +1,4 @@
-//! How a run can end: the one place that turns what went wrong into a message, a hint and an exit code.
+//! The results of a run: maps every error to a message, a hint and an exit code.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,26 +12,26 @@ use crate::provider::NoCredentials;
 use crate::reconcile::guard::Refusal;
 use crate::resource::call::{CallError, Class};
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Done,
-    /// Nothing, or not everything, was done.
+    /// The command failed completely or partly.
     Error,
     /// `--detailed-exitcode`: there are changes to make. `trust check`: there are findings.
     Changes,
     /// `--detailed-exitcode`: something could not be read.
     Incomplete,
     Refused,
-    /// Something was done, something failed.
+    /// Some changes were made, and others failed.
     Partial,
     Interrupted,
-    /// A command was run, and this is how it ended.
+    /// The exit code of a command that Sentinel ran.
     Command(u8),
 }
 
 impl Exit {
-    /// Returns the end of a run of several parts, each with an end of its own.
+    /// Returns the result of a run that has several parts.
     pub fn worst(exits: impl IntoIterator<Item = Self>) -> Self {
         let rank = |exit: &Self| match exit {
             Self::Done => 0,
@@ -67,22 +67,22 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The error that another error comes from.
+/// The cause of an error.
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// What kept a command from doing what it was asked. Each variant keeps the error that it comes from, and only the report prints.
+/// The reason why a command failed. Each variant keeps its cause, and only the report prints.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The arguments, or the environment variables in their place, do not fit: nothing was read or changed.
+    /// Invalid arguments, or invalid environment variables in their place. Nothing was read or changed.
     #[error("{message}")]
     Usage { message: String, hint: Option<String> },
-    /// Something happened that must not: a bug.
+    /// A bug: a state that should be impossible.
     #[error("internal error: {message}")]
     Internal { message: String, source: Option<Source> },
-    /// The program panicked, which is a bug too. It has been reported, without what it held.
+    /// A panic, which is a bug too. The panic hook has already reported it, without its message.
     #[error("internal error: {0}")]
     Panicked(String),
-    /// The operating system refused something.
+    /// An operating system call failed.
     #[error("{message}: {source}")]
     System { message: String, hint: Option<String>, source: Source },
     /// The manifest or a policy has faults.
@@ -97,51 +97,51 @@ pub enum Error {
     /// No AWS region is configured.
     #[error("{message}")]
     NoRegion { message: String, hint: String },
-    /// AWS did not do what a command cannot go on without.
+    /// A required AWS call failed.
     #[error("{}", aws_message(.0))]
     Aws(#[from] CallError),
-    /// The same, where the command knows more than AWS says: whose credentials they are, or which region or table it is.
+    /// A required AWS call failed, and the command adds information: the source of the credentials, the region or the table.
     #[error("{message}")]
     Explained { code: Code, message: String, hint: String, source: Box<CallError> },
     /// There are no credentials to release.
     #[error("{source}")]
     NoCredentials { hint: String, source: Box<NoCredentials> },
-    /// The credentials are not those of a user whose name is known.
+    /// The credentials do not belong to a user with a known name.
     #[error("{0}")]
     NoUser(String),
-    /// Sentinel was started by itself too many times.
+    /// Sentinel started itself too many times.
     #[error("{0}")]
     Nested(String),
-    /// A table, or another resource that the command works on, is not there.
+    /// A table or another required resource does not exist.
     #[error("{message}")]
     NoResource { message: String, hint: String },
     /// A plan has findings that `--fail-on` names.
     #[error("the plan has findings that --fail-on names: {0}")]
     FailOn(String),
-    /// Another engine cannot take over what the manifest describes.
+    /// CloudFormation or Terraform does not support something in the manifest.
     #[error("{message}")]
     NotExported { message: String, hint: String },
-    /// A resource could not be read that the command cannot go on without.
+    /// A required resource could not be read.
     #[error("{message}")]
     Unread { denied: bool, message: String, hint: String },
-    /// AWS was not waited for any longer.
+    /// AWS did not respond in time.
     #[error("AWS did not answer within {} seconds", .0.as_secs())]
     TimedOut(Duration),
     #[error("{}", refusal_message(.0))]
     Refused(Refusal),
-    /// A policy, or the state of a record, says no.
+    /// A policy, or the state of a record, denies the access.
     #[error("{message}")]
     Denied { message: String, hint: Option<String> },
-    /// A broker did not do what it was asked.
+    /// A request to the broker failed.
     #[error("{message}")]
     Broker { code: Code, message: String, hint: String },
-    /// There is no such record.
+    /// The record does not exist.
     #[error("{message}")]
     NoRecord { message: String, hint: String },
-    /// The command to run could not be started; without a source, sentinel itself did not start it.
+    /// The command to run could not be started. Without a source, Sentinel did not try.
     #[error("{message}")]
     NotStarted { message: String, source: Option<std::io::Error> },
-    /// The user, or the lack of one, said no.
+    /// The user did not confirm, or there is no terminal.
     #[error("{message}")]
     NotConfirmed { message: String, hint: Option<String> },
     /// The AWS emulator could not be opened or served.
@@ -156,7 +156,7 @@ pub enum Error {
     OutOfTime,
 }
 
-/// Returns what was being done, and what came of it.
+/// Returns the error's message with the purpose of the call.
 fn aws_message(error: &CallError) -> String {
     let said = error.to_string();
     let action = error.operation.action();
@@ -195,17 +195,17 @@ impl Error {
         })
     }
 
-    /// Returns the error for something that must not happen.
+    /// Returns the error for a bug.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::Internal { message: message.into(), source: None }
     }
 
-    /// Returns the error for something that the operating system refused.
+    /// Returns the error for a failed operating system call.
     pub fn system(message: &str, hint: Option<&str>, source: impl Into<Source>) -> Self {
         Self::System { message: message.to_owned(), hint: hint.map(str::to_owned), source: source.into() }
     }
 
-    /// Returns the error for a file that is not as it has to be.
+    /// Returns the error for a file with invalid contents.
     pub fn file(path: &Path, what: impl Into<String>) -> Self {
         Self::File { path: path.display().to_string(), what: what.into(), hint: None, source: None }
     }
@@ -216,14 +216,14 @@ impl Error {
         Self::File { path, what, hint: None, source: Some(source) }
     }
 
-    /// The same, with other words for a file that is not there.
+    /// Returns the error for a file that could not be read, with a special message if it does not exist.
     pub fn read(path: &Path, source: std::io::Error, missing: &str) -> Self {
         let found = source.kind() != std::io::ErrorKind::NotFound;
         let what = if found { files::system_words(&source) } else { missing.to_owned() };
         Self::File { path: path.display().to_string(), what, hint: None, source: Some(source) }
     }
 
-    /// Returns the error for a file with a hint.
+    /// Returns the error with a hint, if it is about a file.
     #[must_use]
     pub fn with_hint(mut self, text: impl Into<String>) -> Self {
         if let Self::File { hint, .. } = &mut self {
@@ -232,7 +232,7 @@ impl Error {
         self
     }
 
-    /// Returns the error for the AWS emulator that cannot be opened.
+    /// Returns the error for an AWS emulator that cannot be opened.
     pub fn local(what: String) -> Self {
         Self::Local { what, hint: None }
     }

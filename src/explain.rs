@@ -1,5 +1,4 @@
-//! What each code means and what to do about it: the one source of `sentinel explain`, of hints, and of
-//! `docs/troubleshooting.md`.
+//! The explanation of each code, which is the source of `sentinel explain`, of hints, and of `docs/troubleshooting.md`.
 
 mod errors;
 mod lints;
@@ -7,32 +6,31 @@ mod lints;
 use crate::code::Code;
 use crate::policy::lint::Lint;
 
-/// What there is to say of a code.
+/// The explanation of a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     pub code: &'static str,
-    /// In a few words.
+    /// A title of a few words.
     pub title: &'static str,
-    /// What happened, and why.
+    /// The meaning and the cause.
     pub means: &'static str,
-    /// What it looks like: what was written, or what is printed.
+    /// An example of the input or output.
     pub example: &'static str,
-    /// What to do.
+    /// The fix.
     pub fix: &'static str,
 }
 
-/// Returns every entry, in the order of the codes.
+/// Returns all explanations in the order of the codes.
 pub fn entries() -> Vec<Entry> {
     Code::ALL.iter().map(|code| errors::entry(*code)).chain(Lint::ALL.iter().map(|lint| lints::entry(*lint))).collect()
 }
 
-/// Returns the entry of a code, however it is written.
+/// Returns the explanation of a code, which is case-insensitive.
 pub fn find(code: &str) -> Option<Entry> {
     entries().into_iter().find(|entry| entry.code.eq_ignore_ascii_case(code.trim()))
 }
 
-/// Returns what helps with an error of AWS or of the way there, in a line; some kinds have their own words where they
-/// come up.
+/// Returns a hint of one line for an error. Some errors have no general hint, because the code that reports them adds a specific one.
 pub fn hint(code: Code) -> Option<&'static str> {
     errors::hint(code)
 }
@@ -44,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_there_once_with_all_that_there_is_to_say() {
+    fn every_code_has_one_complete_explanation() {
         let entries = entries();
         let codes: BTreeSet<&str> = entries.iter().map(|entry| entry.code).collect();
         assert_eq!(codes.len(), entries.len());

@@ -1,10 +1,10 @@
-//! Files are opened here and nowhere else: what is read is bounded, and what is written does not go through a link.
+//! Access to files. All other modules open files through this one, which limits reads and never writes through a link.
 //!
-//! A checkout may hold what somebody else put there: a pipe named `sentinel.toml`, a link named `plan.md`, a file without
-//! end. So only regular files are read, up to a limit, and a file to be written is opened without following a link at its
-//! name and emptied only when it is known to be a regular file that has no other name.
+//! A checkout may contain hostile files: a pipe named `sentinel.toml`, a link named `plan.md`, or a file without end. Only regular files
+//! are read, up to a limit. A file is opened for writing without following a link, and is truncated only if it is a regular file with a
+//! single hard link.
 //!
-//! What a document names, and not the user, is opened within a [`Root`], which nothing leads out of.
+//! A path from a document, as opposed to one from the user, is opened within a [`Root`], and cannot lead out of it.
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, Read, Write};
@@ -14,7 +14,7 @@ use std::path::{Component, Path};
 use cap_std::fs::{Dir, OpenOptionsExt as _};
 use rustix::fs::OFlags;
 
-/// What is read, and how many bytes of it at most.
+/// A kind of file, and its maximum size in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {
     what: &'static str,
@@ -26,7 +26,7 @@ impl Limit {
         Self { what, bytes }
     }
 
-    /// Returns how many bytes it is.
+    /// Returns the maximum size.
     pub(crate) const fn bytes(self) -> u64 {
         self.bytes
     }
@@ -34,7 +34,7 @@ impl Limit {
 
 /// A manifest of 10,000 profiles has about 1 MiB.
 pub(crate) const MANIFEST: Limit = Limit::new("a manifest", 16 << 20);
-/// A parameter holds 8 KiB.
+/// A parameter has at most 8 KiB.
 pub(crate) const POLICY: Limit = Limit::new("a policy", 1 << 20);
 pub(crate) const CASES: Limit = Limit::new("a file of test cases", 1 << 20);
 /// A plan of 10,000 new policies has about 50 MiB.
@@ -42,25 +42,25 @@ pub(crate) const PLAN: Limit = Limit::new("a saved plan", 128 << 20);
 pub(crate) const CACHE: Limit = Limit::new("the list of profiles", 4 << 20);
 pub(crate) const PEM: Limit = Limit::new("a certificate or key", 1 << 20);
 pub(crate) const BASELINE: Limit = Limit::new("a baseline", 4 << 20);
-/// A line that somebody types.
+/// One line of keyboard input.
 pub(crate) const LINE: Limit = Limit::new("a line", 4 << 10);
 
 /// The mode of a file that only its owner may read.
 pub(crate) const PRIVATE: u32 = 0o600;
-/// The mode of a file that the umask decides on.
+/// The mode of other files, which the umask restricts.
 pub(crate) const SHARED: u32 = 0o666;
-/// The same of a program.
+/// The mode of a program, which the umask restricts.
 pub(crate) const PROGRAM: u32 = 0o777;
 
 /// Reads a file. Links are followed.
 pub(crate) fn read(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
-    // A device is not even opened: that alone can have effects.
+    // A device is not opened, because opening it can have effects.
     check_kind(path, &std::fs::metadata(path)?)?;
-    contents(path, File::options().read(true).custom_flags(flags(AT_ONCE)).open(path)?, limit)
+    contents(path, File::options().read(true).custom_flags(flags(NO_BLOCK)).open(path)?, limit)
 }
 
-/// Opening a pipe that nobody writes to would wait for ever.
-const AT_ONCE: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+/// Opening a pipe without a writer would block forever.
+const NO_BLOCK: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 
 fn contents(path: &Path, file: File, limit: Limit) -> io::Result<Vec<u8>> {
     let found = file.metadata()?;
@@ -85,18 +85,18 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| invalid("this is not UTF-8 text"))
 }
 
-/// A folder that is held open, and in which files are opened by their path within it. A link is followed as long as it stays
-/// within the folder; `..` and links that lead out of it, and absolute ones, are refused in the very call that opens the file.
+/// An open folder, whose files are opened by relative paths. A link is followed if its target is within the folder. The call that opens the
+/// file refuses `..` and links that lead out of the folder, and absolute ones.
 #[derive(Debug)]
 pub(crate) struct Root(Dir);
 
 impl Root {
-    /// Opens a folder. Links on the way to it are followed: the user named it.
+    /// Opens a folder that the user named. Links in its path are followed.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         Dir::open_ambient_dir(folder, cap_std::ambient_authority()).map(Self)
     }
 
-    /// Returns how large a file is.
+    /// Returns the size of a file.
     pub(crate) fn size(&self, path: &Path) -> io::Result<u64> {
         self.0.metadata(path).map(|found| found.len())
     }
@@ -108,7 +108,7 @@ impl Root {
             return Err(invalid(if found.is_dir() { FOLDER } else { UNREADABLE }));
         }
         let mut options = cap_std::fs::OpenOptions::new();
-        options.read(true).custom_flags(flags(AT_ONCE));
+        options.read(true).custom_flags(flags(NO_BLOCK));
         contents(path, self.0.open_with(path, &options)?.into_std(), limit)
     }
 
@@ -117,7 +117,7 @@ impl Root {
         text(self.read(path, limit)?)
     }
 
-    /// Returns the names of what is in a folder, in order. Those that are not UTF-8 are left out.
+    /// Returns the names of a folder's entries in order, except those that are not UTF-8.
     pub(crate) fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let mut names = Vec::new();
@@ -128,7 +128,7 @@ impl Root {
         Ok(names)
     }
 
-    /// Returns whether there is something of that name. A link is, wherever it leads.
+    /// Returns whether a path exists. A link exists even if its target does not.
     pub(crate) fn is_there(&self, path: &Path) -> io::Result<bool> {
         match self.0.symlink_metadata(path) {
             Ok(_) => Ok(true),
@@ -142,7 +142,7 @@ impl Root {
         self.0.metadata(path).is_ok_and(|found| found.is_dir())
     }
 
-    /// Returns whether there is a file of that name. What is there and is no file, such as a link, is an error.
+    /// Returns whether a regular file exists at a path. Anything else there, such as a link, is an error.
     pub(crate) fn is_plain(&self, path: &Path) -> io::Result<bool> {
         match self.0.symlink_metadata(path) {
             Ok(found) if found.is_file() => Ok(true),
@@ -157,12 +157,12 @@ impl Root {
         self.0.remove_file(path)
     }
 
-    /// Makes a folder, where there is none.
+    /// Creates a folder and its missing parents.
     pub(crate) fn create_folder(&self, path: &Path) -> io::Result<()> {
         self.0.create_dir_all(path)
     }
 
-    /// Makes a file that is not there yet.
+    /// Creates a file, which must not exist.
     pub(crate) fn create_new(&self, path: &Path, mode: u32) -> io::Result<File> {
         let mut options = cap_std::fs::OpenOptions::new();
         options.write(true).create_new(true).mode(mode);
@@ -170,19 +170,19 @@ impl Root {
     }
 }
 
-/// Returns what the system says of an error, without its number.
+/// Returns the system's message for an error, without the error number.
 pub(crate) fn system_words(error: &io::Error) -> String {
     let text = error.to_string();
     let words = error.raw_os_error().and_then(|number| text.strip_suffix(&format!(" (os error {number})")));
     words.map(str::to_owned).unwrap_or(text)
 }
 
-/// Returns whether a path was refused because it leads out of a [`Root`]. The system has no such error.
+/// Returns whether a path was refused because it leads out of a [`Root`]. Such an error has no system error number.
 pub(crate) fn leads_out(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
-/// Reads the beginning of a file, at most so many bytes.
+/// Reads at most this many bytes from the start of a file.
 pub(crate) fn read_beginning(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     check_kind(path, &std::fs::metadata(path)?)?;
     let file = File::options().read(true).custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY)).open(path)?;
@@ -202,7 +202,7 @@ pub(crate) fn read_stream(from: &mut impl Read, limit: Limit) -> io::Result<Stri
     text(read)
 }
 
-/// Reads a line, without its end.
+/// Reads a line, including its line break.
 pub(crate) fn read_line(from: &mut impl BufRead) -> io::Result<String> {
     let mut line = Vec::new();
     from.take(LINE.bytes + 1).read_until(b'\n', &mut line)?;
@@ -217,7 +217,7 @@ pub(crate) fn terminal() -> Option<File> {
     File::open("/dev/tty").ok()
 }
 
-/// Opens a file to write it anew. What is in it is gone only when the file is found to be one that may be written.
+/// Opens a file for writing, and truncates it once it is known to be a regular file.
 pub(crate) fn create(path: &Path, mode: u32) -> io::Result<File> {
     let file = open_to_write(path, File::options().write(true).create(true), mode)?;
     if file.metadata()?.is_file() {
@@ -226,36 +226,36 @@ pub(crate) fn create(path: &Path, mode: u32) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a file to write at its end.
+/// Opens a file for appending.
 pub(crate) fn append(path: &Path, mode: u32) -> io::Result<File> {
     open_to_write(path, File::options().append(true).create(true), mode)
 }
 
-/// Makes a file that is not there yet.
+/// Creates a file, which must not exist.
 pub(crate) fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     File::options().write(true).create_new(true).mode(mode).open(path)
 }
 
-/// Writes a file anew.
+/// Writes a file, replacing its contents.
 pub(crate) fn write(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
     create(path, mode)?.write_all(text)
 }
 
-/// Writes a file anew, or leaves it as it is: the new text takes its place in one step. The file must exist.
+/// Replaces the contents of an existing file atomically. If it fails, the file is unchanged.
 pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let found = open_to_write(path, File::options().append(true), PRIVATE)?.metadata()?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    let temporary = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
     let write = || {
-        let mut file = create_new(&beside, PRIVATE)?;
+        let mut file = create_new(&temporary, PRIVATE)?;
         file.write_all(text)?;
         file.set_permissions(found.permissions())?;
-        std::fs::rename(&beside, path)
+        std::fs::rename(&temporary, path)
     };
     let written = write();
-    // A file of this name that was there before is not deleted.
+    // A file that existed before with the temporary name is not deleted.
     if written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists) {
-        let _ = std::fs::remove_file(&beside);
+        let _ = std::fs::remove_file(&temporary);
     }
     written
 }
@@ -267,7 +267,7 @@ fn open_to_write(path: &Path, options: &mut std::fs::OpenOptions, mode: u32) -> 
     let safe = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = options.mode(mode).custom_flags(flags(safe)).open(path);
     let file = file.map_err(|error| match error.raw_os_error() {
-        // What systems say of a link (ELOOP; EMLINK on FreeBSD) names no link.
+        // The system's error for a link (ELOOP; EMLINK on FreeBSD) does not mention links.
         Some(_) if path.symlink_metadata().is_ok_and(|found| found.is_symlink()) => invalid(LINK),
         Some(code) if code == rustix::io::Errno::NXIO.raw_os_error() => invalid(NO_FILE),
         _ => error,
@@ -282,14 +282,14 @@ fn open_to_write(path: &Path, options: &mut std::fs::OpenOptions, mode: u32) -> 
     Ok(file)
 }
 
-/// What is said of a link where a file is to be written.
+/// The message for an output path that is a link.
 pub(crate) const LINK: &str = "this is a link, and its target was not changed; name the file itself";
 const HARD_LINK: &str = "this file has a second hard link, and was not changed; delete it, or name another file";
 const NO_FILE: &str =
     "this is not a regular file (but a pipe, a socket or a device), and was not changed; name another file";
 
-/// Returns whether a path is one of the names that the system, or a shell (`>(command)`), has for open files and
-/// terminals: these are links and pipes, and meant.
+/// Returns whether a path is a name of the system or of a shell (`>(command)`) for an open file or terminal. These are links and pipes, and
+/// are used on purpose.
 pub(crate) fn is_standard(path: &Path) -> bool {
     if ["/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/null", "/dev/tty"]
         .iter()
@@ -306,7 +306,7 @@ pub(crate) fn is_standard(path: &Path) -> bool {
     })
 }
 
-/// Refuses to read what is no regular file, but for a pipe that a shell passes.
+/// Refuses to read anything but a regular file or a pipe from a shell.
 fn check_kind(path: &Path, found: &Metadata) -> io::Result<()> {
     if found.is_file() || (found.file_type().is_fifo() && is_standard(path)) {
         return Ok(());
@@ -326,7 +326,7 @@ fn invalid(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }
 
-/// Returns flags as the standard library takes them.
+/// Returns flags in the type of the standard library.
 fn flags(flags: OFlags) -> i32 {
     flags.bits().cast_signed()
 }
@@ -342,7 +342,7 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
     }
 
-    /// Runs what must not wait for anything.
+    /// Runs work that must not block.
     #[allow(clippy::disallowed_methods, reason = "the test is about time")]
     fn at_once<T>(work: impl FnOnce() -> T) -> T {
         let started = Instant::now();
@@ -370,7 +370,7 @@ mod tests {
             assert!(at_once(|| read(Path::new(device), limit)).is_err(), "{device}");
             assert!(at_once(|| read_beginning(Path::new(device), 10)).is_err(), "{device}");
         }
-        // The kernel's files have no size.
+        // Files of the kernel have no size.
         assert!(read(Path::new("/proc/self/environ"), Limit::new("a test", 1)).is_err());
         assert_eq!(read(&path("none"), limit).unwrap_err().kind(), io::ErrorKind::NotFound);
         std::fs::write(path("bytes"), [0xff]).unwrap();
@@ -413,7 +413,7 @@ mod tests {
         assert!(root.create_new(Path::new("within/new"), SHARED).is_ok() && path("folder/new").exists());
         assert!(root.create_new(Path::new("folder/new"), SHARED).is_err());
         assert_eq!(std::fs::read_dir(theirs.path()).unwrap().count(), 1);
-        // The folder is held open, whatever takes its place.
+        // The open folder is used, whatever replaces it.
         std::fs::rename(path("folder"), path("old")).unwrap();
         let held = Root::open(&path("old")).unwrap();
         std::fs::remove_file(path("within")).unwrap();

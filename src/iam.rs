@@ -18,7 +18,7 @@ use crate::resource::names::{AccountId, PolicyRoot, RegionName};
 use crate::resource::record_key::{Prefix, Role};
 use crate::resource::tagging::GET_RESOURCES;
 
-/// The most characters, white space not counted, that a managed policy holds. Source: "IAM and AWS STS quotas".
+/// The maximum number of characters of a managed policy, without white space. Source: "IAM and AWS STS quotas".
 const LIMIT: usize = 6144;
 
 /// A policy document.
@@ -29,7 +29,7 @@ pub struct Document {
     pub statement: Vec<Statement>,
 }
 
-/// A statement that allows.
+/// An allow statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Statement {
@@ -41,34 +41,34 @@ pub struct Statement {
     pub condition: Option<Value>,
 }
 
-/// What goes beyond the resources of the manifest.
+/// Permissions beyond those for the resources of the manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Beyond<'a> {
     pub prune: bool,
-    /// Whether a plan lists what carries the ownership tag.
+    /// Whether a plan lists all resources with the ownership tag.
     pub orphans: bool,
     pub roles: Brokered<'a>,
 }
 
-/// Roles that the broker assumes besides those that trust it by `trusted_by = { broker = true }`.
+/// Roles that the broker assumes, in addition to those with `trusted_by = { broker = true }`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Brokered<'a> {
-    /// The roles of the manifest to which profiles refer.
+    /// The roles of the manifest that profiles refer to.
     pub referenced: &'a [Address],
-    /// The ARNs of roles that the manifest does not have.
+    /// The ARNs of roles that are not in the manifest.
     pub elsewhere: &'a [String],
 }
 
-/// What a role does with the records of a built-in table.
+/// The use of a built-in table by a role.
 #[derive(Debug, Clone, Copy)]
 struct Grant {
     role: Role,
     table: Builtin,
-    /// Whose records it writes. All records of the table are read.
+    /// The kinds of record that the role writes. It can read all records of the table.
     writes: &'static [Prefix],
 }
 
-/// Which role reads and writes what. A requester and a server read what the gate looks at.
+/// The tables that each role reads and the records that it writes. A requester and a server read the records that the gate checks.
 const GRANTS: &[Grant] = &[
     Grant { role: Role::Requester, table: Builtin::Approvals, writes: &[Prefix::Request] },
     Grant { role: Role::Requester, table: Builtin::BreakGlass, writes: &[] },
@@ -85,38 +85,38 @@ const GRANTS: &[Grant] = &[
     Grant { role: Role::Server, table: Builtin::Sessions, writes: &[Prefix::Session] },
 ];
 
-/// What the commands call that use what is provisioned: each policy by its name, the profiles by their path, and the
-/// records of the tables. A transaction takes the permissions of its parts (Amazon DynamoDB Developer Guide, "Using IAM
-/// with DynamoDB transactions"). Nothing deletes a record, writes in batches or uses PartiQL.
+/// The operations of the commands for users: they read policies by name, list profiles by path, and read and write records. A transaction
+/// requires the permissions of its parts (Amazon DynamoDB Developer Guide, "Using IAM with DynamoDB transactions"). No command deletes
+/// records, writes in batches or uses PartiQL.
 const READ_POLICY: [Operation; 1] = [GET_PARAMETERS];
 const READ_ROOT: [Operation; 1] = [GET_PARAMETERS_BY_PATH];
 const READ_RECORDS: [Operation; 2] = [GET_ITEM, QUERY];
 const WRITE_RECORDS: [Operation; 2] = [PUT_ITEM, UPDATE_ITEM];
 
-/// What the broker does with a role: it assumes it for a user, whose name and request the session carries. Source: IAM User Guide,
-/// "Monitor and control actions taken with assumed roles" and "Pass session tags in AWS STS".
+/// The broker assumes a role with the user's name as source identity and session tags for the request. Source: IAM User Guide, "Monitor and
+/// control actions taken with assumed roles" and "Pass session tags in AWS STS".
 const ASSUME: [&str; 3] = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"];
 
-/// Whose records a policy is for.
+/// The owners of the records that a policy allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whose {
-    /// The caller's own, where a record is a user's.
+    /// The caller, if the records belong to a user.
     Caller,
-    /// Those of all users, on whose behalf the broker calls.
+    /// All users, on whose behalf the broker calls.
     Anyone,
 }
 
-/// Returns the keys of a kind of record, as `StringLike` compares them.
+/// Returns the keys of a kind of record as a `StringLike` pattern.
 fn keys_like(prefix: Prefix, whose: Whose) -> String {
     match (prefix, whose) {
-        // IAM puts the caller's unique ID in the place of the variable.
+        // IAM replaces the variable by the caller's unique ID.
         (Prefix::Place, Whose::Caller) => prefix.key("${aws:userid}#*"),
         _ => prefix.key("*"),
     }
 }
 
-/// Returns the condition that every item of a call has a key of these kinds. `ForAllValues` alone also holds for a call
-/// without the condition key; `Null` refuses that. Source: IAM User Guide, "Multivalued context keys".
+/// Returns the condition that every item of a call has a key of these kinds. `ForAllValues` is also true for a call without the condition
+/// key, which `Null` refuses. Source: IAM User Guide, "Multivalued context keys".
 fn only_keys(prefixes: &[Prefix], whose: Whose) -> Value {
     let keys: Vec<String> = prefixes.iter().map(|prefix| keys_like(*prefix, whose)).collect();
     json!({
@@ -125,7 +125,7 @@ fn only_keys(prefixes: &[Prefix], whose: Whose) -> Value {
     })
 }
 
-/// Returns the least that a use of these resources takes, on their exact ARNs, in as many documents as that fills.
+/// Returns the minimal permissions for a use of these resources, on exact ARNs, in as many documents as needed.
 pub fn policies(
     purpose: Use,
     location: &Location,
@@ -151,17 +151,17 @@ pub fn policies(
             }
         }
     }
-    let more = match purpose {
+    let listing = match purpose {
         Use::Plan => Some(Purpose::Read),
         Use::Apply => Some(Purpose::Write),
         Use::Role(_) | Use::Broker => None,
     };
-    if let Some(more) = more.filter(|_| beyond.prune) {
+    if let Some(listing) = listing.filter(|_| beyond.prune) {
         for kind in KindId::ALL {
-            statements.permit(kind.unlisted_permissions(location, policy_root, more));
+            statements.permit(kind.unlisted_permissions(location, policy_root, listing));
         }
     }
-    if more.is_some() && beyond.orphans {
+    if listing.is_some() && beyond.orphans {
         // Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Resource Group Tagging API".
         statements.allow("SentinelOrphanList", actions(&[GET_RESOURCES]), vec![String::from("*")]);
     }
@@ -174,7 +174,7 @@ struct Statements {
 }
 
 impl Statements {
-    /// Adds what some operations of each resource take.
+    /// Adds the permissions for some operations on each resource.
     fn resources(
         &mut self,
         purpose: Purpose,
@@ -187,8 +187,8 @@ impl Statements {
         }
     }
 
-    /// Adds permissions: those that are shared to the statement of the same name, operations and condition, others as one of
-    /// their own.
+    /// Adds permissions. A shared one is merged into the statement with the same name, operations and condition, and any other gets its own
+    /// statement.
     fn permit(&mut self, permissions: Vec<Permission>) {
         for Permission { statement, shared, operations, on } in permissions {
             let action = actions(&operations);
@@ -197,7 +197,7 @@ impl Statements {
                 On::Resources(resources) => (resources, None),
                 On::Those { resources, condition } => (resources, Some(condition)),
             };
-            // A number may follow the name.
+            // The name may end with a number.
             let same = |one: &&mut Statement| {
                 one.sid.trim_end_matches(|digit: char| digit.is_ascii_digit()) == statement
                     && (&one.action, &one.condition) == (&action, &condition)
@@ -213,8 +213,8 @@ impl Statements {
         }
     }
 
-    /// Adds what some roles do together: they read policies, and have to do with the records of the built-in tables. Those of
-    /// another table are its owner's own affair.
+    /// Adds the permissions of some roles together: to read policies, and to use the records of the built-in tables. Sentinel grants no
+    /// access to the records of other tables.
     fn users(&mut self, roles: &[Role], location: &Location, policy_root: &PolicyRoot, desired: &[DesiredResource]) {
         let policies: Vec<String> =
             policies_of(desired).map(|one| policy_parameter::arn(location, &one.name)).collect();
@@ -228,7 +228,7 @@ impl Statements {
         }
     }
 
-    /// Adds a statement; a name that is taken gets a number.
+    /// Adds a statement. If its name exists, it gets a number.
     fn allow(&mut self, sid: &str, action: Vec<String>, resource: Vec<String>) {
         self.allow_if(sid, action, resource, None);
     }
@@ -240,7 +240,7 @@ impl Statements {
         self.list.push(Statement { sid, effect: "Allow", action, resource, condition });
     }
 
-    /// Adds what some roles do with the records of a built-in table.
+    /// Adds the permissions of some roles for the records of a built-in table.
     fn records(&mut self, roles: &[Role], table: &RecordTable) {
         if GRANTS.iter().any(|grant| roles.contains(&grant.role) && Some(grant.table) == table.builtin) {
             self.read_records(table);
@@ -269,9 +269,9 @@ impl Statements {
     }
 }
 
-/// A table whose records a role uses.
+/// A table with the records that a role uses.
 struct RecordTable {
-    /// What the names of its statements begin with.
+    /// The prefix of its statement names.
     statement: String,
     arn: String,
     builtin: Option<Builtin>,
@@ -293,7 +293,7 @@ fn tables_of(desired: &[DesiredResource]) -> impl Iterator<Item = &Desired<Table
     desired.iter().filter_map(DesiredResource::of::<Table>).filter(|one| one.presence.is_present())
 }
 
-/// Returns the roles that the broker assumes: profiles refer to them, or they trust its own role, to which they refer.
+/// Returns the roles that the broker assumes: those of profiles, and those that trust its own role.
 fn brokered<'a>(
     desired: &'a [DesiredResource],
     referenced: &'a [Address],
@@ -302,7 +302,7 @@ fn brokered<'a>(
     all.filter(|one| referenced.contains(&one.address) || one.depends_on.iter().any(|on| on.kind == KindId::Role))
 }
 
-/// Returns the permissions for one use as the policies of a role, whatever account it is in. Where no region is given they are for all.
+/// Returns the permissions for one use as policies of a role, for any account. Without a region, they apply to all regions.
 pub fn of_role(
     purpose: Use,
     region: Option<RegionName>,
@@ -315,7 +315,7 @@ pub fn of_role(
     documents.iter().map(|document| role::anywhere(&PolicyDocument::from(json!(document)))).collect()
 }
 
-/// Puts statements into as few documents as hold them; one with many resources may go on in the next document.
+/// Divides statements into as few documents as possible. The resources of a statement may be divided too.
 fn split(statements: Vec<Statement>) -> Vec<Document> {
     let empty = || Document { version: "2012-10-17", statement: Vec::new() };
     let size = |document: &Document| serde_json::to_string(document).map_or(0, |text| text.chars().count());
@@ -323,7 +323,7 @@ fn split(statements: Vec<Statement>) -> Vec<Document> {
     let mut used = size(&empty());
     for statement in statements {
         let head = Statement { resource: Vec::new(), ..statement.clone() };
-        // With the comma before the statement, and before each resource, and the quotes around that.
+        // Includes the comma before the statement, and the comma and quotes of each resource.
         let head_size = serde_json::to_string(&head).map_or(0, |text| text.chars().count()) + 1;
         let mut open = false;
         for resource in statement.resource {
@@ -349,10 +349,10 @@ fn split(statements: Vec<Statement>) -> Vec<Document> {
     documents
 }
 
-/// Returns what creating the resources takes, and what reading policies and records and asking for access take, in
-/// separate statements. Other records than requests are for the policies of the other roles.
+/// Returns the permissions to create the resources, to read policies and records, and to request access, in separate statements. The
+/// policies of the other roles allow writing other records.
 ///
-/// The account, which only AWS could tell, is `*` in the ARNs.
+/// The account is unknown here, so it is `*` in the ARNs.
 pub fn document(region: Option<RegionName>, policy_root: &PolicyRoot, desired: &[DesiredResource]) -> Document {
     let location = Location { region, account: None };
     let mut statements = Statements::default();
@@ -390,7 +390,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fills_more_than_one_policy_is_split_and_loses_nothing() {
+    fn statements_beyond_the_size_limit_are_split_without_loss() {
         let statement = |sid: &str, count: usize| Statement {
             sid: sid.to_owned(),
             effect: "Allow",
@@ -406,7 +406,7 @@ mod tests {
             let size = serde_json::to_string(document).unwrap().chars().count();
             assert!(size <= LIMIT, "{size}");
         }
-        // All but the last are full: the next resource would not have fitted.
+        // All documents but the last are full: the next resource would not fit.
         for document in &documents[..documents.len() - 1] {
             assert!(serde_json::to_string(document).unwrap().len() > LIMIT - 100);
         }
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn two_tables_whose_names_differ_in_signs_only_have_statements_of_their_own() {
+    fn equal_statement_names_get_numbers() {
         let mut statements = Statements::default();
         for _ in 0..3 {
             statements.allow("SentinelabTableRead", Vec::new(), Vec::new());

@@ -324,7 +324,7 @@ pub struct About {
     pub provisions: &'static str,
     /// Its heading in a report, such as `DynamoDB tables`.
     pub heading: &'static str,
-    /// The location of its resources, shown beside the heading.
+    /// The location of its resources, shown next to the heading.
     pub site: Site,
     /// How a report shows a resource and its differences.
     pub shown: Shown,

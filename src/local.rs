@@ -47,7 +47,7 @@ pub use server::{Handler, Server};
 /// The account of the AWS emulator, unless a role of another account is assumed.
 pub const ACCOUNT: &str = "123456789012";
 
-/// The folder of the store, beside a manifest.
+/// The folder of the store, next to a manifest.
 const STORE: &str = ".sentinel";
 
 /// Returns the store of a target's folder, if the folder is named like one.
@@ -264,7 +264,7 @@ impl Region {
     }
 
     fn open_files(folder: Folder) -> Result<(store::Store, dynamodb::Engine), String> {
-        // Held until both files are open: SQLite does not wait for other processes while a file is created and its write-ahead log is
+        // Locked until both files are open: SQLite does not wait for other processes while a file is created and its write-ahead log is
         // turned on.
         let opening = folder.lock()?;
         let file = folder.database("aws.db")?;

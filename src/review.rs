@@ -1,6 +1,5 @@
-//! What a reviewer is told of a plan beyond its differences: where each resource stands in the manifest, what a change
-//! of a policy means for who gets in, which of its cases come out otherwise, and what its lints find. Pure: the files
-//! are handed in.
+//! The information for reviewers of a plan, beyond its differences: the line of each resource in the manifest, the effect of a policy
+//! change on access, the test cases with a different result, and lint findings. Pure: the caller supplies the contents of files.
 
 pub mod fail_on;
 
@@ -19,86 +18,86 @@ use crate::policy::lint::{self, Finding, Setting};
 use crate::policy::{Direction, Meaning, Policy, meaning, parse};
 use crate::reconcile::{Action, Plan, ResourcePlan};
 
-/// A place in a file.
+/// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     pub path: Arc<str>,
-    /// From 1.
+    /// Starts at 1.
     pub line: usize,
 }
 
-/// What the files say of one resource.
+/// The files of one resource.
 #[derive(Debug, Clone, Default)]
 pub struct Material {
-    /// Where it stands in the manifest.
+    /// The line in the manifest.
     pub place: Option<Place>,
     /// The path of its policy, as the user would type it.
     pub policy: Option<String>,
-    /// The file of cases beside its policy.
+    /// The file with the test cases of its policy.
     pub cases: Option<Arc<Source>>,
-    /// Whether the policy is a secret: then no file holds its cases, which tell of it.
+    /// Whether the policy is a secret. Then no file has its test cases, because they would reveal its content.
     pub secret: bool,
 }
 
-/// What the files say beside the manifest itself.
+/// The files of the manifest and its resources.
 #[derive(Debug, Clone, Default)]
 pub struct Materials {
     pub of: BTreeMap<Address, Material>,
     /// The profiles of the manifest.
     pub profiles: BTreeSet<String>,
-    /// The tables of the manifest, by their names in it and in AWS.
+    /// The tables of the manifest, by their keys and AWS names.
     pub tables: BTreeSet<String>,
 }
 
-/// What there is to say of a plan's resources; those of which there is nothing to say are left out.
+/// The remarks on the resources of a plan. Resources without remarks are omitted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review(BTreeMap<Address, Remarks>);
 
-/// What there is to say of one resource.
+/// The remarks on one resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remarks {
-    /// Where it stands in the manifest.
+    /// The line in the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Place>,
-    /// What the change means for who gets in.
+    /// The effect of the change on access.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub means: Vec<Meaning>,
-    /// The cases that come out otherwise than before, or not as they expect.
+    /// The test cases whose result changes, or that fail.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cases: Vec<CaseChange>,
-    /// What lints find in the policy that is to be.
+    /// The lint findings in the desired policy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
 }
 
-/// A case whose outcome a plan changes, or that does not come out as it expects.
+/// A test case whose result changes, or that fails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseChange {
     pub name: String,
     pub path: String,
     pub line: usize,
-    /// What the live policy says; nothing where there is none.
+    /// The result for the live policy, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Expected>,
-    /// What the desired policy says.
+    /// The result for the desired policy.
     pub after: Expected,
     pub expected: Expected,
     pub passes: bool,
 }
 
 impl Review {
-    /// Returns the review that says this of resources.
+    /// Returns a review with these remarks.
     pub fn from_remarks(mut remarks: BTreeMap<Address, Remarks>) -> Self {
         remarks.retain(|_, remarks| *remarks != Remarks::default());
         Self(remarks)
     }
 
-    /// Returns what there is to say of a resource.
+    /// Returns the remarks on a resource.
     pub fn remarks(&self, address: &Address) -> Option<&Remarks> {
         self.0.get(address)
     }
 
-    /// Looks at a plan with what the files say.
+    /// Reviews a plan with the contents of files.
     pub fn of(plan: &Plan, materials: &Materials) -> Self {
         let policy_of = |address: &Address| materials.of.get(address)?.policy.as_deref();
         let written = plan.resources.iter().filter(|resource| contents(resource).is_some());
@@ -120,7 +119,7 @@ impl Review {
     }
 }
 
-/// The profiles of each file of a policy that is written.
+/// The profiles that use each policy file that the plan writes.
 type Sharing<'a> = BTreeMap<&'a str, BTreeSet<String>>;
 
 fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>) -> Remarks {
@@ -128,7 +127,7 @@ fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>
     let mut remarks = Remarks { source: material.and_then(|material| material.place.clone()), ..Remarks::default() };
     let profile = &resource.address.key;
     if resource.action == Action::Delete && resource.address.kind == KindId::Policy {
-        // A profile without a policy lets nobody in.
+        // A profile without a policy gives nobody access.
         let words = format!("nobody gets {profile} anymore");
         remarks.means.push(Meaning { direction: Direction::Closes, words });
     }
@@ -137,37 +136,37 @@ fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>
     let path = file.unwrap_or(&resource.name);
     let read = |text: &str| parse(&Source::new(path, text), &mut Faults::default());
     let Some(after) = read(desired) else { return remarks };
-    // One that cannot be read lets nobody in, as one that is not there.
+    // An invalid live policy gives nobody access, like a missing one.
     let before = live.and_then(read);
     remarks.means = meaning(profile, before.as_ref(), Some(&after));
     if live.is_none() {
-        // A new policy that lets nobody in needs no word.
+        // A new policy that gives nobody access needs no remark.
         remarks.means.retain(|one| one.direction != Direction::Same);
     }
-    // Several profiles may share one file, whose rules and cases say which of them they are about.
+    // Several profiles can use one file, whose rules and test cases name their profile.
     let alone = BTreeSet::from([profile.clone()]);
     let own = sharing.get(path).unwrap_or(&alone);
     let about_another = |case: &str| case != profile && own.contains(case);
     let cases = material.and_then(|material| material.cases.as_ref());
     remarks.cases = cases.map(|cases| case_changes(cases, before.as_ref(), &after, about_another)).unwrap_or_default();
     let setting = Setting { profiles: &materials.profiles, own, tables: &materials.tables };
-    // A default-deny is this tool's own.
+    // Sentinel generates a default-deny, so it needs no lint.
     if file.is_some() {
         remarks.findings = lint::lint(&Source::new(path, desired), Some(setting), &mut Faults::default());
     }
     remarks
 }
 
-/// A policy's text before, where there is one, and after.
+/// The live text of a policy, if there is one, and the desired text.
 #[derive(Debug)]
 pub struct Contents<'a> {
     pub live: Option<&'a str>,
     pub desired: &'a str,
 }
 
-/// Returns the texts of a policy that is written.
+/// Returns the texts of a policy that the plan writes.
 pub fn contents(resource: &ResourcePlan) -> Option<Contents<'_>> {
-    // What is left alone or refused means nothing for anyone.
+    // Other actions do not change access.
     let written = matches!(resource.action, Action::Create | Action::Update);
     if resource.address.kind != KindId::Policy || !written {
         return None;
@@ -185,19 +184,19 @@ pub fn contents(resource: &ResourcePlan) -> Option<Contents<'_>> {
     })
 }
 
-/// Returns the cases that come out otherwise, or not as they expect, but for those `about_another` profile.
+/// Returns the test cases whose result changes or that fail, except those for which `about_another` profile is true.
 fn case_changes(
     source: &Arc<Source>,
     before: Option<&Policy>,
     after: &Policy,
     about_another: impl Fn(&str) -> bool,
 ) -> Vec<CaseChange> {
-    // Its faults are `validate`'s and `policy test`'s to tell.
+    // `validate` and `policy test` report the faults.
     let found = cases::parse(source, after, &mut Faults::default());
     let timed = |policy: &Policy| policy.rules.iter().any(|rule| rule.conditions.time.is_some());
     let changes = found.iter().filter(|case| !about_another(&case.profile)).filter_map(|case| {
         let after = judge(after, case);
-        // A case without a time says nothing of a policy with windows.
+        // Without a time, the result of a test case for a policy with time windows is undefined.
         let before =
             before.filter(|policy| case.at.is_some() || !timed(policy)).map(|policy| judge(policy, case).found);
         if after.passed && before.is_none_or(|before| before == after.found) {
@@ -225,13 +224,13 @@ mod tests {
     const AFTER: &str = "version: \"1\"\nrules:\n  - { name: a, effect: allow, conditions: { users: [bob] } }\n";
 
     #[test]
-    fn the_cases_that_change_or_fail_are_told_and_the_rest_is_not() {
+    fn only_test_cases_that_change_or_fail_are_listed() {
         let text = "profile: dev\ncases:\n  - { user: alice, expect: no_match }\n  - { user: bob, expect: deny }\n\
                     \u{20} - { user: carol, expect: no_match }\n  - { user: dave, expect: allow }\n\
                     \u{20} - { user: erin, profile: elsewhere, expect: allow }\n";
         let source = Source::new("dev.test.yaml", text);
         let policy = |text| parse(&Source::new("dev.yaml", text), &mut Faults::default()).unwrap();
-        let told = |before: Option<&Policy>| -> Vec<String> {
+        let listed = |before: Option<&Policy>| -> Vec<String> {
             let changes = case_changes(&source, before, &policy(AFTER), |profile| profile == "elsewhere");
             let line = |one: &CaseChange| {
                 let before = one.before.map_or("none", Expected::word);
@@ -240,10 +239,10 @@ mod tests {
             changes.iter().map(line).collect()
         };
         assert_eq!(
-            told(Some(&policy(BEFORE))),
+            listed(Some(&policy(BEFORE))),
             ["3 allow -> no_match (as expected)", "4 no_match -> allow (fails)", "6 no_match -> no_match (fails)",]
         );
-        assert_eq!(told(None), ["4 none -> allow (fails)", "6 none -> no_match (fails)"]);
+        assert_eq!(listed(None), ["4 none -> allow (fails)", "6 none -> no_match (fails)"]);
         assert_eq!(Expected::Effect(Effect::Allow).word(), "allow");
     }
 }

@@ -1,4 +1,4 @@
-//! The accept loop that the HTTP servers share, with bounds on what clients can make this process hold.
+//! The accept loop of the HTTP servers, which limits the resources that clients can use.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -22,60 +22,60 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, Sleep};
 
-/// What a server holds for its clients, and for how long.
+/// The limits of a server for its clients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// How many connections are served at once. A further client waits until one of them ends.
+    /// The maximum number of concurrent connections. More clients wait until a connection ends.
     pub(crate) connections: usize,
-    /// How long a connection may be without a complete head of a request before it may be closed for a client that waits.
+    /// The time without a complete request head after which a connection may be closed for a waiting client.
     pub(crate) idle: Duration,
-    /// How long a client may take for a request's head, the time between two requests included.
+    /// The time limit for a request head, including the idle time between two requests.
     pub(crate) head: Duration,
-    /// How long a client may take for a request's body.
+    /// The time limit for a request body.
     pub(crate) body: Duration,
-    /// How long a client may read nothing of an answer.
+    /// The time limit for a client that does not read the response.
     pub(crate) stall: Duration,
-    /// The largest body of a request.
+    /// The maximum size of a request body.
     pub(crate) body_bytes: usize,
-    /// The most that is held of the bodies of all requests under way.
+    /// The maximum memory for the bodies of all requests in progress.
     pub(crate) held_bytes: usize,
 }
 
-/// The most bytes and headers that a request's head may have.
+/// The maximum size of a request head, and the maximum number of headers.
 const HEAD_BYTES: usize = 64 << 10;
 const HEADERS: usize = 64;
 
 impl Bounds {
-    /// Returns bounds for bodies of this size.
+    /// Returns limits for bodies up to this size.
     pub(crate) const fn of_bodies(body_bytes: usize) -> Self {
-        let patience = Duration::from_secs(30);
+        let timeout = Duration::from_secs(30);
         Self {
             connections: 64,
             idle: Duration::from_secs(2),
-            head: patience,
-            body: patience,
-            stall: patience,
+            head: timeout,
+            body: timeout,
+            stall: timeout,
             body_bytes,
             held_bytes: body_bytes.saturating_mul(4),
         }
     }
 }
 
-/// Why a request's body was not read.
+/// The reason why a request body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unread {
-    /// It is larger than a body may be.
+    /// It exceeds the maximum size.
     TooLarge,
-    /// It did not come in time.
+    /// It did not arrive in time.
     TooSlow,
-    /// The bodies of other requests take all the memory there is for them.
+    /// The bodies of other requests use all the memory.
     Full,
-    /// The client went away, or sent what is no body.
+    /// The client disconnected, or the body is invalid.
     Broken,
 }
 
 impl Unread {
-    /// Returns the status to answer with.
+    /// Returns the status of the response.
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -85,7 +85,7 @@ impl Unread {
         }
     }
 
-    /// Says why.
+    /// Returns the reason for the client.
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::TooLarge => "the request's body is larger than this server accepts",
@@ -96,15 +96,15 @@ impl Unread {
     }
 }
 
-/// What a server does with a connection before it reads requests from it.
+/// The handshake on a connection before its requests.
 pub(crate) trait Handshake: Clone + Send + Sync + 'static {
-    /// What requests are read from.
+    /// The stream after the handshake.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     fn shake(self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
-/// Nothing: HTTP without TLS.
+/// No handshake: HTTP without TLS.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plain;
 
@@ -116,13 +116,13 @@ impl Handshake for Plain {
     }
 }
 
-/// How long it is at least until connections are looked at again, while a client waits for one of them.
-const SHORTEST: Duration = Duration::from_millis(20);
+/// The minimum interval between two checks for idle connections while a client waits.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long requests that are being answered may take when a server ends.
-const LAST: Duration = Duration::from_secs(25);
+/// The time limit for requests in progress when the server stops.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
 
-/// Answers requests until it is dropped, which ends the connections too.
+/// Serves requests until the future is dropped, which closes the connections.
 pub(crate) async fn serve<A>(
     listener: &TcpListener,
     bounds: Bounds,
@@ -133,7 +133,7 @@ pub(crate) async fn serve<A>(
     serve_until(std::future::pending(), (listener, Plain), bounds, answer).await;
 }
 
-/// The same until something else ends: then no connection is accepted any more, and requests under way are answered.
+/// Serves requests until `end` completes. Then it accepts no connections, and completes the requests in progress.
 pub(crate) async fn serve_until<A>(
     end: impl Future<Output = ()>,
     (listener, handshake): (&TcpListener, impl Handshake),
@@ -152,11 +152,11 @@ pub(crate) async fn serve_until<A>(
             () = end.as_mut() => break,
         };
         let Ok((stream, _)) = accepted else {
-            // The process has no file descriptor left: accepting at once would only spin.
+            // The process has no file descriptors left, and accepting immediately would be a busy loop.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        // Clients after this one wait in the queue of the listener.
+        // More clients wait in the queue of the listener.
         tokio::select! {
             () = connections.make_room(bounds) => {}
             () = end.as_mut() => break,
@@ -170,13 +170,13 @@ pub(crate) async fn serve_until<A>(
             async move {
                 activity.enter(Phase::Answering);
                 let (head, body) = request.into_parts();
-                // The bytes count as held until the answer is made.
+                // The memory is released when the response is ready.
                 let (body, _held) = match read(body, bounds, &held).await {
                     Ok((body, held)) => (Ok(body), held),
                     Err(unread) => (Err(unread), None),
                 };
                 let mut response = answer(Request::from_parts(head, body)).await;
-                // One connection ends for each client that waits, and its own client is told.
+                // For each waiting client, one connection is closed after its response, with a header that announces it.
                 if waiting.swap(false, Ordering::Relaxed) {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -188,7 +188,7 @@ pub(crate) async fn serve_until<A>(
         connections.add(Arc::clone(&activity), async move {
             let shaken = tokio::select! {
                 shaken = tokio::time::timeout(bounds.head, handshake.shake(stream)) => shaken,
-                () = activity.asked.notified() => return,
+                () = activity.closing.notified() => return,
             };
             let Ok(Ok(stream)) = shaken else { return };
             let stream = Watched { stream, limit: bounds.stall, stalled: None, activity: Arc::clone(&activity) };
@@ -199,11 +199,11 @@ pub(crate) async fn serve_until<A>(
             let mut is_ending = false;
             loop {
                 tokio::select! {
-                    // First what the client sent, so that a request which is there is not lost.
+                    // `biased` handles received data first, so that no request is lost.
                     biased;
-                    // A client that goes away, or takes too long, is no fault of the server's.
+                    // A client that disconnects or exceeds a time limit is not an error of the server.
                     _ = connection.as_mut() => return,
-                    () = activity.asked.notified() => {
+                    () = activity.closing.notified() => {
                         if activity.idle_since().is_some_and(|since| since.elapsed() >= bounds.idle) {
                             return;
                         }
@@ -217,30 +217,30 @@ pub(crate) async fn serve_until<A>(
         });
     }
     let _ = ending.send(());
-    let _ = tokio::time::timeout(LAST, connections.all_end()).await;
+    let _ = tokio::time::timeout(SHUTDOWN_LIMIT, connections.all_end()).await;
 }
 
-/// What a connection does.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// It has been without a complete head of a request since then.
+    /// It has had no complete request head since this time.
     Idle(Instant),
-    /// A request is read and answered.
+    /// A request is read and processed.
     Answering,
-    /// The answer is written.
+    /// The response is written.
     Writing,
 }
 
-/// What a connection does now, and the request to end it.
+/// The state of a connection, and the notification to close it.
 #[derive(Debug)]
 struct Activity {
     phase: Mutex<Phase>,
-    asked: Notify,
+    closing: Notify,
 }
 
 impl Default for Activity {
     fn default() -> Self {
-        Self { phase: Mutex::new(Phase::Idle(Instant::now())), asked: Notify::new() }
+        Self { phase: Mutex::new(Phase::Idle(Instant::now())), closing: Notify::new() }
     }
 }
 
@@ -249,7 +249,7 @@ impl Activity {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
-    /// Notes that all that was to be written has been.
+    /// Records that the response was written.
     fn flushed(&self) {
         let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*phase, Phase::Writing) {
@@ -265,12 +265,12 @@ impl Activity {
     }
 }
 
-/// The connections that are open. They end when it is dropped.
+/// The open connections. Dropping this closes them.
 #[derive(Debug, Default)]
 struct Connections {
     tasks: JoinSet<()>,
     activities: HashMap<Id, Arc<Activity>>,
-    /// Whether a client waits for one of them to end.
+    /// Whether a client waits for a connection to end.
     waiting: Arc<AtomicBool>,
 }
 
@@ -279,8 +279,8 @@ impl Connections {
         self.activities.insert(self.tasks.spawn(connection).id(), activity);
     }
 
-    /// Waits until there is room for one more connection. No request is ended for it: the connection that is answered next
-    /// ends after its answer, or one ends that has been idle for too long.
+    /// Waits until another connection is possible. This interrupts no request: either the next connection that sends a response is closed
+    /// afterwards, or an idle one is closed.
     async fn make_room(&mut self, bounds: Bounds) {
         while let Some(ended) = self.tasks.try_join_next_with_id() {
             self.forget(&ended);
@@ -288,12 +288,12 @@ impl Connections {
         while self.tasks.len() >= bounds.connections {
             self.waiting.store(true, Ordering::Relaxed);
             let idle = self.activities.values().filter_map(|one| Some((one.idle_since()?, one)));
-            // One that is busy now may be idle for too long in that time at the earliest.
-            let mut again = Instant::now() + bounds.idle.max(SHORTEST);
+            // A connection that is busy now cannot reach the idle limit earlier.
+            let mut next_check = Instant::now() + bounds.idle.max(CHECK_INTERVAL);
             if let Some((since, longest)) = idle.min_by_key(|(since, _)| *since) {
                 match since + bounds.idle {
-                    due if due <= Instant::now() => longest.asked.notify_one(),
-                    due => again = due,
+                    due if due <= Instant::now() => longest.closing.notify_one(),
+                    due => next_check = due,
                 }
             }
             tokio::select! {
@@ -302,13 +302,13 @@ impl Connections {
                         self.forget(&ended);
                     }
                 }
-                () = tokio::time::sleep_until(again) => {}
+                () = tokio::time::sleep_until(next_check) => {}
             }
         }
         self.waiting.store(false, Ordering::Relaxed);
     }
 
-    /// Waits until all have ended.
+    /// Waits until all connections have ended.
     async fn all_end(&mut self) {
         while self.tasks.join_next().await.is_some() {}
     }
@@ -322,7 +322,7 @@ impl Connections {
     }
 }
 
-/// Reads a body, within the bounds.
+/// Reads a body within the limits.
 async fn read(
     body: Incoming,
     bounds: Bounds,
@@ -357,7 +357,7 @@ async fn collect(
     Ok((read.freeze(), taken))
 }
 
-/// A connection that fails when its client reads nothing for too long, and that notes when an answer has been written.
+/// A connection that fails if its client stops reading, and that records when a response was written.
 #[derive(Debug)]
 struct Watched<S> {
     stream: S,
@@ -427,7 +427,7 @@ mod tests {
         }
     }
 
-    /// Starts a server that answers with the size of the body, or with a large body at `/large`.
+    /// Starts a server that responds with the size of the body, or with a large body at `/large`.
     async fn start(bounds: Bounds) -> SocketAddr {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -473,12 +473,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_is_answered_and_its_body_is_bounded() {
+    async fn a_request_body_above_the_limit_is_refused() {
         let address = start(bounds()).await;
         assert!(ask(address, "POST /", "Content-Length: 3\r\n\r\nabc").await.ends_with("\r\n\r\n3"));
         let large = ask(address, "POST /", "Content-Length: 1001\r\n\r\n").await;
         assert!(large.starts_with("HTTP/1.1 413 "), "{large}");
-        // A body that does not say how long it is is counted.
+        // A body without a declared length is counted.
         let chunk = format!("{:x}\r\n{}\r\n", 600, "x".repeat(600));
         let chunked =
             ask(address, "POST /", &format!("Transfer-Encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n")).await;
@@ -486,13 +486,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_that_never_ends_closes_the_connection() {
+    async fn an_incomplete_head_closes_the_connection() {
         let address = start(bounds()).await;
         let mut silent = send(address, "").await;
         let mut half = send(address, "POST / HTTP/1.1\r\nHost: lo").await;
         assert!(!rest(&mut silent).await.contains("200"));
         assert!(!rest(&mut half).await.contains("200"));
-        // One that has been answered and stays silent is closed as well.
+        // A connection that is silent after a response is closed too.
         let mut idle = send(address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         assert!(rest(&mut idle).await.ends_with("\r\n\r\n0"));
     }
@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_trickles_is_given_up() {
+    async fn a_body_that_takes_too_long_is_refused() {
         let address = start(bounds()).await;
         let mut slow = send(address, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n").await;
         let (mut reading, mut writing) = slow.split();
@@ -526,7 +526,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_bodies_of_all_requests_together_are_bounded() {
+    async fn the_total_size_of_concurrent_bodies_is_limited() {
         let address = start(Bounds { body: SHORT * 10, ..bounds() }).await;
         let half = format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{}", "x".repeat(900));
         let _waiting = send(address, &half).await;
@@ -537,7 +537,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_reads_nothing_is_given_up() {
+    async fn a_client_that_reads_nothing_is_disconnected() {
         let address = start(bounds()).await;
         let mut deaf = send(address, "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         tokio::time::sleep(SHORT * 10).await;
@@ -545,7 +545,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn clients_that_never_finish_a_head_make_room_for_others() {
+    async fn clients_with_incomplete_heads_do_not_block_others() {
         let address = start(Bounds { head: SHORT * 100, ..bounds() }).await;
         let mut slow = Vec::new();
         for _ in 0..20 {
@@ -555,7 +555,7 @@ mod tests {
         assert_eq!(rest(&mut slow[0]).await, "");
     }
 
-    /// Starts a server whose answers wait for a permit each; returns how many are waited for at once, and the most there were.
+    /// Starts a server whose responses each wait for a permit. Returns the current and the maximum number of waiting responses.
     async fn start_gated(bounds: Bounds) -> (SocketAddr, Arc<Semaphore>, watch::Receiver<(usize, usize)>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -579,9 +579,9 @@ mod tests {
 
     const KEPT_ALIVE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-    /// Each of these clients keeps its connection after its answer, and none of them is refused or cut off.
+    /// Each client keeps its connection open after the response.
     #[tokio::test]
-    async fn more_clients_than_connections_wait_and_are_all_answered() {
+    async fn clients_beyond_the_connection_limit_wait_and_get_responses() {
         let (address, gate, mut counted) =
             start_gated(Bounds { idle: SHORT * 100, head: SHORT * 100, stall: SHORT * 100, ..bounds() }).await;
         let mut asked = Vec::new();
@@ -601,14 +601,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_is_closed_for_others_only_once_it_is_idle() {
+    async fn a_connection_is_closed_for_others_only_when_idle() {
         let (address, gate, mut counted) = start_gated(Bounds { connections: 1, head: SHORT * 100, ..bounds() }).await;
         gate.add_permits(1);
         let mut first = send(address, KEPT_ALIVE).await;
         let mut read = vec![0; 4 << 20];
         first.read_exact(&mut read).await.unwrap();
         assert!(!String::from_utf8_lossy(&read[..200]).contains("connection: close"), "nobody waited");
-        // The next client takes the place of this one, and waits for its answer longer than a connection may be idle.
+        // The server closes this connection for the next client, whose response takes longer than the idle limit.
         let mut second = send(address, KEPT_ALIVE).await;
         rest(&mut first).await;
         counted.wait_for(|(now, _)| *now == 1).await.unwrap();

@@ -80,7 +80,7 @@ impl Folder {
         matches!(self.0, Files::Given(_))
     }
 
-    /// Refuses test cases beside a policy that are a link out of the folder, because plans show parts of them.
+    /// Refuses a test case file that is a link out of the folder, because plans show parts of it.
     pub fn check_cases(&self, policy: &str) -> Result<(), Invalid> {
         let Files::Within(root) = &self.0 else { return Ok(()) };
         let file = cases_file(Path::new(policy));
@@ -91,7 +91,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Reads the test cases beside a policy of the manifest, if there are any.
+    /// Reads the test cases of a policy of the manifest, if there are any.
     pub fn read_cases(&self, policy: &str) -> Option<String> {
         let Files::Within(root) = &self.0 else { return None };
         root.read_text(&cases_file(Path::new(policy)), files::CASES).ok()

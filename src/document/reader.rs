@@ -62,16 +62,16 @@ impl<'a> Reader<'a> {
     /// Records a fault that suppresses later faults of the same text, since they would only follow from it.
     pub fn sole_fault(&mut self, span: Range<usize>, invalid: Invalid, label: &str) {
         self.fault(span, invalid.problem, label, invalid.help);
-        self.faults.close_last();
+        self.faults.suppress_last();
     }
 
     /// Records a fault that refers to two locations.
-    pub fn twice(&mut self, first: Range<usize>, again: Range<usize>, message: String, help: &str) {
+    pub fn twice(&mut self, first: Range<usize>, second: Range<usize>, message: String, help: &str) {
         let source = Arc::clone(&self.source);
         let also = Box::new(Mark { source: Arc::clone(&source), span: first, label: String::from("first here") });
         self.faults.push(Fault {
             source,
-            span: again,
+            span: second,
             message,
             label: String::from("again here"),
             help: Some(help.to_owned()),

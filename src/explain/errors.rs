@@ -1,9 +1,9 @@
-//! What each error means.
+//! The explanations of errors.
 
 use super::Entry;
 use crate::code::Code;
 
-/// Returns what there is to say of an error.
+/// Returns the explanation of an error.
 pub(super) fn entry(code: Code) -> Entry {
     let (title, means, example, fix) = match code {
         Code::Usage => (
@@ -385,12 +385,13 @@ pub(super) fn entry(code: Code) -> Entry {
             "Correct the command after `--`.",
         ),
         Code::Broker => (
-            "The broker could not be asked",
-            "Nothing answers at the address of the broker, what answers is no broker or one of another version, or the broker \
-             cannot do its work: it cannot write its log, for one.",
+            "The request to the broker failed",
+            "Nothing responds at the address of the broker, something other than a broker of this version responds, or \
+             the broker cannot work, for example because it cannot write its log.",
             "error[E601]: the broker https://broker.example.com cannot be asked: dns error",
-            "Check the address: --broker, SENTINEL_BROKER, or `url` of [broker] in the manifest. A private certificate authority is \
-             trusted by SSL_CERT_FILE=FILE. `curl URL/readyz` says whether the broker is ready; its log says why it is not.",
+            "Check the address: --broker, SENTINEL_BROKER, or `url` of [broker] in the manifest. To trust a private \
+             certificate authority, set SSL_CERT_FILE=FILE. `curl URL/readyz` shows whether the broker is ready, and \
+             its log shows the reason if it is not.",
         ),
         Code::NoRecord => (
             "The record does not exist",

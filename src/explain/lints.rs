@@ -1,9 +1,9 @@
-//! What each lint means.
+//! The explanations of lints.
 
 use super::Entry;
 use crate::policy::lint::Lint;
 
-/// Returns what there is to say of a lint.
+/// Returns the explanation of a lint.
 pub(super) fn entry(lint: Lint) -> Entry {
     let (title, means, example, fix) = match lint {
         Lint::UnreachableRule => (

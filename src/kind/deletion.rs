@@ -8,7 +8,7 @@ use crate::change::FieldChange;
 pub struct Deletion<K: Kind> {
     /// Its differences for display, or the reason why it is not deleted.
     pub changes: Vec<FieldChange<K::Field>>,
-    /// None where it is not deleted.
+    /// `None` if it is not deleted.
     pub steps: Vec<K::Step>,
 }
 
@@ -18,7 +18,7 @@ impl<K: Kind> Deletion<K> {
         Self::of(Vec::new())
     }
 
-    /// Returns a deletion of which its steps say everything.
+    /// Returns a deletion that its steps describe completely.
     pub fn of(steps: Vec<K::Step>) -> Self {
         Self { changes: Vec::new(), steps }
     }

@@ -138,7 +138,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Returns it with the request to add a missing ownership tag.
+            /// Returns it with adoption turned on, which adds a missing ownership tag.
             #[must_use]
             pub fn adopted(mut self) -> Self {
                 match &mut self {

@@ -230,7 +230,7 @@ fn seen(region: &Region, name: &str) -> Result<TableState, Failure> {
     state.filter(|state| state.status(region.clock.now()) != "CREATING").ok_or_else(|| not_found(name))
 }
 
-/// The subjects of `UpdateTable`, each in a call of its own.
+/// The subjects of `UpdateTable`, each in its own call.
 const SUBJECTS: [&str; 9] = [
     "WarmThroughput",
     "GlobalSecondaryIndexUpdates",

@@ -1,4 +1,4 @@
-//! The folder of a store. It may be part of a checkout from somebody else, so no link in it is followed, and only regular files with one
+//! The folder of a store. It may be part of a checkout with hostile files, so no link in it is followed, and only regular files with one
 //! hard link are written.
 //!
 //! Each folder is opened relative to its open parent, so a name that is replaced by a link in the meantime has no effect.
@@ -73,7 +73,7 @@ impl Folder {
         let (opened, made) = Self::enter(&above, name.as_ref(), shown)?;
         let folder = Self { path: parent.join(name), shown: shown.to_owned(), opened };
         if made {
-            // Files beside a manifest would otherwise be committed with it.
+            // Files next to a manifest would otherwise be committed with it.
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let ignore = rustix::fs::openat(&folder.opened, IGNORE, flags, FILE_MODE);
             let ignore = ignore.map_err(|error| folder.failed(IGNORE, error))?;

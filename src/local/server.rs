@@ -101,7 +101,8 @@ async fn respond(
     response(answer)
 }
 
-/// Returns why a request does not come from a client on this machine: a web page can send requests with its own name for this address.
+/// Returns the reason why a request does not come from a client on this machine: a web page can send requests with its own name for this
+/// address.
 fn stranger(host: &str, origin: &str) -> Option<&'static str> {
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
     let name = name.map_or(host, |(name, _)| name);

@@ -1,4 +1,4 @@
-//! The SQLite file beside dynoxide's own: parameters, the rules' state of tables, and the objects of the other services.
+//! The SQLite file next to dynoxide's own: parameters, the rules' state of tables, and the objects of the other services.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -43,7 +43,7 @@ const TABLES: usize = 4;
 pub(super) struct Store(Mutex<Connection>);
 
 impl Store {
-    /// Opens the database at a canonical path. The file may come from somebody else.
+    /// Opens the database at a canonical path. The file may come from an untrusted checkout.
     pub(super) fn open(path: &Path) -> Result<Self, String> {
         let said = |error: rusqlite::Error| error.to_string();
         let connection = open_hardened(path).map_err(said)?;

@@ -1,4 +1,4 @@
-//! Test cases beside a policy: user, profile, mode, time, and the expected answer.
+//! The test cases of a policy: user, profile, mode, time, and the expected answer.
 
 use std::fmt;
 use std::sync::Arc;

@@ -35,7 +35,7 @@ use crate::resource::traffic::Traffic;
 
 /// Returns the region of the environment or of the AWS profile, in this order.
 ///
-/// The instance metadata service is deliberately not asked: it takes seconds where it does not exist, and the region of the machine that
+/// The instance metadata service is deliberately not used: it takes seconds where it does not exist, and the region of the machine that
 /// runs a command is not a statement of intent.
 #[expect(clippy::disallowed_methods, reason = "these variables are part of the contract; nothing else reads them")]
 pub async fn known_region(aws_profile: Option<&str>) -> Option<Region> {

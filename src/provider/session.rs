@@ -52,7 +52,7 @@ impl Sessions {
         let region = aws_config::Region::new(String::from(connection.destination.region.name.clone()));
         let session = self.of(&connection.destination.route);
         let config = session.config.get_or_init(|| Box::pin(loaded(connection))).await;
-        // The provider caches the credentials itself. The SDK's cache would hold them separately for each client, and beyond their expiry.
+        // The provider caches the credentials itself. The SDK's cache would keep them separately for each client, and beyond their expiry.
         config.to_builder().region(region).identity_cache(IdentityCache::no_cache()).build()
     }
 

@@ -1,4 +1,4 @@
-//! Signs a request that proves the caller's identity, and asks STS who signed such a request.
+//! Signs a request that proves the caller's identity, and identifies the signer of such a request with STS.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -22,7 +22,7 @@ use crate::resource::caller::{self, Caller};
 use crate::resource::diagnosis::Unprovided;
 use crate::resource::signed_identity::{AskDigest, BODY, BROKER, BrokerUrl, CONTENT_TYPE, DIGEST, SignedIdentity};
 
-/// The longest time that STS may take to tell who signed a request.
+/// The time limit for STS to identify the signer of a request.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// The reason why no request was signed.
@@ -35,7 +35,7 @@ pub enum Unsigned {
 }
 
 impl Gateway {
-    /// Signs, with the gateway's own credentials, a request that names a broker and the digest of the question.
+    /// Signs a request that names a broker and the digest of an operation, with the gateway's own credentials.
     pub async fn sign_identity(&self, broker: &BrokerUrl, digest: &AskDigest) -> Result<SignedIdentity, Unsigned> {
         let own = |unprovided: Unprovided| Unsigned::NoCredentials(NoCredentials::Own(unprovided));
         let none = aws_credential_types::provider::error::CredentialsError::not_loaded_no_source;
@@ -52,10 +52,9 @@ impl Gateway {
         signed(credentials, (&url, &region), (broker, digest), now).map_err(|error| Unsigned::Failed(error.to_string()))
     }
 
-    /// Asks STS who signed a request, by sending it once. The caller has checked it: see [`SignedIdentity::check`].
+    /// Identifies the signer of a request by sending it to STS once. The caller has checked it: see [`SignedIdentity::check`].
     ///
-    /// The pacer is not used: anybody can have such a request sent, so that it must not delay the gateway's own calls or use up its
-    /// retries.
+    /// The pacer is not used, because anyone can cause such a request: it must not delay the gateway's own calls or use up its retries.
     pub async fn caller_of(&self, identity: &SignedIdentity) -> Result<Caller, CallError> {
         let request = self.nobody().get_caller_identity().customize().interceptor(ReplaceSignature(identity.clone()));
         let slow = |_| CallError::new(GET_CALLER_IDENTITY, Class::Unreachable, "STS did not answer in time");
@@ -98,7 +97,7 @@ fn signed(
     Ok(SignedIdentity { method: String::from("POST"), url: url.to_owned(), headers, body: BODY.to_owned() })
 }
 
-/// Sends a request that somebody else signed, in place of the client's own.
+/// Sends a request that another user signed, in place of the client's own.
 #[derive(Debug)]
 struct ReplaceSignature(SignedIdentity);
 

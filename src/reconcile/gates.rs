@@ -1,4 +1,4 @@
-//! Whether AWS enforces the gate of each profile, as far as a manifest and the roles that a plan reads show it.
+//! Whether AWS enforces the gate of each profile, as far as the manifest and the roles in a plan show it.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,15 +10,15 @@ pub struct ProfileGate {
     pub gate: Gate,
 }
 
-/// Whether AWS lets nobody but the broker assume the role of a profile.
+/// Whether the broker is the only principal that can assume the role of a profile.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "gate", content = "why", rename_all = "snake_case")]
 pub enum Gate {
-    /// The trust policies of the role and of the broker's role are in sync with the manifest, and let nobody else in.
+    /// The trust policies of the role and of the broker's role are in sync with the manifest, and allow nobody else.
     Enforced,
-    /// The same holds for the manifest, which has yet to be applied.
+    /// The manifest allows nobody else, but is not applied yet.
     Pending,
-    /// Somebody else can assume the role, or there is no role.
+    /// Another principal can assume the role, or there is no role.
     Advisory(Vec<String>),
     /// The trust policy of a role was not read.
     Unknown(Vec<String>),

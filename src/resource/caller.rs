@@ -104,8 +104,8 @@ pub struct Identity {
 pub enum Reuse {
     /// Only concurrent callers share the result.
     Never,
-    /// For the regions of an account, which a run reads one after another. A failure is cached too, so an account that denies or does not
-    /// respond is asked once.
+    /// For the regions of an account, which a run reads one after another. A failure is cached too, so an account that denies the call or
+    /// does not respond gets one call.
     ForAWhile,
 }
 
@@ -151,7 +151,7 @@ impl Identity {
     }
 }
 
-/// Asks STS for the caller. This requires no permission.
+/// Calls STS to identify the caller. This requires no permission.
 pub async fn identify(client: &Client, pacer: &Pacer) -> Result<Caller, CallError> {
     let answer = pacer.call(GET_CALLER_IDENTITY, &[], || client.get_caller_identity().send()).await?;
     Caller::answered(answer)

@@ -33,7 +33,7 @@ pub(super) struct Bucket {
     search: Search,
     /// Whether the user has been notified of the low rate.
     pub(super) notified: bool,
-    /// Held by the next caller.
+    /// Locked by the next caller.
     pub(super) turn: Arc<Mutex<()>>,
     /// Notifies the next caller that a turn may be available before the next token.
     pub(super) opened: Arc<Notify>,

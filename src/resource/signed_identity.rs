@@ -1,4 +1,4 @@
-//! A signed `GetCallerIdentity` request that somebody else sends: it proves a user's identity to a broker without a secret.
+//! A signed `GetCallerIdentity` request that another program sends: it proves a user's identity to a broker without a secret.
 //!
 //! The user signs a request to STS that names the broker and the requested operation. The broker sends it to STS, which checks the
 //! signature and returns the signer's identity. This module checks that the request has no other effect or destination, is for this broker
@@ -40,12 +40,12 @@ pub struct SignedIdentity {
 
 impl fmt::Debug for SignedIdentity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The headers hold a session token and a signature.
+        // The headers contain a session token and a signature.
         formatter.debug_struct("SignedIdentity").field("url", &self.url).finish_non_exhaustive()
     }
 }
 
-/// The digest of an operation that a broker is asked to perform.
+/// The digest of an operation that is sent to a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskDigest(String);
 

@@ -104,7 +104,7 @@ impl Rotation {
     /// Returns how a change to another rotation affects the protection of a key.
     fn protection_of(self, after: Self) -> Protection {
         match (self, after) {
-            (_, Self::Off) => Protection::GivenUp,
+            (_, Self::Off) => Protection::Removed,
             (Self::Off, Self::On | Self::Days(_)) => Protection::Added,
             (Self::Days(before), Self::Days(after)) if after < before => Protection::Added,
             (Self::On | Self::Days(_), Self::On | Self::Days(_)) => Protection::Unchanged,

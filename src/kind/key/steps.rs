@@ -64,7 +64,7 @@ impl KindStep for KeyStep {
     fn needs(&self) -> Option<Consent> {
         match self {
             Self::SetKeyRotation { rotation: Rotation::Off, .. }
-            | Self::SetKeyRotation { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
+            | Self::SetKeyRotation { protection: Protection::Removed, .. } => Some(Consent::Protection),
             Self::CreateKey { .. }
             | Self::SetKeyDescription { .. }
             | Self::PutKeyPolicy { .. }

@@ -89,7 +89,7 @@ impl From<&str> for Content {
 #[derive(Clone)]
 pub struct Secret {
     known: Known,
-    /// Whether the user asked to see it.
+    /// Whether the user requested to see it.
     revealed: bool,
 }
 

@@ -70,7 +70,7 @@ pub(super) async fn observe(api: &RoleApi, desired: &Desired<Role>) -> Observed<
     let (read, profiles, missing) = future::join3(read(api, &desired.name, wants, &[]), profiles, missing).await;
     let mut live = match read {
         Ok(live) => live,
-        // Without its provider, nobody could assume it.
+        // Without its provider, no caller could assume it.
         Err(error) if error.class == Class::NotFound => {
             return missing.map_or(Observed::Absent, |gap| Observed::Unknown(Gap { path: None, ..gap }));
         }
@@ -250,7 +250,8 @@ async fn read_profiles(api: &RoleApi, name: &str) -> Result<Vec<String>, CallErr
     all(LIST_PROFILES, page).await
 }
 
-/// Returns the gap for a trust policy that names a missing OpenID Connect provider: IAM accepts the policy, but nobody can assume the role.
+/// Returns the gap for a trust policy that names a missing OpenID Connect provider: IAM accepts the policy, but no caller can assume the
+/// role.
 async fn missing_provider(api: &RoleApi, trust: Option<&PolicyDocument>) -> Option<Gap> {
     let arns = providers(trust?);
     if arns.is_empty() {

@@ -71,8 +71,8 @@ pub(super) fn diff(managed: &Role, live: &Role) -> Vec<FieldChange<Field>> {
         && desired != before
     {
         let change = in_place(Field::PermissionsBoundary, words::boundary(before), words::boundary(desired));
-        let gives_up = before.protection_of(desired) == Protection::GivenUp;
-        changes.push(if gives_up { change.needing(Consent::Protection) } else { change });
+        let removes_protection = before.protection_of(desired) == Protection::Removed;
+        changes.push(if removes_protection { change.needing(Consent::Protection) } else { change });
     }
     if let (Some(desired), Some(before)) = (trust, &live.trust)
         && desired != before
@@ -174,7 +174,7 @@ impl Boundary {
     /// Returns how a change to another boundary affects the protection of a role.
     pub(super) fn protection_of(&self, after: &Self) -> Protection {
         match (self, after) {
-            (Self::Policy(_), Self::Off) => Protection::GivenUp,
+            (Self::Policy(_), Self::Off) => Protection::Removed,
             (Self::Off, Self::Policy(_)) => Protection::Added,
             // It is unknown which of the two policies allows more.
             _ => Protection::Unchanged,

@@ -95,7 +95,7 @@ impl TableChange {
             Self::RemoveReplicas { .. } => Some(Consent::Replica),
             Self::Billing { billing: Billing::External, switches: true, .. } => Some(Consent::Capacity),
             Self::Encryption { encryption: Encryption::AwsOwned, .. }
-            | Self::Encryption { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
+            | Self::Encryption { protection: Protection::Removed, .. } => Some(Consent::Protection),
             Self::Setting(change) => change.own().needs(),
             Self::CreateIndex { .. }
             | Self::AddReplicas { .. }

@@ -87,8 +87,8 @@ fn refuse_mixed_keys(own: Option<&Encryption>, desired: &Replicas, changes: &mut
 fn diff_encryption(live: &Encryption, desired: &Encryption, changes: &mut Vec<FieldChange<Field>>) {
     let how = "table stays available; AWS allows 4 such changes a day";
     let change = in_place(Field::Encryption, words::encryption(live), words::encryption(desired), how);
-    let gives_up = live.protection_of(desired) == Protection::GivenUp;
-    changes.push(if gives_up { change.needing(Consent::Protection) } else { change });
+    let removes_protection = live.protection_of(desired) == Protection::Removed;
+    changes.push(if removes_protection { change.needing(Consent::Protection) } else { change });
 }
 
 const NEW_TABLE: &str = "a change requires a new table and a copy of the items";

@@ -49,7 +49,7 @@ impl Encryption {
             Self::Kms(_) | Self::Alias(_) => 2,
         };
         match (rank(self), rank(after)) {
-            (before, after) if after < before => Protection::GivenUp,
+            (before, after) if after < before => Protection::Removed,
             (before, 2) if before < 2 => Protection::Added,
             _ => Protection::Unchanged,
         }

@@ -718,13 +718,13 @@ mod tests {
             (steps[0].protects(), steps[0].needs().is_some())
         };
         let (own, other) = (Encryption::Kms(String::from("arn:k")), Encryption::Alias(String::from("alias/a")));
-        let (protects, gives_up, neither) = ((true, false), (false, true), (false, false));
+        let (protects, removes_protection, neither) = ((true, false), (false, true), (false, false));
         assert_eq!(change(&Encryption::AwsOwned, &own), protects);
         assert_eq!(change(&Encryption::AwsManaged, &other), protects);
         assert_eq!(change(&Encryption::AwsOwned, &Encryption::AwsManaged), neither);
         assert_eq!(change(&own, &other), neither);
-        assert_eq!(change(&own, &Encryption::AwsOwned), gives_up);
-        assert_eq!(change(&Encryption::AwsManaged, &Encryption::AwsOwned), gives_up);
+        assert_eq!(change(&own, &Encryption::AwsOwned), removes_protection);
+        assert_eq!(change(&Encryption::AwsManaged, &Encryption::AwsOwned), removes_protection);
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange<Field>> {
     {
         let change = in_place(Field::Key, words::key(before), words::key(desired));
         // Messages published from then on are no longer encrypted with a customer managed key.
-        let gives_up = before.protection_of(desired) == Protection::GivenUp;
-        changes.push(if gives_up { change.needing(Consent::Protection) } else { change });
+        let removes_protection = before.protection_of(desired) == Protection::Removed;
+        changes.push(if removes_protection { change.needing(Consent::Protection) } else { change });
     }
     if let (Some(desired), Some(before)) = (policy, &live.policy)
         && desired != before
@@ -100,7 +100,7 @@ fn diff_subscriptions(
         diff_subscription(id, found, wanted, changes);
     }
     for (id, found) in live.iter().filter(|(id, _)| !desired.contains_key(*id)) {
-        // SNS deletes a subscription that is never confirmed, and nobody else can.
+        // SNS deletes a subscription that is never confirmed, and no other caller can.
         if found.arn.is_some() {
             let how = "not in the manifest; its endpoint gets no more messages";
             let (before, after) = (FieldValue::words("subscribed"), FieldValue::Absent);

@@ -93,10 +93,10 @@ impl TopicKey {
     /// Returns how a change to another key affects the protection of a topic.
     fn protection_of(&self, after: &Self) -> Protection {
         match (self, after) {
-            (_, Self::Off) => Protection::GivenUp,
+            (_, Self::Off) => Protection::Removed,
             (Self::Off, Self::Kms(_)) => Protection::Added,
             (before, after) => match (before.is_own(), after.is_own()) {
-                (true, false) => Protection::GivenUp,
+                (true, false) => Protection::Removed,
                 (false, true) => Protection::Added,
                 (true, true) | (false, false) => Protection::Unchanged,
             },

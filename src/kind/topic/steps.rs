@@ -119,7 +119,7 @@ impl KindStep for TopicStep {
     fn needs(&self) -> Option<Consent> {
         match self {
             Self::SetTopicAttribute { attribute: TopicAttribute::Key(TopicKey::Off), .. }
-            | Self::SetTopicAttribute { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
+            | Self::SetTopicAttribute { protection: Protection::Removed, .. } => Some(Consent::Protection),
             Self::Unsubscribe { .. } => Some(Consent::Subscription),
             Self::DeleteTopic { .. } => Some(Consent::Prune),
             Self::CreateTopic { .. }
@@ -262,13 +262,13 @@ pub(super) fn repair(desired: &Desired<Topic>, live: &Live<Topic>, changes: &[Fi
     let managed = &desired.managed;
     let name = || desired.name.clone();
     let set = |attribute| TopicStep::SetTopicAttribute { name: name(), attribute, protection: Protection::Unchanged };
-    let (gives_up, encrypts): (Vec<_>, Vec<_>) = managed
+    let (removes_protection, encrypts): (Vec<_>, Vec<_>) = managed
         .key
         .iter()
         .zip(&live.state.key)
         .filter(|_| differs(Field::Key))
         .map(|(key, before)| (key, before.protection_of(key)))
-        .partition(|(_, protection)| *protection == Protection::GivenUp);
+        .partition(|(_, protection)| *protection == Protection::Removed);
     let set_key = |(key, protection): (&TopicKey, Protection)| TopicStep::SetTopicAttribute {
         name: name(),
         attribute: TopicAttribute::Key(key.clone()),
@@ -288,7 +288,7 @@ pub(super) fn repair(desired: &Desired<Topic>, live: &Live<Topic>, changes: &[Fi
     steps.extend(tags(desired, live));
     let Subscribing { steps: subscriptions, pending } = subscriptions(desired, live, &differs);
     steps.extend(subscriptions);
-    steps.extend(gives_up.into_iter().map(set_key));
+    steps.extend(removes_protection.into_iter().map(set_key));
     if !steps.is_empty() {
         steps.extend(await_confirmation(&desired.name, pending));
     }
@@ -556,16 +556,16 @@ mod tests {
         let own = || TopicKey::Kms(String::from("alias/records"));
         let other = || TopicKey::Kms(String::from("alias/other"));
         let aws = || TopicKey::Kms(String::from("alias/aws/sns"));
-        let (protects, gives_up, neither) = ((true, false), (false, true), (false, false));
+        let (protects, removes_protection, neither) = ((true, false), (false, true), (false, false));
         assert_eq!(change(TopicKey::Off, own()), protects);
         assert_eq!(change(TopicKey::Off, aws()), protects);
         assert_eq!(change(aws(), own()), protects);
-        assert_eq!(change(own(), aws()), gives_up);
-        assert_eq!(change(own(), TopicKey::Off), gives_up);
-        assert_eq!(change(aws(), TopicKey::Off), gives_up);
+        assert_eq!(change(own(), aws()), removes_protection);
+        assert_eq!(change(own(), TopicKey::Off), removes_protection);
+        assert_eq!(change(aws(), TopicKey::Off), removes_protection);
         assert_eq!(change(own(), other()), neither);
         let by_arn = TopicKey::Kms(String::from("arn:aws:kms:us-east-1:123456789012:alias/aws/sns"));
-        assert_eq!(change(own(), by_arn), gives_up);
+        assert_eq!(change(own(), by_arn), removes_protection);
     }
 
     #[test]

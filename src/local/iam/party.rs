@@ -20,7 +20,7 @@ pub(in crate::local) struct Party {
     pub(super) session: Option<RoleSession>,
 }
 
-/// The reason why keys identify nobody.
+/// The reason why keys identify no caller.
 #[derive(Debug)]
 pub(in crate::local) enum Unknown {
     Invalid,

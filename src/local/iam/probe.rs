@@ -9,7 +9,7 @@ use super::evaluate::{Ask, Caller, CallerKind, Context};
 use super::request;
 use super::trust::{Trust, decide};
 
-/// Somebody who calls `AssumeRole`.
+/// A caller of `AssumeRole`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Probe<'a> {
     /// The ARN of a user or a role, or the name of a service.
@@ -19,7 +19,7 @@ pub(crate) struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    /// Returns whether a trust policy lets the caller in.
+    /// Returns whether a trust policy allows the caller.
     pub(crate) fn is_granted(&self, policy: &Value) -> Result<bool, String> {
         let document = parse_trust(&policy.to_string())?;
         let account = self.principal.split(':').nth(4).unwrap_or_default();
