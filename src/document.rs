@@ -331,7 +331,7 @@ mod tests {
     }
 
     /// Returns each fault as `line: message`.
-    fn told(text: &str) -> Vec<String> {
+    fn faults_of(text: &str) -> Vec<String> {
         let (node, faults) = read_yaml(text);
         assert_eq!(node.is_none(), !faults.is_empty(), "{text:?}");
         faults.iter().map(|fault| format!("{}: {}", fault.source.line(fault.span.start), fault.message)).collect()
@@ -357,7 +357,7 @@ mod tests {
             ("\u{feff}\u{feff}a: 1\n", "1: an invisible character (U+FEFF)"),
             ("a: 1\nb: x\u{feff}y\n", "2: an invisible character (U+FEFF)"),
         ] {
-            assert_eq!(told(text), [expected], "{text:?}");
+            assert_eq!(faults_of(text), [expected], "{text:?}");
         }
     }
 
@@ -372,7 +372,7 @@ mod tests {
             "a: &who [alice]\nb: *who\n",
             "a: \"<<\"\nb: <<\nc: \"!!str\"\nd: \"%YAML\"\n",
         ] {
-            assert_eq!(told(text), [""; 0], "{text:?}");
+            assert_eq!(faults_of(text), [""; 0], "{text:?}");
         }
     }
 
@@ -402,9 +402,9 @@ mod tests {
             // Text after the end of the document is not parsed, so it is not allowed.
             ("a: 1\n...\n[[[ % x\n", "3: invalid YAML: a value that begins with `%`"),
         ] {
-            assert_eq!(told(text), [expected], "{text:?}");
+            assert_eq!(faults_of(text), [expected], "{text:?}");
         }
-        assert_eq!(told("a: !x 1\nb: !y 2\n# \u{200b}\n").len(), 3);
+        assert_eq!(faults_of("a: !x 1\nb: !y 2\n# \u{200b}\n").len(), 3);
     }
 
     #[test]

@@ -158,16 +158,16 @@ pub enum Error {
 
 /// Returns the error's message with the purpose of the call.
 fn aws_message(error: &CallError) -> String {
-    let said = error.to_string();
+    let message = error.to_string();
     let action = error.operation.action();
     let doing = match error.operation.name {
         "GetCallerIdentity" => "checking the credentials",
         "GetParameters" => "reading the policies",
         "GetParametersByPath" | "DescribeParameters" => "listing the policies",
         "ListTables" => "listing the tables",
-        _ => return said,
+        _ => return message,
     };
-    said.replacen(&format!("{action}: "), &format!("{doing} ({action}): "), 1)
+    message.replacen(&format!("{action}: "), &format!("{doing} ({action}): "), 1)
 }
 
 fn refusal_message(refusal: &Refusal) -> String {
@@ -322,13 +322,13 @@ impl Error {
 
     /// Returns what the error comes from, the nearest first, without what the lines before it say.
     pub fn causes(&self) -> Vec<String> {
-        let mut said = self.to_string();
+        let mut shown = self.to_string();
         let mut causes = Vec::new();
         let mut next = std::error::Error::source(self);
         while let Some(cause) = next {
             let text = cause.to_string();
-            if !text.is_empty() && !said.contains(&text) {
-                said.push_str(&text);
+            if !text.is_empty() && !shown.contains(&text) {
+                shown.push_str(&text);
                 causes.push(text);
             }
             next = cause.source();

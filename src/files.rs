@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_opened_outside_of_a_root() {
+    fn no_file_outside_of_a_root_is_opened() {
         let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let path = |name: &str| ours.path().join(name);
         std::fs::write(theirs.path().join("file"), "theirs").unwrap();
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_may_not_be_read_is_not_taken_for_a_way_out() {
+    fn a_file_without_read_permission_is_not_reported_as_outside() {
         assert!(!leads_out(&io::Error::from_raw_os_error(rustix::io::Errno::ACCESS.raw_os_error())));
         assert!(!leads_out(&io::Error::from_raw_os_error(rustix::io::Errno::PERM.raw_os_error())));
     }
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_through_a_link() {
+    fn links_are_never_written_through() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("victim"), "kept").unwrap();
@@ -466,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_names_is_told_from_files() {
+    fn names_of_open_files_are_recognized() {
         for path in ["/dev/stdout", "/dev/null", "/dev/fd/63", "/proc/self/fd/1"] {
             assert!(is_standard(Path::new(path)), "{path}");
         }

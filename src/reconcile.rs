@@ -54,11 +54,11 @@ pub async fn plan(
     let chosen = chosen.map(|resource| if scope.adopt { resource.adopted() } else { resource });
     let chosen = chosen.chain(unlisted.owned).collect();
     let mut pass = match orphans::key(&scope).map(str::to_owned) {
-        None => Box::pin(look(provider, target, chosen, scope)).await?,
+        None => Box::pin(observe_and_plan(provider, target, chosen, scope)).await?,
         Some(key) => {
             // Boxed because the future of a plan is large and is part of the futures of the commands.
-            let look = Box::pin(look(provider, target, chosen, scope));
-            let (mut pass, lists) = Box::pin(orphans::beside(provider, &key, look)).await?;
+            let planning = Box::pin(observe_and_plan(provider, target, chosen, scope));
+            let (mut pass, lists) = Box::pin(orphans::alongside(provider, &key, planning)).await?;
             pass.plan.orphans = orphans::of(&pass.plan, desired, lists);
             pass
         }
@@ -73,7 +73,7 @@ pub async fn plan(
 /// # Errors
 ///
 /// Fails when AWS does not identify the caller.
-pub async fn look(
+pub async fn observe_and_plan(
     provider: &impl Observe,
     target: Destination,
     desired: Vec<DesiredResource>,

@@ -145,7 +145,7 @@ pub(crate) async fn serve_until<A>(
     let mut connections = Connections::default();
     let (ending, ended) = watch::channel(());
     let mut end = pin!(end);
-    let held = Arc::new(Semaphore::new(bounds.held_bytes));
+    let memory = Arc::new(Semaphore::new(bounds.held_bytes));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -162,17 +162,17 @@ pub(crate) async fn serve_until<A>(
             () = end.as_mut() => break,
         }
         let activity = Arc::new(Activity::default());
-        let (answer, held, waiting) = (answer.clone(), Arc::clone(&held), Arc::clone(&connections.waiting));
+        let (answer, memory, waiting) = (answer.clone(), Arc::clone(&memory), Arc::clone(&connections.waiting));
         let answering = Arc::clone(&activity);
         let service = service_fn(move |request: Request<Incoming>| {
-            let (answer, held) = (answer.clone(), Arc::clone(&held));
+            let (answer, memory) = (answer.clone(), Arc::clone(&memory));
             let (waiting, activity) = (Arc::clone(&waiting), Arc::clone(&answering));
             async move {
                 activity.enter(Phase::Answering);
                 let (head, body) = request.into_parts();
                 // The memory is released when the response is ready.
-                let (body, _held) = match read(body, bounds, &held).await {
-                    Ok((body, held)) => (Ok(body), held),
+                let (body, _held) = match read(body, bounds, &memory).await {
+                    Ok((body, memory)) => (Ok(body), memory),
                     Err(unread) => (Err(unread), None),
                 };
                 let mut response = answer(Request::from_parts(head, body)).await;
@@ -326,15 +326,15 @@ impl Connections {
 async fn read(
     body: Incoming,
     bounds: Bounds,
-    held: &Arc<Semaphore>,
+    memory: &Arc<Semaphore>,
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Unread> {
-    tokio::time::timeout(bounds.body, collect(body, bounds.body_bytes, held)).await.unwrap_or(Err(Unread::TooSlow))
+    tokio::time::timeout(bounds.body, collect(body, bounds.body_bytes, memory)).await.unwrap_or(Err(Unread::TooSlow))
 }
 
 async fn collect(
     mut body: Incoming,
     limit: usize,
-    held: &Arc<Semaphore>,
+    memory: &Arc<Semaphore>,
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Unread> {
     if body.size_hint().lower() > limit as u64 {
         return Err(Unread::TooLarge);
@@ -347,7 +347,7 @@ async fn collect(
             return Err(Unread::TooLarge);
         }
         let size = u32::try_from(data.len()).map_err(|_| Unread::TooLarge)?;
-        let more = Arc::clone(held).try_acquire_many_owned(size).map_err(|_| Unread::Full)?;
+        let more = Arc::clone(memory).try_acquire_many_owned(size).map_err(|_| Unread::Full)?;
         match &mut taken {
             Some(taken) => taken.merge(more),
             None => taken = Some(more),
@@ -584,13 +584,13 @@ mod tests {
     async fn clients_beyond_the_connection_limit_wait_and_get_responses() {
         let (address, gate, mut counted) =
             start_gated(Bounds { idle: SHORT * 100, head: SHORT * 100, stall: SHORT * 100, ..bounds() }).await;
-        let mut asked = Vec::new();
+        let mut clients = Vec::new();
         for _ in 0..12 {
-            asked.push(send(address, KEPT_ALIVE).await);
+            clients.push(send(address, KEPT_ALIVE).await);
         }
         counted.wait_for(|(now, _)| *now == 4).await.unwrap();
         gate.add_permits(12);
-        let answers = asked.iter_mut().map(|stream| async move {
+        let answers = clients.iter_mut().map(|stream| async move {
             let mut read = vec![0; 4 << 20];
             stream.read_exact(&mut read).await.expect("the whole answer arrives");
             read.starts_with(b"HTTP/1.1 200 ")

@@ -1,4 +1,4 @@
-//! Whatever AWS, or what poses as it, answers: a pass over it ends, and what is shown of it holds nothing that a terminal obeys.
+//! Any response of AWS, or of a server that imitates it: a pass ends, and its output contains nothing that a terminal would execute.
 #![no_main]
 
 use std::path::Path;
@@ -41,7 +41,7 @@ struct Answers(Arc<Mutex<Vec<Vec<u8>>>>);
 impl HttpConnector for Answers {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let place = match target.rsplit('.').next().unwrap_or_default() {
+        let index = match target.rsplit('.').next().unwrap_or_default() {
             "GetParameters" => 0,
             "DescribeTable" => 1,
             "DescribeTimeToLive" => 2,
@@ -54,8 +54,8 @@ impl HttpConnector for Answers {
         };
         let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let part =
-            if target.is_empty() { IDENTITY.as_bytes() } else { parts.get(place).map_or(&b"{}"[..], Vec::as_slice) };
-        // An error is told by its first letter.
+            if target.is_empty() { IDENTITY.as_bytes() } else { parts.get(index).map_or(&b"{}"[..], Vec::as_slice) };
+        // The first letter decides whether the response is an error.
         let (status, body) = match part.split_first() {
             Some((b'!', rest)) => (400, rest),
             Some((b'?', rest)) => (500, rest),
@@ -70,7 +70,7 @@ fn region() -> Region {
     Region { name: RegionName::new("us-east-1"), source: String::from("the fuzzer") }
 }
 
-/// What is the same for every input, as making it takes longer than a pass.
+/// The parts that are the same for every input, because creating them takes longer than a pass.
 struct World {
     answers: Answers,
     runtime: tokio::runtime::Runtime,
@@ -86,7 +86,7 @@ impl World {
         assert!(faults.is_empty());
         let answers = Answers(Arc::default());
         let connector = SharedHttpConnector::new(answers.clone());
-        // Time passes at once: what is made again is made again without waiting.
+        // Virtual time, so that retries do not wait.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime");
         let reader = runtime.block_on(Reader::connect(Connection {

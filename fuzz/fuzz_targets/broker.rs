@@ -1,5 +1,5 @@
-//! Whatever is sent to a broker: it is refused with one of the problems that there are, or it is an operation that can be written and
-//! read back, with an identity that goes to STS and nowhere else.
+//! Any request to a broker: it is refused with a known problem, or it is an operation that can be written and read back, with an identity
+//! that is sent only to STS.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -11,21 +11,21 @@ fuzz_target!(|body: &[u8]| {
     let url = BrokerUrl::new("https://broker.example.com").expect("it is an address");
     // The seeds were signed at this time.
     let recipient = Recipient { url: &url, endpoint: None, now: "2026-11-26T20:35:10Z".parse().expect("it is a time") };
-    take::<credentials::Obtain>(body, &recipient);
-    take::<credentials::StartSession>(body, &recipient);
-    take::<requests::Create>(body, &recipient);
-    take::<requests::List>(body, &recipient);
-    take::<requests::Approve>(body, &recipient);
-    take::<requests::Revoke>(body, &recipient);
-    take::<locks::Lock>(body, &recipient);
-    take::<breakglass::Open>(body, &recipient);
-    take::<breakglass::List>(body, &recipient);
-    take::<sessions::List>(body, &recipient);
-    take::<sessions::Revoke>(body, &recipient);
+    check::<credentials::Obtain>(body, &recipient);
+    check::<credentials::StartSession>(body, &recipient);
+    check::<requests::Create>(body, &recipient);
+    check::<requests::List>(body, &recipient);
+    check::<requests::Approve>(body, &recipient);
+    check::<requests::Revoke>(body, &recipient);
+    check::<locks::Lock>(body, &recipient);
+    check::<breakglass::Open>(body, &recipient);
+    check::<breakglass::List>(body, &recipient);
+    check::<sessions::List>(body, &recipient);
+    check::<sessions::Revoke>(body, &recipient);
 });
 
-fn take<O: Operation>(body: &[u8], recipient: &Recipient<'_>) {
-    // The text alone, as if it were signed.
+fn check<O: Operation>(body: &[u8], recipient: &Recipient<'_>) {
+    // The operation alone, as if it were signed.
     if let Ok(operation) = serde_json::from_slice::<O>(body)
         && operation.check().is_ok()
     {
@@ -36,7 +36,7 @@ fn take<O: Operation>(body: &[u8], recipient: &Recipient<'_>) {
     match open::<O>(body, recipient) {
         Ok(opened) => {
             let host = opened.identity.url.strip_prefix("https://").and_then(|rest| rest.strip_suffix('/'));
-            let host = host.expect("it goes by TLS to the root of a host");
+            let host = host.expect("the URL has TLS and no path");
             assert!(host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"), "{host}");
             assert!(host.starts_with("sts") && !host.contains(['/', '@', ':', '?', '#']), "{host}");
         }

@@ -1,4 +1,4 @@
-//! Whatever stands in `sentinel.toml`: every fault is shown on its line, and what is taken is written and read back as it was.
+//! Any `sentinel.toml`: every fault is shown on its line, and a valid manifest is written and read back unchanged.
 #![no_main]
 
 use std::path::Path;
@@ -12,7 +12,7 @@ fuzz_target!(|text: &str| {
     let read = |text: &str| {
         let mut faults = Faults::default();
         let parsed = manifest::parse(&Source::new("sentinel.toml", text), &mut faults);
-        // Policies would be read from here: there are none.
+        // Policies would be read from this folder, which has none.
         let loaded = manifest::resolve(parsed, Path::new("/var/empty"), &Overrides::default(), &mut faults);
         (loaded, faults)
     };
@@ -20,16 +20,16 @@ fuzz_target!(|text: &str| {
     if !faults.is_empty() {
         let shown = render_faults(&faults.into_sorted());
         assert!(!shown.is_empty());
-        hold(&shown);
+        check_output(&shown);
         return;
     }
-    let (again, faults) = read(&loaded.manifest.to_toml());
-    assert!(faults.is_empty(), "what was written is not taken: {:?}", faults.into_sorted());
-    assert_eq!(again.desired, loaded.desired);
+    let (second, faults) = read(&loaded.manifest.to_toml());
+    assert!(faults.is_empty(), "the written manifest is invalid: {:?}", faults.into_sorted());
+    assert_eq!(second.desired, loaded.desired);
 });
 
-/// No control character of a text gets to a terminal, but for those of the colors.
-fn hold(shown: &str) {
+/// Output to a terminal contains no control characters from a text, except those of colors.
+fn check_output(shown: &str) {
     let plain = sentinel::report::without_color(shown);
     let control = |letter: char| letter.is_control() && letter != '\n';
     assert!(!plain.contains(control), "{plain:?}");

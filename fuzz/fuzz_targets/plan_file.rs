@@ -1,8 +1,8 @@
-//! A file given as a saved plan: it is refused, or read; what is read is written and read back as it was, could be said by a manifest,
-//! and is shown in every format with nothing in it that is obeyed.
+//! A file as a saved plan: it is refused or read. If it is read, it is written and read back unchanged, a manifest could express it, and no
+//! output format contains anything that would be executed.
 //!
-//! A fuzzer finds no digest, and changes JSON so that it is JSON no more. So the bytes are also taken as a list of changes to a plan:
-//! which text, and what it becomes. The digest is then made right, as whoever forges a plan does.
+//! A fuzzer cannot guess the digest, and its changes to JSON are mostly invalid. The bytes are therefore also interpreted as a list of
+//! changes to a plan: the index of a text, and its new value. The digest is then recomputed, as a forger would.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -16,7 +16,7 @@ use sentinel::report::output::{Body, Part, Shown};
 use sentinel::report::{Detail, guard, text, without_color};
 use serde_json::Value;
 
-/// A plan with something of everything.
+/// A plan with an example of everything.
 const SEED: &str = include_str!("../seeds/plan_file/plan.json");
 
 fuzz_target!(|input: &str| {
@@ -43,16 +43,16 @@ fuzz_target!(|input: &str| {
     let Ok(written) = file.to_text() else { return };
     match PlanFile::read(&written) {
         Ok(read) => {
-            // What is worked out of the rest as a file is read, such as a layout, is there from then on.
-            let again = read.to_text().ok().and_then(|text| PlanFile::read(&text).ok());
-            assert_eq!(again.as_ref(), Some(&read));
-            admitted(&read);
+            // Derived values, such as a layout, exist after the first read.
+            let second = read.to_text().ok().and_then(|text| PlanFile::read(&text).ok());
+            assert_eq!(second.as_ref(), Some(&read));
+            check_conforms(&read);
         }
         Err(why) => refused(&why),
     }
 });
 
-/// Returns the plan with the changes that the input says: each line is a number of a text in it, and what it becomes.
+/// Returns the plan with the changes of the input: each line has the index of a text and its new value.
 fn changed(input: &str) -> Value {
     let mut document: Value = serde_json::from_str(SEED).unwrap_or_default();
     for line in input.split('\u{1e}').take(8) {
@@ -74,7 +74,7 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// Changes one leaf, or one key; returns whether it did.
+/// Changes one leaf or one key. Returns whether it did.
 fn put(value: &mut Value, left: &mut usize, text: &str) -> bool {
     match value {
         Value::Array(items) => items.iter_mut().any(|item| put(item, left, text)),
@@ -82,7 +82,7 @@ fn put(value: &mut Value, left: &mut usize, text: &str) -> bool {
             let keys: Vec<String> = fields.keys().cloned().collect();
             for key in keys {
                 if *left == 0 {
-                    // A change of a key, or no such field at all.
+                    // A changed key, or a removed field.
                     let value = fields.remove(&key).unwrap_or_default();
                     if !text.is_empty() {
                         fields.insert(text.to_owned(), value);
@@ -107,8 +107,8 @@ fn put(value: &mut Value, left: &mut usize, text: &str) -> bool {
     }
 }
 
-/// What is read can do no more than a manifest.
-fn admitted(file: &PlanFile) {
+/// A plan that is read can do no more than a manifest.
+fn check_conforms(file: &PlanFile) {
     assert!(!file.targets.is_empty());
     for saved in &file.targets {
         let target = &saved.plan.target;
@@ -127,7 +127,7 @@ fn admitted(file: &PlanFile) {
 
 fn refused(why: &Unusable) {
     let error = Error::unusable_plan("p.json", why);
-    plain(&without_color(&text::error(&error)));
+    check_escaped(&without_color(&text::error(&error)));
     show(&Shown {
         command: "show",
         preface: None,
@@ -139,7 +139,7 @@ fn refused(why: &Unusable) {
 
 fn show(shown: &Shown<'_>) {
     for format in [Format::Text, Format::Json, Format::Markdown, Format::Html, Format::Github] {
-        // On a terminal lines are broken, where no workflow's runner reads them.
+        // On a terminal, lines are wrapped, and no workflow runner reads them.
         let _ = shown.render(format, Some(80));
         let Ok(output) = shown.render(format, None) else { panic!("a plan has a form in every format") };
         match format {
@@ -147,12 +147,12 @@ fn show(shown: &Shown<'_>) {
                 let ours = ["::error ", "::warning ", "::notice "];
                 assert!(output.lines().all(|line| ours.iter().any(|head| line.starts_with(head))), "{output:?}");
             }
-            _ => plain(&without_color(&output)),
+            _ => check_escaped(&without_color(&output)),
         }
     }
 }
 
-/// The last gate finds nothing to do.
-fn plain(output: &str) {
+/// A second escape of the output changes nothing.
+fn check_escaped(output: &str) {
     assert_eq!(guard(output), output);
 }

@@ -1,5 +1,5 @@
-//! Whatever stands in two policies, one after the other in force, and in the cases beside them: each is refused on its line, or
-//! decides; linting it and looking at what the change means come to an end.
+//! Any two policies as the versions before and after a change, with test cases: each is refused on a line or evaluated, and the lints and
+//! the analysis of the change end.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -15,7 +15,7 @@ fuzz_target!(|text: &str| {
         for case in &cases::parse(&Source::new("policy.test.yaml", text), policy, &mut faults) {
             let _ = cases::judge(policy, case);
         }
-        hold(faults);
+        check_output(faults);
     }
     let _ = meaning("dev", before.as_ref(), after.as_ref());
 });
@@ -26,13 +26,13 @@ fn read(text: Option<&str>) -> Option<Policy> {
     let _ = lint::lint(&source, None, &mut faults);
     let mut faults = Faults::default();
     let policy = sentinel::policy::parse(&source, &mut faults);
-    let taken = faults.is_empty();
-    hold(faults);
-    policy.filter(|_| taken)
+    let is_valid = faults.is_empty();
+    check_output(faults);
+    policy.filter(|_| is_valid)
 }
 
-/// No control character of a text gets to a terminal.
-fn hold(faults: Faults) {
+/// Output to a terminal contains no control characters from a text.
+fn check_output(faults: Faults) {
     let shown = without_color(&render_faults(&faults.into_sorted()));
     assert!(!shown.contains(|letter: char| letter.is_control() && letter != '\n'), "{shown:?}");
 }

@@ -11,7 +11,7 @@ use crate::files;
 use crate::resource::Invalid;
 
 /// The maximum number of files that one pattern may match.
-const MOST: usize = 10_000;
+const MAX: usize = 10_000;
 
 const HELP: &str = "write a path or a pattern relative to the manifest, inside its folder: teams/*.toml";
 
@@ -65,7 +65,7 @@ impl Folder {
         found.retain(|path| !patterned || !self.is_folder(path));
         match found.len() {
             0 => Err(Invalid::new(format!("no file matches \"{pattern}\""), HELP)),
-            1..=MOST => Ok(found),
+            1..=MAX => Ok(found),
             count => Err(Invalid::new(format!("\"{pattern}\" matches {count} files"), "name fewer: 10,000 at most")),
         }
     }

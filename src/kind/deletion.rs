@@ -8,12 +8,12 @@ use crate::change::FieldChange;
 pub struct Deletion<K: Kind> {
     /// Its differences for display, or the reason why it is not deleted.
     pub changes: Vec<FieldChange<K::Field>>,
-    /// `None` if it is not deleted.
+    /// Empty if it is not deleted.
     pub steps: Vec<K::Step>,
 }
 
 impl<K: Kind> Deletion<K> {
-    /// Returns the deletion of what sentinel never deletes.
+    /// Returns the deletion of a resource that Sentinel never deletes.
     pub fn never() -> Self {
         Self::of(Vec::new())
     }

@@ -348,7 +348,7 @@ fn check_elements(elements: &Map<String, Value>, known: &[&str], what: &str) -> 
         None => Ok(()),
         Some(unknown) => {
             let help = match closest(unknown, known) {
-                Some(meant) => format!("did you mean \"{meant}\"? Valid elements are: {}", known.join(", ")),
+                Some(similar) => format!("did you mean \"{similar}\"? Valid elements are: {}", known.join(", ")),
                 None => format!("valid keys are: {}", known.join(", ")),
             };
             Err(Invalid::new(format!("{what} has an unknown element \"{unknown}\""), help))
@@ -432,16 +432,16 @@ fn meaning(value: &Value) -> Value {
     document.entry("Version").or_insert_with(|| OLD_VERSION.into());
     if let Some(Value::Array(statements)) = document.get_mut("Statement") {
         // A deny overrides every allow, so the order of statements does not matter.
-        let mut meant: Vec<Value> = statements.iter().map(statement_meaning).collect();
-        meant.sort_by_cached_key(Value::to_string);
-        *statements = meant;
+        let mut parts: Vec<Value> = statements.iter().map(statement_meaning).collect();
+        parts.sort_by_cached_key(Value::to_string);
+        *statements = parts;
     }
     Value::Object(document)
 }
 
 fn statement_meaning(statement: &Value) -> Value {
     let Value::Object(statement) = statement else { return statement.clone() };
-    let meant = statement.iter().map(|(name, value)| {
+    let parts = statement.iter().map(|(name, value)| {
         let value = match name.as_str() {
             // Actions are case-insensitive.
             "Action" | "NotAction" => values(mapped(value, &|text| text.to_ascii_lowercase())),
@@ -451,7 +451,7 @@ fn statement_meaning(statement: &Value) -> Value {
         };
         (name.clone(), value)
     });
-    Value::Object(meant.collect())
+    Value::Object(parts.collect())
 }
 
 fn mapped(value: &Value, change: &impl Fn(&str) -> String) -> Value {
@@ -474,10 +474,10 @@ fn principal_meaning(value: &Value) -> Value {
     };
     match value {
         Value::Object(map) => {
-            let meant = map.iter().map(|(kind, value)| {
+            let parts = map.iter().map(|(kind, value)| {
                 (kind.clone(), if kind == "AWS" { values(mapped(value, &short)) } else { value.clone() })
             });
-            Value::Object(meant.collect())
+            Value::Object(parts.collect())
         }
         other => Value::Object(Map::from_iter([(String::from("AWS"), other.clone())])),
     }

@@ -112,7 +112,7 @@ impl From<CallError> for DiscoverError {
 }
 
 /// Returns the error for a named resource that does not exist.
-pub(super) fn no_such<K: Kind>(name: &str) -> DiscoverError {
+pub(super) fn not_found<K: Kind>(name: &str) -> DiscoverError {
     let help = format!("list the names with: {}; nothing was written", K::ABOUT.listed_by);
     DiscoverError::Missing(Invalid::new(format!("there is no {} {name}", K::ABOUT.noun), help))
 }
@@ -180,7 +180,7 @@ pub(super) async fn read<K: Kind>(
     for (name, observed) in names.iter().zip(observe(api, wanted, names).await) {
         match observed {
             Observed::Absent if missing == Missing::IsLeftOut => {}
-            Observed::Absent => return Err(no_such::<K>(name)),
+            Observed::Absent => return Err(not_found::<K>(name)),
             Observed::Unknown(gap) => {
                 let problem = format!("the {} {name} cannot be read: {}", K::ABOUT.noun, gap.message);
                 let help = format!("it requires {}; nothing was written", gap.action);

@@ -333,8 +333,8 @@ pub(super) fn repair<R: Role>(
     changes: &[FieldChange<Field>],
 ) -> Vec<Write> {
     let name = || desired.name.clone();
-    let beside = |field: &Field| matches!(field, Field::Tag(_) | Field::Label(_));
-    let written = changes.iter().any(|change| change.takes == Takes::InPlace && !beside(&change.path));
+    let is_separate = |field: &Field| matches!(field, Field::Tag(_) | Field::Label(_));
+    let written = changes.iter().any(|change| change.takes == Takes::InPlace && !is_separate(&change.path));
     let version = live.facts.version.unwrap_or(0);
     let mut steps = Vec::new();
     if written {
@@ -344,15 +344,15 @@ pub(super) fn repair<R: Role>(
     }
     steps.extend(labels::repair(desired, live, version + i64::from(written)));
     let mut set = desired.owner_tags(&live.facts);
-    let mut gone = Vec::new();
+    let mut removed = Vec::new();
     if let (Some(wanted), Some(before)) = (&desired.managed.tags, &live.state.tags) {
         let differs = |(key, value): &(&String, &String)| before.get(*key) != Some(*value);
         set.extend(wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())));
-        gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
+        removed.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
     }
     // A parameter has at most 50 tags, so tags are removed before others are added.
-    if !gone.is_empty() {
-        steps.push(Write::Untag(Untag { name: name(), keys: gone }));
+    if !removed.is_empty() {
+        steps.push(Write::Untag(Untag { name: name(), keys: removed }));
     }
     if !set.is_empty() {
         steps.push(Write::Tag(Tag { name: name(), tags: set }));

@@ -41,15 +41,15 @@ pub(super) fn by_service(
     (setting, service): (Vec<String>, Service),
     served: &BTreeSet<(Service, Address)>,
 ) -> Vec<Reference> {
-    let meant = served.iter().filter(|(serves, _)| *serves == service);
-    meant.map(|(_, address)| Reference { setting: setting.clone(), to: address.clone() }).collect()
+    let targets = served.iter().filter(|(serves, _)| *serves == service);
+    targets.map(|(_, address)| Reference { setting: setting.clone(), to: address.clone() }).collect()
 }
 
 /// Returns the references of an AWS name. `names` are the names of all resources that can be referenced.
 pub(super) fn by_name(named: Named, names: &BTreeMap<Address, String>) -> Vec<Reference> {
     let Named { setting, kind, name } = named;
-    let meant = names.iter().filter(|(address, known)| address.kind == kind && **known == name);
-    meant.map(|(address, _)| Reference { setting: setting.clone(), to: address.clone() }).collect()
+    let targets = names.iter().filter(|(address, known)| address.kind == kind && **known == name);
+    targets.map(|(address, _)| Reference { setting: setting.clone(), to: address.clone() }).collect()
 }
 
 /// Reads `{ key = "name" }`, with the word for a kind, as a reference to a resource of that kind. Any other value is a fault.
@@ -81,7 +81,7 @@ pub(super) fn check(resolver: &mut Resolver<'_>, all: &[Address], references: &B
         let steps: Vec<String> = cycle
             .iter()
             .map(|address| {
-                let span = resolver.places.get(&[address.kind.section(), &address.key]);
+                let span = resolver.spans.get(&[address.kind.section(), &address.key]);
                 let (path, line) = resolver.source.place(span.start);
                 match path == resolver.source.path {
                     true => format!("{address} (line {line})"),
@@ -122,7 +122,7 @@ fn unknown(resolver: &mut Resolver<'_>, all: &[Address], from: &Address, setting
     let help = match (closest(&to.key, &known), known.is_empty()) {
         _ if is_of_aws => format!("write {} = {}", setting.join("."), quoted(&to.key)),
         _ if to.key.is_empty() => format!("write the NAME of a section [{section}.NAME]"),
-        (Some(meant), _) => format!("did you mean \"{meant}\"? The manifest has: {}", some(&known)),
+        (Some(similar), _) => format!("did you mean \"{similar}\"? The manifest has: {}", some(&known)),
         (None, true) => format!("add a section {header}"),
         (None, false) => format!("add a section {header}, or name one of: {}", some(&known)),
     };
@@ -132,7 +132,7 @@ fn unknown(resolver: &mut Resolver<'_>, all: &[Address], from: &Address, setting
     };
     let mut parts = vec![from.kind.section(), from.key.as_str()];
     parts.extend(setting.iter().map(String::as_str));
-    let span = resolver.places.get(&parts);
+    let span = resolver.spans.get(&parts);
     resolver.faults.push(Fault {
         source: std::sync::Arc::clone(resolver.source),
         span,

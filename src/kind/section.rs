@@ -17,13 +17,13 @@ const TAG_LIMIT: usize = 50;
 
 /// The spans of a manifest's parts, by path: `["tables", "audit", "name"]`.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct Spans {
     own: HashMap<String, Range<usize>>,
     /// The spans of the parts that are not in this map.
     base: Option<Arc<Self>>,
 }
 
-impl Places {
+impl Spans {
     /// The separator of a path's parts, which is not needed in any TOML key.
     const SEPARATOR: char = '\u{1f}';
 
@@ -65,7 +65,7 @@ impl Places {
 #[derive(Debug)]
 pub struct SectionReader<'r, 'f> {
     pub reader: &'r mut Reader<'f>,
-    places: &'r mut Places,
+    spans: &'r mut Spans,
     /// The key of the ownership tag.
     ownership: Option<&'r str>,
     /// Whether the current section declares its resource as removed.
@@ -74,8 +74,8 @@ pub struct SectionReader<'r, 'f> {
 
 impl<'r, 'f> SectionReader<'r, 'f> {
     /// Returns a reader that records the spans of parts.
-    pub fn new(reader: &'r mut Reader<'f>, places: &'r mut Places, ownership: Option<&'r str>) -> Self {
-        Self { reader, places, ownership, removed: false }
+    pub fn new(reader: &'r mut Reader<'f>, spans: &'r mut Spans, ownership: Option<&'r str>) -> Self {
+        Self { reader, spans, ownership, removed: false }
     }
 
     /// Opens the section of a resource, and reads the settings that all kinds have.
@@ -95,13 +95,13 @@ impl<'r, 'f> SectionReader<'r, 'f> {
     }
 
     /// The same, and resets it.
-    pub(super) fn takes_removed(&mut self) -> bool {
+    pub(super) fn take_removed(&mut self) -> bool {
         std::mem::take(&mut self.removed)
     }
 
     /// Records the span of a part, for faults that are found later.
     pub fn note(&mut self, parts: &[&str], span: &Range<usize>) {
-        self.places.insert(parts, span.clone());
+        self.spans.insert(parts, span.clone());
     }
 
     /// Reads the tags of a section, if it has any.
@@ -150,7 +150,7 @@ pub struct Resolver<'a> {
     /// The path of the policies.
     pub policy_root: &'a PolicyRoot,
     pub source: &'a Arc<Source>,
-    pub places: &'a Places,
+    pub spans: &'a Spans,
     /// The folder of its files, as the user would type it.
     pub folder: &'a Path,
     pub files: Arc<Folder>,
@@ -194,7 +194,7 @@ impl Resolver<'_> {
     fn fault_of(&self, parts: &[&str], invalid: Invalid, label: &str) -> Fault {
         Fault {
             source: Arc::clone(self.source),
-            span: self.places.get(parts),
+            span: self.spans.get(parts),
             message: invalid.problem,
             label: label.to_owned(),
             help: Some(invalid.help),

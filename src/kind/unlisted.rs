@@ -52,7 +52,7 @@ pub struct Unlisted {
 const TAGS_READ: usize = 100;
 
 /// The search parameters of a kind that AWS lists only by name.
-pub(super) struct Sought {
+pub(super) struct TagSearch {
     pub(super) kind: KindId,
     /// The plural of the kind's noun, such as `tables`.
     pub(super) plural: &'static str,
@@ -65,7 +65,7 @@ pub(super) struct Sought {
 /// Reads the tags of unlisted resources in scope. If there are too many, the rest counts as not created by Sentinel, and a gap reports
 /// this.
 pub(super) async fn by_tags<State>(
-    sought: &Sought,
+    sought: &TagSearch,
     names: Result<Vec<String>, CallError>,
     search: &Search<'_>,
     tags: impl AsyncFn(&str) -> Result<Tags, CallError>,
@@ -74,7 +74,7 @@ where
     State: Default + Clone,
     Desired<State>: Into<DesiredResource>,
 {
-    let Sought { kind, plural, .. } = *sought;
+    let TagSearch { kind, plural, .. } = *sought;
     let mut unlisted = Unlisted { kind, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
     let what = format!("{plural} not in the manifest");
     let gap = |error: &CallError| Gap::new(Some(&what), error);

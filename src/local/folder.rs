@@ -238,8 +238,8 @@ impl Folder {
             FileType::Symlink => "is a link",
             _ => "is no regular file",
         };
-        let told = "and was left as it is; delete it, or name another folder with --local=PATH";
-        Err(format!("{} {what}, {told}", path.display()))
+        let advice = "and was left as it is; delete it, or name another folder with --local=PATH";
+        Err(format!("{} {what}, {advice}", path.display()))
     }
 
     /// Removes the permissions of others from a file that an earlier release created. Some file systems do not support this.

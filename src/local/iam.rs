@@ -8,7 +8,7 @@ mod api;
 mod document;
 mod evaluate;
 mod managed;
-mod party;
+mod signer;
 mod pattern;
 mod permissions;
 #[cfg(test)]
@@ -25,14 +25,14 @@ use super::answer::{Failure, Refusal, Request, element};
 use super::sts::RoleSession;
 use super::{LocalAws, Region};
 use document::Document;
-use evaluate::{Ask, CallerKind, Context};
-use party::Unknown;
+use evaluate::{RequiredPermission, CallerKind, Context};
+use signer::Unknown;
 use permissions::Granted;
 use role::{HOME, Role};
 use trust::{Named, Trust};
 
 pub(super) use api::answer;
-pub(super) use party::Party;
+pub(super) use signer::Signer;
 #[cfg(test)]
 pub(crate) use probe::Probe;
 
@@ -90,7 +90,7 @@ pub(super) struct Assumable {
     pub(super) longest: i64,
 }
 
-impl Party {
+impl Signer {
     /// Identifies the caller of a request in the Query protocol.
     pub(super) fn of_query(aws: &LocalAws, request: &Request) -> Result<Self, Refusal> {
         Self::of(aws, request).map_err(|unknown| {
@@ -133,17 +133,17 @@ impl Party {
     }
 
     /// Checks each permission that a request requires.
-    fn check(&self, asks: &[Ask]) -> Result<(), String> {
-        for ask in asks {
+    fn check(&self, needed: &[RequiredPermission]) -> Result<(), String> {
+        for permission in needed {
             self.permissions
-                .check(&self.caller, ask, Granted::Nothing)
-                .map_err(|why| format!("{} {why}", self.unauthorized(ask)))?;
+                .check(&self.caller, permission, Granted::Nothing)
+                .map_err(|why| format!("{} {why}", self.unauthorized(permission)))?;
         }
         Ok(())
     }
 
-    fn unauthorized(&self, ask: &Ask) -> String {
-        let (arn, Ask { action, resource, .. }) = (&self.caller.arn, ask);
+    fn unauthorized(&self, permission: &RequiredPermission) -> String {
+        let (arn, RequiredPermission { action, resource, .. }) = (&self.caller.arn, permission);
         format!("User: {arn} is not authorized to perform: {action} on resource: {resource}")
     }
 
@@ -159,17 +159,17 @@ impl Party {
         let home = aws.open_region(wanted.account, HOME).map_err(|error| Refusal::internal(&error))?;
         let role = Role::find(&home, wanted.name)?;
         let context = context_of(wanted, stamped, role.as_ref());
-        let ask = |action: &str| Ask {
+        let required = |action: &str| RequiredPermission {
             context: context.clone(),
-            ..request::ask(region, format!("sts:{action}"), wanted.arn.to_owned())
+            ..request::permission(region, format!("sts:{action}"), wanted.arn.to_owned())
         };
-        let refused = |ask: &Ask, why: &str| Err(denied(&format!("{} {why}", self.unauthorized(ask))));
+        let refused = |permission: &RequiredPermission, why: &str| Err(denied(&format!("{} {why}", self.unauthorized(permission))));
         let mut actions = vec!["AssumeRole"];
         let Some(role) = role else {
-            let ask = ask("AssumeRole");
-            return match self.permissions.check(&self.caller, &ask, Granted::Nothing) {
+            let permission = required("AssumeRole");
+            return match self.permissions.check(&self.caller, &permission, Granted::Nothing) {
                 Ok(()) => Ok(None),
-                Err(why) => refused(&ask, &why),
+                Err(why) => refused(&permission, &why),
             };
         };
         actions.extend(stamped.source_identity.is_some().then_some("SetSourceIdentity"));
@@ -182,15 +182,15 @@ impl Party {
             caller.mfa = Some(true);
         }
         for action in actions {
-            let ask = ask(action);
+            let permission = required(action);
             if role.arn() != wanted.arn {
-                return refused(&ask, &format!("because no role trust policy allows the {} action", ask.action));
+                return refused(&permission, &format!("because no role trust policy allows the {} action", permission.action));
             }
-            let named = match trust::decide(&policy, &role.trusted_ids, &caller, &ask) {
+            let named = match trust::decide(&policy, &role.trusted_ids, &caller, &permission) {
                 Trust::Granted(named) => named,
-                Trust::Explicit => return refused(&ask, "with an explicit deny in the role trust policy"),
+                Trust::Explicit => return refused(&permission, "with an explicit deny in the role trust policy"),
                 Trust::Implicit => {
-                    return refused(&ask, &format!("because no role trust policy allows the {} action", ask.action));
+                    return refused(&permission, &format!("because no role trust policy allows the {} action", permission.action));
                 }
             };
             // A principal of another account always needs its own permission.
@@ -201,8 +201,8 @@ impl Party {
                 Named::ByRole => Granted::WithoutIdentity,
                 Named::Directly => Granted::Everything,
             };
-            if let Err(why) = self.permissions.check(&caller, &ask, granted) {
-                return refused(&ask, &why);
+            if let Err(why) = self.permissions.check(&caller, &permission, granted) {
+                return refused(&permission, &why);
             }
         }
         Ok(Some(Assumable { id: role.id, longest: role.longest_session }))
@@ -260,13 +260,13 @@ pub(super) fn authorize(
     (service, operation): (&str, &str),
     request: &Request,
 ) -> Result<String, Failure> {
-    let party = Party::of_json(aws, request)?;
-    let arn = party.caller.arn.clone();
-    if party.has_all_permissions() {
+    let signer = Signer::of_json(aws, request)?;
+    let arn = signer.caller.arn.clone();
+    if signer.has_all_permissions() {
         return Ok(arn);
     }
     let body: Value = super::answer::parse(&request.body)?;
-    let asks = match service {
+    let needed = match service {
         "AmazonSSM" => request::of_ssm(region, operation, &body),
         "DynamoDB_20120810" => request::of_dynamodb(region, operation, &body),
         "AnyScaleFrontendService" => request::of_autoscaling(region, operation),
@@ -275,17 +275,17 @@ pub(super) fn authorize(
         // The service does not exist, which the response reports.
         _ => return Ok(arn),
     };
-    party.check(&asks).map(|()| arn).map_err(|message| Failure::new("AccessDeniedException", message))
+    signer.check(&needed).map(|()| arn).map_err(|message| Failure::new("AccessDeniedException", message))
 }
 
 /// Refuses a request to SNS that the caller's policies do not allow.
 pub(super) fn authorize_sns(aws: &LocalAws, region: &Region, request: &Request) -> Result<(), Refusal> {
-    let party = Party::of_query(aws, request)?;
-    if party.has_all_permissions() {
+    let signer = Signer::of_query(aws, request)?;
+    if signer.has_all_permissions() {
         return Ok(());
     }
-    let asks = request::of_sns(region, &request.operation(), &request.form());
-    party.check(&asks).map_err(|message| Refusal::new("AuthorizationError", message).with_status(403))
+    let needed = request::of_sns(region, &request.operation(), &request.form());
+    signer.check(&needed).map_err(|message| Refusal::new("AuthorizationError", message).with_status(403))
 }
 
 #[cfg(test)]

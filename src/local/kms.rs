@@ -181,9 +181,9 @@ fn load(region: &Region, store: &Connection, named: &str) -> Result<Key, Failure
     let id = named.strip_prefix(&ours).unwrap_or(named);
     let key: Option<Key> = object(store, KEY, id)?;
     // The waiting period is over.
-    let gone = key.as_ref().and_then(|key| key.deletion).is_some_and(|at| at <= region.clock.now());
+    let is_deleted = key.as_ref().and_then(|key| key.deletion).is_some_and(|at| at <= region.clock.now());
     let arn = if named.starts_with("arn:") { named.to_owned() } else { format!("{ours}{named}") };
-    key.filter(|_| !gone).ok_or_else(|| not_found(format!("Key '{arn}' does not exist")))
+    key.filter(|_| !is_deleted).ok_or_else(|| not_found(format!("Key '{arn}' does not exist")))
 }
 
 /// Returns the key of a name, which may be an alias.
@@ -228,14 +228,14 @@ pub(super) struct KnownKey {
 
 /// Returns the key of a name, if it exists.
 pub(super) fn known(region: &Region, named: &str) -> Option<KnownKey> {
-    let look = |store: &Connection| -> Result<KnownKey, Failure> {
+    let find = |store: &Connection| -> Result<KnownKey, Failure> {
         let key = find(region, store, named)?;
         let aliases = objects::<Alias>(store, ALIAS)?.into_iter().filter(|(_, alias)| alias.key == key.id);
         let of_aws = OF_AWS.iter().filter(|(_, id)| *id == key.id).map(|(alias, _)| (*alias).to_owned());
         let aliases = aliases.map(|(name, _)| name).chain(of_aws).collect();
         Ok(KnownKey { arn: key.arn(region), aliases })
     };
-    region.store.read(look).ok()
+    region.store.read(find).ok()
 }
 
 fn named(region: &Region, store: &Connection, body: &Value) -> Result<Key, Failure> {

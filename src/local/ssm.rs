@@ -321,8 +321,8 @@ struct Named {
 }
 
 fn delete(region: &Region, request: Named) -> Result<Value, Failure> {
-    let gone = region.store.write(|store| remove(region, store, &request.name))?;
-    if gone { Ok(json!({})) } else { Err(not_found(&request.name)) }
+    let deleted = region.store.write(|store| remove(region, store, &request.name))?;
+    if deleted { Ok(json!({})) } else { Err(not_found(&request.name)) }
 }
 
 #[derive(Deserialize)]
@@ -333,12 +333,12 @@ struct Names {
 
 fn delete_many(region: &Region, request: Names) -> Result<Value, Failure> {
     rules::check_batch("names", &request.names)?;
-    let (mut gone, mut missing) = (Vec::new(), Vec::new());
+    let (mut deleted, mut missing) = (Vec::new(), Vec::new());
     region.store.write(|store| {
         for name in request.names {
-            if remove(region, store, &name)? { gone.push(name) } else { missing.push(name) }
+            if remove(region, store, &name)? { deleted.push(name) } else { missing.push(name) }
         }
         Ok::<_, Failure>(())
     })?;
-    Ok(json!({ "DeletedParameters": gone, "InvalidParameters": missing }))
+    Ok(json!({ "DeletedParameters": deleted, "InvalidParameters": missing }))
 }

@@ -6,7 +6,7 @@ mod token;
 use sha2::{Digest, Sha256};
 
 use super::answer::{Answer, Refusal, Request, element, query};
-use super::iam::Party;
+use super::iam::Signer;
 use super::{ACCOUNT, LocalAws};
 
 pub(super) use token::{RoleSession, Token};
@@ -22,11 +22,11 @@ const TEMPORARY: &str = "ASIALOCAL:";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity<'a> {
     pub(super) account: &'a str,
-    pub(super) who: Who<'a>,
+    pub(super) owner: KeyOwner<'a>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Who<'a> {
+pub(super) enum KeyOwner<'a> {
     User(&'a str),
     /// Such as `ecs-tasks.amazonaws.com`.
     Service(&'a str),
@@ -39,19 +39,19 @@ pub(super) enum Who<'a> {
 impl<'a> Identity<'a> {
     /// Returns the identity of a key. Any unknown key is that of the user `local`.
     pub(super) fn of(key: &'a str) -> Self {
-        let anyone = Self { account: ACCOUNT, who: Who::User("local") };
+        let anyone = Self { account: ACCOUNT, owner: KeyOwner::User("local") };
         if let Some(user) = key.strip_prefix(USER).filter(|user| is_name(user)) {
-            return Self { account: ACCOUNT, who: Who::User(user) };
+            return Self { account: ACCOUNT, owner: KeyOwner::User(user) };
         }
         if let Some(service) = key.strip_prefix(SERVICE).filter(|service| is_name(service)) {
-            return Self { account: ACCOUNT, who: Who::Service(service) };
+            return Self { account: ACCOUNT, owner: KeyOwner::Service(service) };
         }
         let Some(rest) = key.strip_prefix(TEMPORARY) else { return anyone };
         match rest.split(':').collect::<Vec<_>>()[..] {
             [account, role, session] if is_account(account) && is_name(role) && is_name(session) => {
-                Self { account, who: Who::Session { role, session } }
+                Self { account, owner: KeyOwner::Session { role, session } }
             }
-            [user] if is_name(user) => Self { account: ACCOUNT, who: Who::User(user) },
+            [user] if is_name(user) => Self { account: ACCOUNT, owner: KeyOwner::User(user) },
             _ => anyone,
         }
     }
@@ -62,19 +62,19 @@ impl<'a> Identity<'a> {
             let digest = Sha256::digest(format!("{}/{name}", self.account));
             format!("{prefix}{}", &hex::encode_upper(digest)[..17])
         };
-        match self.who {
-            Who::User(user) => unique("AIDA", user),
-            Who::Service(service) => service.to_owned(),
-            Who::Session { role, session } => format!("{}:{session}", unique("AROA", role)),
+        match self.owner {
+            KeyOwner::User(user) => unique("AIDA", user),
+            KeyOwner::Service(service) => service.to_owned(),
+            KeyOwner::Session { role, session } => format!("{}:{session}", unique("AROA", role)),
         }
     }
 
     pub(super) fn arn(&self) -> String {
         let account = self.account;
-        match self.who {
-            Who::User(user) => format!("arn:aws:iam::{account}:user/{user}"),
-            Who::Service(service) => service.to_owned(),
-            Who::Session { role, session } => format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"),
+        match self.owner {
+            KeyOwner::User(user) => format!("arn:aws:iam::{account}:user/{user}"),
+            KeyOwner::Service(service) => service.to_owned(),
+            KeyOwner::Session { role, session } => format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"),
         }
     }
 }
@@ -96,9 +96,9 @@ pub(super) fn is_temporary(key: &str) -> bool {
 
 pub(super) fn answer(aws: &LocalAws, request: &Request) -> Answer {
     let operation = request.operation();
-    let result = Party::of_query(aws, request).and_then(|party| match operation.as_str() {
-        "GetCallerIdentity" => party.identity(),
-        "AssumeRole" => assume::assume(aws, request, &party),
+    let result = Signer::of_query(aws, request).and_then(|signer| match operation.as_str() {
+        "GetCallerIdentity" => signer.identity(),
+        "AssumeRole" => assume::assume(aws, request, &signer),
         "GetSessionToken" => exchange(aws, request),
         other => Err(Refusal::new("InvalidAction", format!("the AWS emulator does not have the action {other}"))),
     });
@@ -144,8 +144,8 @@ fn credentials(token: &Token) -> String {
 
 /// Exchanges a user's permanent keys for temporary ones of the same user.
 fn exchange(aws: &LocalAws, request: &Request) -> Result<String, Refusal> {
-    let user = match Identity::of(&request.key).who {
-        Who::User(user) if !is_temporary(&request.key) => user,
+    let user = match Identity::of(&request.key).owner {
+        KeyOwner::User(user) if !is_temporary(&request.key) => user,
         _ => {
             let message = "Cannot call GetSessionToken with session credentials";
             return Err(Refusal::new("AccessDenied", message).with_status(403));

@@ -31,9 +31,9 @@ pub fn conform(desired: &DesiredResource, root: &PolicyRoot) -> Result<(), Strin
     if let Some(fault) = faults.into_sorted().first() {
         return Err(format!("{address}: {}", fault.message));
     }
-    let said = loaded.desired.into_iter().next().map(|said| if adopt { said.adopted() } else { said });
+    let expressed = loaded.desired.into_iter().next().map(|expressed| if adopt { expressed.adopted() } else { expressed });
     // The resources that it refers to have their own sections, which this manifest lacks.
-    if said.map(DesiredResource::independent).is_some_and(|said| said == desired.clone().independent()) {
+    if expressed.map(DesiredResource::independent).is_some_and(|expressed| expressed == desired.clone().independent()) {
         return Ok(());
     }
     Err(format!("{address}: no manifest can describe its desired state"))

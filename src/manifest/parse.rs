@@ -11,7 +11,7 @@ use super::vary::{self, Values, Variants};
 use super::{AwsSection, Manifest, OwnershipTag};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{Node, Reader, Value};
-use crate::kind::section::{Places, SectionReader, check_key, read_tags};
+use crate::kind::section::{Spans, SectionReader, check_key, read_tags};
 use crate::kind::{KindId, policy_parameter};
 use crate::resource::destination::Destination;
 use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName};
@@ -22,7 +22,7 @@ use crate::resource::{Invalid, check_region, check_tag_key};
 pub struct Parsed {
     pub manifest: Manifest,
     pub source: Arc<Source>,
-    pub(super) places: Arc<Places>,
+    pub(super) spans: Arc<Spans>,
     /// The parts that differ by target.
     pub(super) variants: Variants,
 }
@@ -41,7 +41,7 @@ impl Parsed {
     pub fn at(&self, destination: &Destination, faults: &mut Faults) -> Manifest {
         let at = (destination.name.as_deref(), &Values::at(destination));
         let ownership = self.manifest.aws.ownership_key();
-        let base = (&self.manifest, &self.places);
+        let base = (&self.manifest, &self.spans);
         let variant = self.variants.of(&self.source, base, at, ownership.as_ref(), faults);
         Manifest { sections: variant.sections, ..self.manifest.clone() }
     }
@@ -51,12 +51,12 @@ impl Parsed {
 pub fn parse(source: &Arc<Source>, faults: &mut Faults) -> Parsed {
     let root = join::read(source, faults);
     let mut reader = Reader::new(source, faults);
-    let mut places = Places::default();
-    let (manifest, variants) = read_manifest(&mut reader, &mut places, &root).unwrap_or_default();
-    Parsed { manifest, source: Arc::clone(source), places: Arc::new(places), variants }
+    let mut spans = Spans::default();
+    let (manifest, variants) = read_manifest(&mut reader, &mut spans, &root).unwrap_or_default();
+    Parsed { manifest, source: Arc::clone(source), spans: Arc::new(spans), variants }
 }
 
-fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> Option<(Manifest, Variants)> {
+fn read_manifest(reader: &mut Reader<'_>, spans: &mut Spans, root: &Node) -> Option<(Manifest, Variants)> {
     let mut fields = reader.map(root, Reader::ROOT)?;
     let mut manifest = Manifest::default();
     if let Some(entry) = fields.get("include") {
@@ -75,7 +75,7 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
                 manifest.targets.insert(entry.key.clone(), target);
             }
         }
-        targets::check_twins(reader, &manifest, named.all());
+        targets::check_duplicates(reader, &manifest, named.all());
     }
     if let Some(entry) = fields.get("policies")
         && let Some(mut policies) = reader.map(&entry.node, "policies")
@@ -95,7 +95,7 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
         fields.get(kind.section());
     }
     let mut kinds = reader.map(&filled, Reader::ROOT)?;
-    let mut section = SectionReader::new(reader, places, ownership.as_deref());
+    let mut section = SectionReader::new(reader, spans, ownership.as_deref());
     manifest.sections.read(&mut section, &mut kinds);
     if let Some(entry) = fields.get("broker") {
         manifest.broker = broker::read_broker(reader, &entry.node).unwrap_or_default();
@@ -104,7 +104,7 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
         && let Some(mut local) = reader.map(&entry.node, "local")
     {
         if let Some(entry) = local.get("users") {
-            manifest.local_users = local::read_users(reader, places, &entry.node).unwrap_or_default();
+            manifest.local_users = local::read_users(reader, spans, &entry.node).unwrap_or_default();
         }
         local.finish(reader);
     }

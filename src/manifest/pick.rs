@@ -63,7 +63,7 @@ pub struct Shard {
 
 impl Shard {
     /// The maximum number of parts, more than any job matrix has.
-    const MOST: u64 = 10_000;
+    const MAX: u64 = 10_000;
 
     /// Returns whether a target is in this part.
     ///
@@ -83,7 +83,7 @@ impl FromStr for Shard {
         let digits = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
         let read = text.split_once('/').and_then(|(index, count)| Some((digits(index)?, digits(count)?)));
         match read {
-            Some((index, count)) if (1..=count).contains(&index) && count <= Self::MOST => Ok(Self { index, count }),
+            Some((index, count)) if (1..=count).contains(&index) && count <= Self::MAX => Ok(Self { index, count }),
             _ => Err(Invalid::new(format!("\"{text}\" is not a shard"), "write one such as 3/16, from 1/16 to 16/16")),
         }
     }

@@ -10,7 +10,7 @@ use super::{LocalPolicy, Manifest, Parsed};
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::document::{Folder, Variables};
 use crate::iam::{self, Beyond};
-use crate::kind::section::{Home, Places, Resolver, Unset};
+use crate::kind::section::{Home, Spans, Resolver, Unset};
 use crate::kind::{Address, DesiredResource, Misplaced, Sections};
 use crate::resource::Invalid;
 use crate::resource::destination::Destination;
@@ -43,7 +43,7 @@ pub struct Loaded {
 #[derive(Debug)]
 struct Texts {
     source: Arc<Source>,
-    places: Arc<Places>,
+    spans: Arc<Spans>,
     variants: Variants,
     folder: PathBuf,
     files: Arc<Folder>,
@@ -93,12 +93,12 @@ pub(super) fn resolve_given(parsed: Parsed, files: Folder, faults: &mut Faults) 
 
 /// The same with other files than those of the folder.
 pub fn resolve_in(files: Folder, parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mut Faults) -> Loaded {
-    let Parsed { manifest, source, places, variants } = parsed;
+    let Parsed { manifest, source, spans, variants } = parsed;
     let root = overrides.policy_root.clone().or_else(|| manifest.policy_root.clone());
     let policy_root = root.unwrap_or_default();
     let (folder, files, variables) = (folder.to_owned(), Arc::new(files), overrides.variables);
-    let texts = Texts { source, places, variants, folder, files, variables, region: overrides.region.clone() };
-    let mut resolver = texts.resolver(&manifest, &policy_root, &texts.places, faults);
+    let texts = Texts { source, spans, variants, folder, files, variables, region: overrides.region.clone() };
+    let mut resolver = texts.resolver(&manifest, &policy_root, &texts.spans, faults);
     let mut desired = manifest.sections.resolve(&mut resolver, &HashMap::new());
     derive(&mut resolver, &manifest, &manifest.sections, &mut desired);
     let mut local_users = Vec::new();
@@ -109,7 +109,7 @@ pub fn resolve_in(files: Folder, parsed: Parsed, folder: &Path, overrides: &Over
     let unset = std::mem::take(&mut resolver.unset);
     let mut paths: HashMap<String, Arc<str>> = HashMap::new();
     let mut line = |address: &Address| {
-        let (path, line) = texts.source.place(texts.places.get(&[address.kind.section(), &address.key]).start);
+        let (path, line) = texts.source.place(texts.spans.get(&[address.kind.section(), &address.key]).start);
         let path = paths.entry(path.to_owned()).or_insert_with(|| path.into());
         (Arc::clone(path), line)
     };
@@ -125,13 +125,13 @@ impl Texts {
         &'a self,
         manifest: &'a Manifest,
         policy_root: &'a PolicyRoot,
-        places: &'a Places,
+        spans: &'a Spans,
         faults: &'a mut Faults,
     ) -> Resolver<'a> {
         Resolver {
             policy_root,
             source: &self.source,
-            places,
+            spans,
             folder: &self.folder,
             files: Arc::clone(&self.files),
             variables: self.variables,
@@ -181,7 +181,7 @@ impl Loaded {
     /// available in the target's region, is a fault.
     pub fn wanted(&self, destination: &Destination, faults: &mut Faults) -> Option<Wanted> {
         if !self.varies() {
-            self.check_region(&self.desired, &self.texts.places, &destination.region.name, faults);
+            self.check_region(&self.desired, &self.texts.spans, &destination.region.name, faults);
             return None;
         }
         Some({
@@ -194,10 +194,10 @@ impl Loaded {
     }
 
     fn variant(&self, (target, home): (Option<&str>, Home), values: &Values, faults: &mut Faults) -> Wanted {
-        let Texts { source, places, variants, .. } = &self.texts;
+        let Texts { source, spans, variants, .. } = &self.texts;
         let ownership = self.manifest.aws.ownership_key();
-        let base = (&self.manifest, places);
-        let Variant { sections, places, varied } =
+        let base = (&self.manifest, spans);
+        let Variant { sections, spans, varied } =
             variants.of(source, base, (target, values), ownership.as_ref(), faults);
         // A resource also differs if it refers to one that differs, or to different resources by target.
         let (references, others) = (sections.references(), self.manifest.sections.references());
@@ -207,14 +207,14 @@ impl Loaded {
         };
         let known = self.desired.iter().map(|one| (one.address(), one)).filter(|(address, _)| same(address)).collect();
         let region = home.region.clone().map(RegionName::new);
-        let mut resolver = self.texts.resolver(&self.manifest, &self.policy_root, &places, faults);
+        let mut resolver = self.texts.resolver(&self.manifest, &self.policy_root, &spans, faults);
         resolver.home = home;
         let mut desired = sections.resolve(&mut resolver, &known);
         derive(&mut resolver, &self.manifest, &sections, &mut desired);
         let mut unset = std::mem::take(&mut resolver.unset);
         unset.extend(self.unset.iter().filter(|one| known.contains_key(&one.address)).cloned());
         if let Some(region) = &region {
-            self.check_region(&desired, &places, region, faults);
+            self.check_region(&desired, &spans, region, faults);
         }
         // Derived permissions follow from the whole desired state, so they differ too.
         let varied = varied.into_iter().chain(sections.derived().into_iter().map(|(address, _)| address)).collect();
@@ -222,13 +222,13 @@ impl Loaded {
     }
 
     /// Checks that the desired state is valid in a region.
-    fn check_region(&self, desired: &[DesiredResource], places: &Places, region: &RegionName, faults: &mut Faults) {
+    fn check_region(&self, desired: &[DesiredResource], spans: &Spans, region: &RegionName, faults: &mut Faults) {
         for one in desired {
             let Some(Misplaced { setting, problem }) = one.misplaced(region) else { continue };
             let address = one.address();
             let mut parts = vec![address.kind.section(), address.key.as_str()];
             parts.extend(setting.iter().map(String::as_str));
-            let (source, span) = (Arc::clone(&self.texts.source), places.get(&parts));
+            let (source, span) = (Arc::clone(&self.texts.source), spans.get(&parts));
             let Invalid { problem: message, help } = problem;
             let label = String::from("its own region");
             faults.push(Fault { source, span, message, label, help: Some(help), code: None, also: None });
@@ -248,7 +248,7 @@ impl Loaded {
         };
         for region in regions {
             let mut own = Faults::default();
-            self.check_region(&self.desired, &self.texts.places, &region, &mut own);
+            self.check_region(&self.desired, &self.texts.spans, &region, &mut own);
             faults.absorb(own);
         }
     }

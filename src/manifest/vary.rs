@@ -11,7 +11,7 @@ use super::Manifest;
 use super::targets::section_of;
 use crate::diagnostic::{Faults, Source, some};
 use crate::document::{Entry, Fields, Node, Reader, Value, closest};
-use crate::kind::section::{Places, SectionReader};
+use crate::kind::section::{Spans, SectionReader};
 use crate::kind::{Address, KindId, Sections};
 use crate::resource::Invalid;
 use crate::resource::destination::{Destination, Region};
@@ -56,7 +56,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Vec<Override> {
         let Some(kind) = KindId::ALL.iter().copied().find(|kind| kind.section() == section.key) else {
             let known: Vec<&str> = KindId::ALL.iter().map(|kind| kind.section()).collect();
             let message = format!("`{}` cannot be overridden", section.key);
-            reader.fault(section.key_span.clone(), message, "not a kind of resource", meant(&section.key, &known));
+            reader.fault(section.key_span.clone(), message, "not a kind of resource", suggestion(&section.key, &known));
             continue;
         };
         let Some(named) = reader.map(&section.node, kind.section()) else { continue };
@@ -69,7 +69,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Vec<Override> {
     overrides
 }
 
-fn meant(written: &str, known: &[&str]) -> String {
+fn suggestion(written: &str, known: &[&str]) -> String {
     let list = some(known);
     match (closest(written, known), known.is_empty()) {
         (Some(name), _) => format!("did you mean `{name}`? The manifest has: {list}"),
@@ -85,7 +85,7 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, manifest: &Manifest) {
         let known: Vec<&str> = resources(root, one.address.kind).map(|entry| entry.key.as_str()).collect();
         if !known.contains(&one.entry.key.as_str()) {
             let message = format!("there is no [{section}.{}] to override", one.entry.key);
-            reader.fault(one.entry.key_span.clone(), message, "not in the manifest", meant(&one.entry.key, &known));
+            reader.fault(one.entry.key_span.clone(), message, "not in the manifest", suggestion(&one.entry.key, &known));
         }
     }
 }
@@ -131,7 +131,7 @@ impl Values {
 
     /// Returns a text with each placeholder replaced.
     fn fill(&self, text: &str, braces: Braces) -> Result<String, Invalid> {
-        if braces == Braces::Any && !self.may_be_in(text) {
+        if braces == Braces::Any && !self.can_be_in(text) {
             return Ok(text.to_owned());
         }
         let mut filled = String::with_capacity(text.len());
@@ -172,7 +172,7 @@ impl Values {
     }
 
     /// Returns whether a text can contain a placeholder. Without targets, the text is used as written.
-    fn may_be_in(&self, text: &str) -> bool {
+    fn can_be_in(&self, text: &str) -> bool {
         self.target.is_some() && KNOWN.iter().any(|name| text.contains(&format!("{{{name}}}")))
     }
 }
@@ -216,7 +216,7 @@ fn unknown(text: &str, after: &str) -> Invalid {
 /// Returns whether a part of a resource's tree contains a placeholder.
 fn has_placeholder(kind: KindId, node: &Node, braces: Braces, values: &Values) -> bool {
     match &node.value {
-        Value::String(text) if braces == Braces::Any => values.may_be_in(text),
+        Value::String(text) if braces == Braces::Any => values.can_be_in(text),
         Value::String(text) => text.contains('{'),
         Value::List(items) => items.iter().any(|item| has_placeholder(kind, item, braces, values)),
         Value::Map(entries) => {
@@ -256,12 +256,12 @@ fn fill(reader: &mut Reader<'_>, kind: KindId, node: &mut Node, braces: Braces, 
 }
 
 /// Returns a tree with another tree merged over it, key by key.
-fn laid_over(under: &Node, over: &Node) -> Node {
+fn merged(under: &Node, over: &Node) -> Node {
     let (Value::Map(below), Value::Map(above)) = (&under.value, &over.value) else { return over.clone() };
     let mut entries = below.clone();
     for entry in above {
         match entries.iter_mut().find(|below| below.key == entry.key) {
-            Some(below) => *below = Entry { node: laid_over(&below.node, &entry.node), ..entry.clone() },
+            Some(below) => *below = Entry { node: merged(&below.node, &entry.node), ..entry.clone() },
             None => entries.push(entry.clone()),
         }
     }
@@ -285,7 +285,7 @@ pub(super) struct Variant {
     /// All sections of the manifest, with the target's settings.
     pub(super) sections: Sections,
     /// The spans of the resources that differ.
-    pub(super) places: Places,
+    pub(super) spans: Spans,
     /// The resources that differ.
     pub(super) varied: BTreeSet<Address>,
 }
@@ -332,12 +332,12 @@ impl Variants {
     pub(super) fn of(
         &self,
         source: &Arc<Source>,
-        base: (&Manifest, &Arc<Places>),
+        base: (&Manifest, &Arc<Spans>),
         (target, values): (Option<&str>, &Values),
         ownership: Option<&OwnerKey>,
         faults: &mut Faults,
     ) -> Variant {
-        let (manifest, places) = base;
+        let (manifest, spans) = base;
         let section = target.map(section_of).and_then(|name| manifest.targets.get(name));
         let overrides: BTreeMap<&Address, &Entry> =
             section.into_iter().flat_map(|section| &section.overrides).map(|one| (&one.address, &one.entry)).collect();
@@ -345,7 +345,7 @@ impl Variants {
         let mut trees: Vec<Entry> = Vec::new();
         for (address, entry) in &self.0 {
             let name = address.kind.section();
-            let laid = overrides.get(address).map(|over| laid_over(&entry.node, &over.node));
+            let laid = overrides.get(address).map(|over| merged(&entry.node, &over.node));
             // The span of the resource is the same for every target.
             let laid = laid.map(|node| Node { span: entry.node.span.clone(), ..node });
             let laid = Entry { node: laid.unwrap_or_else(|| entry.node.clone()), ..entry.clone() };
@@ -358,12 +358,12 @@ impl Variants {
                 trees.push(Entry { key: name.to_owned(), key_span: entry.key_span.clone(), node });
             }
         }
-        let mut places = Places::over(Arc::clone(places));
+        let mut spans = Spans::over(Arc::clone(spans));
         let mut sections = manifest.sections.clone();
         sections.removed.retain(|address| !self.0.contains_key(address));
-        let mut section = SectionReader::new(&mut reader, &mut places, ownership.map(OwnerKey::as_str));
+        let mut section = SectionReader::new(&mut reader, &mut spans, ownership.map(OwnerKey::as_str));
         sections.read(&mut section, &mut Fields::of(&trees));
-        Variant { sections, places, varied: self.0.keys().cloned().collect() }
+        Variant { sections, spans, varied: self.0.keys().cloned().collect() }
     }
 }
 
@@ -419,6 +419,6 @@ mod tests {
         let node = |text: &str| crate::document::from_toml(&Source::new("m", text), &mut Faults::default());
         let under = node("a = 1\nb = { x = 1, y = 2 }\nc = [1, 2]\n");
         let over = node("b = { y = 3, z = 4 }\nc = [3]\nd = true\n");
-        assert_eq!(laid_over(&under, &over), node("a = 1\nb = { x = 1, y = 3, z = 4 }\nc = [3]\nd = true\n"));
+        assert_eq!(merged(&under, &over), node("a = 1\nb = { x = 1, y = 3, z = 4 }\nc = [3]\nd = true\n"));
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::meaning::{Reach, Subject, course, told};
+use super::meaning::{Outcome, Subject, schedule, outcome_at};
 use super::times::{self, covers_week};
 use super::week::{Piece, UserClass, Zones, overlapping, pieces, user_classes, zone};
 use super::{Mode, Policy};
@@ -34,12 +34,12 @@ impl Access {
         }
     }
 
-    fn of(reach: Reach<'_>) -> Self {
-        match reach {
-            Reach::Deny => Self::Denied,
-            Reach::Approval { .. } => Self::Approval,
-            Reach::Session(_) | Reach::Server => Self::Server,
-            Reach::Allow => Self::Allowed,
+    fn of(outcome: Outcome<'_>) -> Self {
+        match outcome {
+            Outcome::Deny => Self::Denied,
+            Outcome::Approval { .. } => Self::Approval,
+            Outcome::Session(_) | Outcome::Server => Self::Server,
+            Outcome::Allow => Self::Allowed,
         }
     }
 }
@@ -125,7 +125,7 @@ pub fn calendar(profile: &str, before: Option<&Policy>, after: Option<&Policy>) 
     for mode in modes {
         let mut groups: BTreeMap<Times, Vec<UserClass<'_>>> = BTreeMap::new();
         for class in &user_classes {
-            let [was, is] = sides.map(|policy| course(policy, profile, *class, *mode));
+            let [was, is] = sides.map(|policy| schedule(policy, profile, *class, *mode));
             groups.entry(times(&was, &is)).or_default().push(*class);
         }
         for (times, who) in groups {
@@ -136,21 +136,21 @@ pub fn calendar(profile: &str, before: Option<&Policy>, after: Option<&Policy>) 
     Calendar { weeks, overlaps: overlapping(both()) }
 }
 
-/// A policy's answers in order, as returned by [`course`].
-type Course<'p> = [(Option<&'p super::Window>, Reach<'p>)];
+/// A policy's answers in order, as returned by [`schedule`].
+type Schedule<'p> = [(Option<&'p super::Window>, Outcome<'p>)];
 
-fn times(before: &Course<'_>, after: &Course<'_>) -> Times {
+fn times(before: &Schedule<'_>, after: &Schedule<'_>) -> Times {
     let windows = || before.iter().chain(after).filter_map(|(window, _)| *window);
     let zone = match zone(windows()) {
         Zones::Several => return Times::SeveralZones,
         Zones::One(zone) => zone.clone(),
         Zones::None => TimeZone::UTC,
     };
-    let said = |piece: &Piece| (Access::of(told(before, *piece)), Access::of(told(after, *piece)));
+    let outcomes = |piece: &Piece| (Access::of(outcome_at(before, *piece)), Access::of(outcome_at(after, *piece)));
     let mut spans: Vec<Span> = Vec::new();
     let mut by_answer: BTreeMap<(Access, Access), Vec<Piece>> = BTreeMap::new();
     for piece in pieces(windows()) {
-        let (before, after) = said(&piece);
+        let (before, after) = outcomes(&piece);
         by_answer.entry((after, before)).or_default().push(piece);
         let Piece { day, start, end } = piece;
         match spans.last_mut().filter(|last| (last.day, last.before, last.after) == (day, before, after)) {

@@ -130,8 +130,8 @@ fn read_case(
         .and_then(|entry| reader.choice(&entry.node, "expect", &words));
     let principal = own.principal.or(defaults.principal.clone());
     // The name of the user follows from the ARN.
-    let said = principal.as_deref().and_then(name_of).map(str::to_owned);
-    let user = own.user.or(said).or(defaults.user.clone());
+    let own_name = principal.as_deref().and_then(name_of).map(str::to_owned);
+    let user = own.user.or(own_name).or(defaults.user.clone());
     let profile = own.profile.or(defaults.profile.clone());
     let at = own.at.or(defaults.at);
     let patterned = policy.rules.iter().any(|rule| !rule.conditions.principals.is_empty());
@@ -154,10 +154,10 @@ fn read_case(
             reader.fault(node.span.clone(), message, format!("`{key}` is missing"), help);
         }
     }
-    if let Some((user, said)) = user.as_deref().zip(principal.as_deref().and_then(name_of))
-        && user != said
+    if let Some((user, own_name)) = user.as_deref().zip(principal.as_deref().and_then(name_of))
+        && user != own_name
     {
-        let message = format!("the test case is for the user {user}, but the name of its principal is {said}");
+        let message = format!("the test case is for the user {user}, but the name of its principal is {own_name}");
         reader.fault(node.span.clone(), message, "two names", "remove `user`: it follows from the principal");
     }
     fields.finish(reader);

@@ -194,7 +194,7 @@ rules:
     }
 
     #[test]
-    fn invalid_policies_decide_nothing() {
+    fn invalid_policies_are_not_evaluated() {
         for text in [
             "version: \"1\"\nrules:\n  - { name: a, effect: allow, condition: { users: [bob] } }\n",
             "version: \"1\"\nrules:\n  - { name: a, effect: allow, conditions: { user: [bob] } }\n",
@@ -397,25 +397,25 @@ rules:
             let [before, after] = [policy(&texts[0]), policy(&texts[1])];
             let at = Timestamp::from_second(1_767_225_600 + quarter * 900).unwrap();
             let ask = Ask { user: caller.user, principal: caller.arn, profile: "prod", mode, at };
-            let told_to = |policy: &Policy| {
+            let decisions = |policy: &Policy| {
                 evaluate(policy, &ask).map_or((Effect::Deny, true), |rule| (rule.effect, rule.breakglass))
             };
-            let ((was, by_event), (is, still)) = (told_to(&before), told_to(&after));
+            let ((was, by_event), (is, still)) = (decisions(&before), decisions(&after));
             let means = meaning("prod", Some(&before), Some(&after));
-            let told = |direction| means.iter().any(|one| one.direction == direction);
+            let reported = |direction| means.iter().any(|one| one.direction == direction);
             if (was, is) == (Effect::RequireApproval, Effect::RequireApproval) && by_event != still && shared.is_some() {
                 let expected = if still { Direction::Opens } else { Direction::Closes };
-                let right = told(expected) || told(Direction::Moves);
+                let right = reported(expected) || reported(Direction::Moves);
                 prop_assert!(right, "{:?}\n{}\n{}\n{:?}", ask, texts[0], texts[1], means);
             }
             if was != is || by_event != still {
-                prop_assert!(!told(Direction::Same), "{:?}\n{}\n{}\n{:?}", ask, texts[0], texts[1], means);
+                prop_assert!(!reported(Direction::Same), "{:?}\n{}\n{}\n{:?}", ask, texts[0], texts[1], means);
                 if shared.is_some() {
                     prop_assert!(!means.is_empty(), "{:?}\n{}\n{}", ask, texts[0], texts[1]);
                     let opens = was == Effect::Deny || is == Effect::Allow;
                     let expected = if opens { Direction::Opens } else { Direction::Closes };
                     let towards_or_away = was != is && (opens || is == Effect::Deny || was == Effect::Allow);
-                    let right = !towards_or_away || told(expected) || told(Direction::Moves);
+                    let right = !towards_or_away || reported(expected) || reported(Direction::Moves);
                     prop_assert!(right, "{:?}\n{}\n{}\n{:?}", ask, texts[0], texts[1], means);
                 }
             }

@@ -281,7 +281,7 @@ rules:
     }
 
     #[test]
-    fn other_users_are_not_named_unless_most_likely_meant() {
+    fn other_users_are_named_only_if_most_likely_intended() {
         let noon = "2026-01-14T12:00:00Z";
         let of_mallory = lines(POLICY, "mallory", noon);
         let expected = [

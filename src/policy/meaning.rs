@@ -33,7 +33,7 @@ pub enum Direction {
 
 /// The result of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reach<'p> {
+pub(super) enum Outcome<'p> {
     Deny,
     /// Whether a break-glass event counts as the approval.
     Approval {
@@ -45,7 +45,7 @@ pub(super) enum Reach<'p> {
     Allow,
 }
 
-impl<'p> Reach<'p> {
+impl<'p> Outcome<'p> {
     fn of(rule: &'p Rule) -> Self {
         match rule.effect {
             Effect::Deny => Self::Deny,
@@ -80,18 +80,18 @@ impl<'p> Reach<'p> {
 
 /// A time of the week at which the answer changes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Turn<'p> {
-    before: Reach<'p>,
-    after: Reach<'p>,
+struct AnswerChange<'p> {
+    before: Outcome<'p>,
+    after: Outcome<'p>,
     pieces: Vec<Piece>,
 }
 
 /// The changes for one class of users over the week.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Change<'p> {
-    turns: Vec<Turn<'p>>,
+    turns: Vec<AnswerChange<'p>>,
     /// The times of access after the change, if all of them have the same condition.
-    hours: Option<(Reach<'p>, Vec<Piece>)>,
+    hours: Option<(Outcome<'p>, Vec<Piece>)>,
     /// Whether there was access before the change, and is after it.
     in_before: bool,
     in_after: bool,
@@ -169,7 +169,7 @@ fn limits(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Opt
     let opens = |rule: &&Rule| {
         let profiles = &rule.conditions.profiles;
         let own = profiles.is_empty() || profiles.iter().any(|one| one == profile);
-        own && matches!(Reach::of(rule), Reach::Approval { breakglass: true })
+        own && matches!(Outcome::of(rule), Outcome::Approval { breakglass: true })
     };
     after?.rules.iter().find(opens)?;
     let [was, is] = [before, after].map(|policy| policy.map(|policy| policy.breakglass_limits).unwrap_or_default());
@@ -220,28 +220,28 @@ fn released(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> V
 }
 
 /// Returns a policy's answers for a class in order: the window and the answer of each rule, up to the first that always applies.
-pub(super) fn course<'p>(
+pub(super) fn schedule<'p>(
     policy: Option<&'p Policy>,
     profile: &str,
     class: UserClass<'_>,
     mode: Mode,
-) -> Vec<(Option<&'p Window>, Reach<'p>)> {
+) -> Vec<(Option<&'p Window>, Outcome<'p>)> {
     let rules = policy.into_iter().flat_map(|policy| &policy.rules);
-    let mut course = Vec::new();
+    let mut schedule = Vec::new();
     for rule in rules.filter(|rule| applies_to(rule, class, Some(profile), mode)) {
-        course.push((rule.conditions.time.as_ref(), Reach::of(rule)));
+        schedule.push((rule.conditions.time.as_ref(), Outcome::of(rule)));
         if rule.conditions.time.is_none() {
-            return course;
+            return schedule;
         }
     }
-    course.push((None, Reach::Deny));
-    course
+    schedule.push((None, Outcome::Deny));
+    schedule
 }
 
 /// Returns the answer for a piece of the week.
-pub(super) fn told<'p>(course: &[(Option<&'p Window>, Reach<'p>)], piece: Piece) -> Reach<'p> {
-    let open = |(window, _): &&(Option<&'p Window>, Reach<'p>)| window.is_none_or(|window| piece.in_window(window));
-    course.iter().find(open).map_or(Reach::Deny, |(_, reach)| *reach)
+pub(super) fn outcome_at<'p>(schedule: &[(Option<&'p Window>, Outcome<'p>)], piece: Piece) -> Outcome<'p> {
+    let open = |(window, _): &&(Option<&'p Window>, Outcome<'p>)| window.is_none_or(|window| piece.in_window(window));
+    schedule.iter().find(open).map_or(Outcome::Deny, |(_, outcome)| *outcome)
 }
 
 /// Returns the changes for a class; `None` if they are uncertain.
@@ -252,7 +252,7 @@ fn change<'p>(
     before: Option<&'p Policy>,
     after: Option<&'p Policy>,
 ) -> Option<Change<'p>> {
-    let [before, after] = [before, after].map(|policy| course(policy, profile, class, mode));
+    let [before, after] = [before, after].map(|policy| schedule(policy, profile, class, mode));
     let none = Change { turns: Vec::new(), hours: None, in_before: false, in_after: false, zone: None };
     if before == after {
         return Some(none);
@@ -264,21 +264,21 @@ fn change<'p>(
         Zones::None => None,
     };
     let pieces = pieces(windows());
-    let week: Vec<(Piece, Reach<'p>, Reach<'p>)> =
-        pieces.iter().map(|piece| (*piece, told(&before, *piece), told(&after, *piece))).collect();
-    let mut turns: BTreeMap<(Reach<'p>, Reach<'p>), Vec<Piece>> = BTreeMap::new();
+    let week: Vec<(Piece, Outcome<'p>, Outcome<'p>)> =
+        pieces.iter().map(|piece| (*piece, outcome_at(&before, *piece), outcome_at(&after, *piece))).collect();
+    let mut turns: BTreeMap<(Outcome<'p>, Outcome<'p>), Vec<Piece>> = BTreeMap::new();
     for (piece, was, is) in week.iter().filter(|(_, was, is)| was != is) {
         turns.entry((*was, *is)).or_default().push(*piece);
     }
-    let mut open = week.iter().filter(|(_, _, is)| *is != Reach::Deny);
-    let reach = open.clone().next().map(|(_, _, reach)| *reach);
-    let alike = reach.filter(|reach| open.all(|(_, _, is)| is == reach));
-    let hours = alike.map(|reach| (reach, week.iter().filter(|(_, _, is)| *is == reach).map(|one| one.0).collect()));
+    let mut open = week.iter().filter(|(_, _, is)| *is != Outcome::Deny);
+    let outcome = open.clone().next().map(|(_, _, outcome)| *outcome);
+    let common = outcome.filter(|outcome| open.all(|(_, _, is)| is == outcome));
+    let hours = common.map(|outcome| (outcome, week.iter().filter(|(_, _, is)| *is == outcome).map(|one| one.0).collect()));
     Some(Change {
-        turns: turns.into_iter().map(|((before, after), pieces)| Turn { before, after, pieces }).collect(),
+        turns: turns.into_iter().map(|((before, after), pieces)| AnswerChange { before, after, pieces }).collect(),
         hours,
-        in_before: week.iter().any(|(_, was, _)| *was != Reach::Deny),
-        in_after: week.iter().any(|(_, _, is)| *is != Reach::Deny),
+        in_before: week.iter().any(|(_, was, _)| *was != Outcome::Deny),
+        in_after: week.iter().any(|(_, _, is)| *is != Outcome::Deny),
         zone,
     })
 }
@@ -373,14 +373,14 @@ fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change
         Number::One => singular,
         Number::Many => singular.trim_end_matches('s'),
     };
-    let only_in_and_out = change.turns.iter().all(|turn| turn.before == Reach::Deny || turn.after == Reach::Deny);
-    if let (true, true, true, Some((reach, hours))) =
+    let only_in_and_out = change.turns.iter().all(|turn| turn.before == Outcome::Deny || turn.after == Outcome::Deny);
+    if let (true, true, true, Some((outcome, hours))) =
         (change.in_before, change.in_after, only_in_and_out, &change.hours)
     {
-        let gained = change.turns.iter().any(|turn| turn.before == Reach::Deny);
-        let lost = change.turns.iter().any(|turn| turn.after == Reach::Deny);
+        let gained = change.turns.iter().any(|turn| turn.before == Outcome::Deny);
+        let lost = change.turns.iter().any(|turn| turn.after == Outcome::Deny);
         // This does not apply if there is another form of access at other times.
-        if change.turns.iter().all(|turn| turn.before.max(turn.after) == *reach) {
+        if change.turns.iter().all(|turn| turn.before.max(turn.after) == *outcome) {
             let (direction, how) = match (gained, lost) {
                 (true, false) => (Direction::Opens, "widen"),
                 (false, true) => (Direction::Closes, "narrow"),
@@ -397,31 +397,31 @@ fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change
         let direction = if turn.after > turn.before { Direction::Opens } else { Direction::Closes };
         let (before, after) = (turn.before, turn.after);
         match (before, after) {
-            (Reach::Deny, after) => {
+            (Outcome::Deny, after) => {
                 push(direction, format!("{name} {} {profile}{}{when}", verb("gains"), after.how()));
             }
-            (_, Reach::Deny) => push(direction, format!("{name} {} {profile}{when}", verb("loses"))),
-            (Reach::Approval { .. }, Reach::Approval { breakglass }) => {
+            (_, Outcome::Deny) => push(direction, format!("{name} {} {profile}{when}", verb("loses"))),
+            (Outcome::Approval { .. }, Outcome::Approval { breakglass }) => {
                 let verb = if breakglass { "now opens" } else { "no longer opens" };
                 push(direction, format!("break-glass {verb} {profile}{}{when}", subject.for_whom()));
             }
-            (Reach::Session(_), Reach::Session(table)) => {
+            (Outcome::Session(_), Outcome::Session(table)) => {
                 let table = table.map_or_else(|| String::from("the table the server names"), str::to_owned);
                 let whom = subject.for_whom();
                 push(Direction::Moves, format!("sessions of {profile}{whom} are now recorded in {table}{when}"));
             }
-            (before, Reach::Allow) => {
+            (before, Outcome::Allow) => {
                 let (thing, whom) = (before.thing(), subject.for_whom());
                 push(direction, format!("{profile} no longer needs {thing}{whom}{when}"));
             }
             (before, after) => {
                 let instead = match before {
-                    Reach::Allow => String::new(),
+                    Outcome::Allow => String::new(),
                     _ => format!(" instead of {}", before.thing()),
                 };
                 let (thing, whom) = (after.thing(), subject.for_whom());
                 let without = match after {
-                    Reach::Approval { breakglass: false } => ", without break-glass",
+                    Outcome::Approval { breakglass: false } => ", without break-glass",
                     _ => "",
                 };
                 push(direction, format!("{profile} now needs {thing}{instead}{whom}{when}{without}"));
@@ -434,8 +434,8 @@ fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change
         && covers_week(&turn.pieces)
     {
         match (turn.before, turn.after) {
-            (Reach::Deny, _) => push(Direction::Opens, String::from("the default is no longer deny")),
-            (_, Reach::Deny) => push(Direction::Closes, String::from("the default is now deny")),
+            (Outcome::Deny, _) => push(Direction::Opens, String::from("the default is no longer deny")),
+            (_, Outcome::Deny) => push(Direction::Closes, String::from("the default is now deny")),
             _ => {}
         }
     }
@@ -553,16 +553,16 @@ mod tests {
             let text = format!("version: \"1\"\n{credentials}rules:\n{}", rule("allow", "users: [alice]"));
             parse(&Source::new("p", text), &mut Faults::default()).unwrap()
         };
-        let told = |before: &str, after: &str| {
+        let effects = |before: &str, after: &str| {
             let meanings = meaning("prod", Some(&with(before)), Some(&with(after)));
             meanings.into_iter().map(|one| (one.direction, one.words)).collect::<Vec<_>>()
         };
         let (one, two) = ("credentials: { aws_profile: [a] }\n", "credentials: { aws_profile: [a, b] }\n");
         let only = |names: &str| format!("prod now allows only credentials of the AWS profile {names}");
-        assert_eq!(told("", one), [(Direction::Closes, only("a"))]);
-        assert_eq!(told(one, two), [(Direction::Opens, only("a or b"))]);
-        assert_eq!(told(two, ""), [(Direction::Opens, String::from("prod now allows credentials of any AWS profile"))]);
-        assert_eq!(told(one, one), [(Direction::Same, String::from("access does not change"))]);
+        assert_eq!(effects("", one), [(Direction::Closes, only("a"))]);
+        assert_eq!(effects(one, two), [(Direction::Opens, only("a or b"))]);
+        assert_eq!(effects(two, ""), [(Direction::Opens, String::from("prod now allows credentials of any AWS profile"))]);
+        assert_eq!(effects(one, one), [(Direction::Same, String::from("access does not change"))]);
     }
 
     #[test]

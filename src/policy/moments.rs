@@ -47,7 +47,7 @@ pub(super) fn moments(policy: &Policy, now: Timestamp) -> Vec<Timestamp> {
 pub fn holds_until(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> Option<Timestamp> {
     let gives_less = |at: &Timestamp| {
         let later = evaluate(policy, &Ask { at: *at, ..*ask });
-        later.is_none_or(|later| !std::ptr::eq(later, rule) && !gives_as_much(later, rule))
+        later.is_none_or(|later| !std::ptr::eq(later, rule) && !grants_as_much(later, rule))
     };
     let moments = moments(policy, ask.at);
     let found = moments.iter().copied().find(gives_less);
@@ -55,7 +55,7 @@ pub fn holds_until(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> Option<Timest
     found.or_else(|| moments.last().copied().filter(|_| moments.len() == MOMENTS))
 }
 
-fn gives_as_much(later: &Rule, rule: &Rule) -> bool {
+fn grants_as_much(later: &Rule, rule: &Rule) -> bool {
     let same =
         (later.effect, later.breakglass, &later.session_table) == (rule.effect, rule.breakglass, &rule.session_table);
     // A server may then run as long as now.

@@ -225,22 +225,22 @@ fn read_conditions(reader: &mut Reader<'_>, node: &Node) -> (Conditions, Device)
 /// and `docs/DEVICE_POSTURE.md` of the Go implementation.
 fn read_device(reader: &mut Reader<'_>, node: &Node) -> Device {
     let Some(mut fields) = reader.map(node, "device") else { return Device::Asked };
-    let mut asked = false;
+    let mut has_condition = false;
     for key in ["require_encryption", "require_mdm", "require_mdm_compliant", "require_firewall"] {
         if let Some(entry) = fields.get(key) {
-            asked |= reader.boolean(&entry.node, key) != Some(false);
+            has_condition |= reader.boolean(&entry.node, key) != Some(false);
         }
     }
     if let Some(entry) = fields.get("min_os_version") {
-        asked |= reader.string(&entry.node, "min_os_version").is_none_or(|version| !version.is_empty());
+        has_condition |= reader.string(&entry.node, "min_os_version").is_none_or(|version| !version.is_empty());
     }
     if let Some(entry) = fields.get("allowed_os_types") {
         let types = [("darwin", ()), ("windows", ()), ("linux", ())];
         each(reader, &entry.node, "allowed_os_types", |reader, item| reader.choice(item, "allowed_os_types", &types));
-        asked |= !matches!(&entry.node.value, Value::List(items) if items.is_empty());
+        has_condition |= !matches!(&entry.node.value, Value::List(items) if items.is_empty());
     }
     fields.finish(reader);
-    if asked { Device::Asked } else { Device::Any }
+    if has_condition { Device::Asked } else { Device::Any }
 }
 
 /// Reads a duration in Go's format, such as `1h30m`, as seconds. Source: `ParseDuration` in the documentation of Go's package `time`.

@@ -78,8 +78,8 @@ pub struct Stamp {
 impl Stamp {
     /// Returns the duration of the credentials, given the profile's own setting: at most the remaining access, and at least STS's minimum.
     fn seconds(&self, own: Option<i32>) -> Option<i32> {
-        let asked = self.duration.and_then(|duration| i32::try_from(duration.as_secs()).ok());
-        let wanted = own.or(asked);
+        let requested = self.duration.and_then(|duration| i32::try_from(duration.as_secs()).ok());
+        let wanted = own.or(requested);
         let Some(until) = self.until else { return wanted };
         let most = i32::try_from((until - self.now).max(SHORTEST)).unwrap_or(i32::MAX);
         Some(wanted.unwrap_or(HOUR).min(most))
@@ -425,11 +425,11 @@ mod tests {
 
     #[test]
     fn a_session_ends_with_access_but_not_below_the_sts_minimum() {
-        let seconds = |own: Option<i32>, asked: Option<u64>, left: Option<i64>| {
+        let seconds = |own: Option<i32>, requested: Option<u64>, left: Option<i64>| {
             let stamp = Stamp {
                 source_identity: String::from("alice=0123456789abcdef"),
                 session_name: String::from("alice"),
-                duration: asked.map(Duration::from_secs),
+                duration: requested.map(Duration::from_secs),
                 mfa_code: None,
                 user_arn: String::new(),
                 now: 1_000,

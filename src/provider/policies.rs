@@ -39,9 +39,9 @@ impl Policies {
             return answer.clone();
         }
         // The result is dated from its request, since it may miss a write made while AWS responds.
-        let asked = Instant::now();
+        let started = Instant::now();
         let answer = read().await;
-        *last = Some((asked, answer.clone()));
+        *last = Some((started, answer.clone()));
         answer
     }
 }
@@ -61,8 +61,8 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(100)).await;
             Ok(None)
         };
-        let asked = futures_util::future::join_all((0..50).map(|_| policies.get("one", read))).await;
-        assert_eq!((asked.len(), reads.load(Ordering::SeqCst)), (50, 1));
+        let answers = futures_util::future::join_all((0..50).map(|_| policies.get("one", read))).await;
+        assert_eq!((answers.len(), reads.load(Ordering::SeqCst)), (50, 1));
         policies.get("two", read).await.unwrap();
         assert_eq!(reads.load(Ordering::SeqCst), 2);
         tokio::time::sleep(Duration::from_millis(950)).await;

@@ -215,7 +215,7 @@ fn cut_short(interrupt: &Interrupt) -> Outcome {
 }
 
 /// Reads are eventually consistent: about one in a hundred does not show a write just made.
-const LOOKS: u32 = 4;
+const READ_ATTEMPTS: u32 = 4;
 
 /// Observes again, and repeats this a few times while a change that was made is not visible.
 pub(super) async fn verify(
@@ -254,7 +254,7 @@ pub(super) async fn verify(
             (true, true) => return Verification::Incomplete,
             (false, _) => {}
         }
-        if look == LOOKS || !differing.iter().any(|address| settled.contains(&address)) || interrupt.raised() {
+        if look == READ_ATTEMPTS || !differing.iter().any(|address| settled.contains(&address)) || interrupt.raised() {
             return Verification::Differs { addresses: differing };
         }
         // An interruption ends this wait too.

@@ -44,7 +44,7 @@ impl Orphans {
 pub(super) type Lists = Vec<Result<TaggedPage, CallError>>;
 
 /// Lists the tagged resources while the other reads run. Returns no lists if those reads fail.
-pub(super) async fn beside<T, E>(
+pub(super) async fn alongside<T, E>(
     provider: &impl Observe,
     key: &str,
     reads: impl Future<Output = Result<T, E>>,
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_manifest_pass_without_pruning_looks_for_orphans() {
+    fn orphans_are_listed_only_for_a_manifest_without_pruning() {
         let scope = Scope { ownership: Some(OwnerKey::new("mark")), ..Scope::default() };
         assert_eq!(key(&scope), Some("mark"));
         assert_eq!(key(&Scope { prune: true, ..scope.clone() }), None);

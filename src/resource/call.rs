@@ -138,7 +138,7 @@ pub enum Class {
 
 impl Class {
     /// Returns whether the call may have taken effect: its response was lost, or AWS failed while processing it.
-    fn leaves_open(self) -> bool {
+    fn may_have_effect(self) -> bool {
         matches!(self, Self::ServerFault | Self::Unreachable)
     }
 }
@@ -195,7 +195,7 @@ impl CallError {
             failure: None,
             cause: None,
             request_id: None,
-            open: class.leaves_open(),
+            open: class.may_have_effect(),
         }
     }
 

@@ -106,11 +106,11 @@ pub enum Reuse {
     Never,
     /// For the regions of an account, which a run reads one after another. A failure is cached too, so an account that denies the call or
     /// does not respond gets one call.
-    ForAWhile,
+    Cached,
 }
 
 /// The duration of the cache. Credentials last at least 15 minutes.
-const WHILE: Duration = Duration::from_secs(5 * 60);
+const CACHE_TIME: Duration = Duration::from_secs(5 * 60);
 
 impl Identity {
     /// Returns the identity of a connection. Makes no call.
@@ -131,7 +131,7 @@ impl Identity {
         }
         let mut last = self.last.lock().await;
         if let Some((at, answer)) = last.as_ref()
-            && at.elapsed() < WHILE
+            && at.elapsed() < CACHE_TIME
         {
             return answer.clone();
         }

@@ -54,7 +54,7 @@ fn words(failure: Code, message: &str, last: &str) -> String {
         Code::NoCredentials => String::from(
             "no credentials were found: not in the environment, the AWS profile, a web identity, a container or an instance",
         ),
-        Code::Sso if says_expired(message) => String::from("the SSO session has expired"),
+        Code::Sso if is_expired(message) => String::from("the SSO session has expired"),
         Code::Sso => String::from("there is no SSO session"),
         Code::Profile => last.to_owned(),
         Code::CredentialProcess => match message.split_once(CREDENTIAL_PROCESS) {
@@ -85,7 +85,7 @@ where
     if let Some(credentials) = find::<CredentialsError>(error) {
         return (Class::Credentials, Some(without_credentials(credentials)));
     }
-    if tells_of_slow_provider(&full_message(error)) {
+    if is_slow_provider_error(&full_message(error)) {
         return (Class::Credentials, Some(Code::TimedOut));
     }
     match error {
@@ -198,7 +198,7 @@ fn unreachable(error: &ConnectorError) -> Code {
         return Code::TimedOut;
     }
     let message = full_message(error);
-    if tells_of_proxy(&message) {
+    if is_proxy_error(&message) {
         return Code::Proxy;
     }
     for cause in chain(error) {
@@ -209,7 +209,7 @@ fn unreachable(error: &ConnectorError) -> Code {
             return Code::TimedOut;
         }
     }
-    if tells_of_name(&message) { Code::NameNotFound } else { Code::NotConnected }
+    if is_name_error(&message) { Code::NameNotFound } else { Code::NotConnected }
 }
 
 /// Returns an error and all its causes.
@@ -251,23 +251,23 @@ fn by_words(message: &str) -> Option<Code> {
 }
 
 /// Returns whether an SSO session has expired, rather than never started: both are one private type (`src/sso/token.rs`).
-fn says_expired(message: &str) -> bool {
+fn is_expired(message: &str) -> bool {
     message.contains("expired")
 }
 
 /// Returns whether a provider timed out: the error type is private to aws-smithy-runtime (`src/client/identity/cache/lazy.rs`).
-fn tells_of_slow_provider(message: &str) -> bool {
+fn is_slow_provider_error(message: &str) -> bool {
     message.contains("identity resolver timed out after")
 }
 
 /// Returns whether a proxy failed: hyper-util's `TunnelError` is private.
-fn tells_of_proxy(message: &str) -> bool {
+fn is_proxy_error(message: &str) -> bool {
     message.contains("tunnel error")
 }
 
 /// Returns whether a name could not be resolved: `std` has no error kind for this result of `getaddrinfo`, and hyper-util's type is
 /// private.
-fn tells_of_name(message: &str) -> bool {
+fn is_name_error(message: &str) -> bool {
     message.contains("dns error") || message.contains("failed to lookup address information")
 }
 

@@ -67,7 +67,7 @@ mod tests {
     fn differing_fields_have_both_values() {
         let (before, after) =
             (fields(&[("a", "1"), ("b", "2"), ("c", "3")]), fields(&[("a", "1"), ("b", "4"), ("d", "5")]));
-        let told: Vec<_> = before.differing(&after).collect();
-        assert_eq!(told, [("b", [Some("2"), Some("4")]), ("c", [Some("3"), None]), ("d", [None, Some("5")])]);
+        let differences: Vec<_> = before.differing(&after).collect();
+        assert_eq!(differences, [("b", [Some("2"), Some("4")]), ("c", [Some("3"), None]), ("d", [None, Some("5")])]);
     }
 }

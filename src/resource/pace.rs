@@ -11,7 +11,7 @@ use super::call::Quota;
 /// How long a throttled call counts as evidence about the account, rather than a temporary condition.
 const THROTTLE_MEMORY: Duration = Duration::from_secs(20);
 /// The maximum rate after a throttled call, as a multiple of the documented rate.
-const MOST: f64 = 20.0;
+const MAX: f64 = 20.0;
 
 /// The state of one quota.
 ///
@@ -141,7 +141,7 @@ impl Bucket {
                     Some(throttled) if self.rate < throttled * 0.9 => throttled * 0.05,
                     Some(throttled) => throttled * (0.01 / self.rate).min(0.003),
                 };
-                self.rate = (self.rate + more).min(self.quota.rate * MOST);
+                self.rate = (self.rate + more).min(self.quota.rate * MAX);
             }
             Turn::Paced => {}
         }
@@ -156,7 +156,7 @@ impl Bucket {
             // Successes within a moment may have been a burst. Over a second or more, half of them is a sustainable rate.
             let (took, answered) = (began.elapsed().as_secs_f64(), f64::from(self.search.answered));
             let found = if took < 1.0 { 0.0 } else { answered / took / 2.0 };
-            self.rate = self.rate.max(found).min(self.quota.rate * MOST);
+            self.rate = self.rate.max(found).min(self.quota.rate * MAX);
             self.slowed = Some(Instant::now());
         }
         // Calls without a wait show nothing about the rate.

@@ -1,6 +1,6 @@
-//! The documents are held true: the command reference against `--help`, and every session shown against a real run.
+//! The documents match the program: the command reference equals `--help`, and every session equals a real run.
 //!
-//! `UPDATE_DOCS=1 cargo test docs` writes what is true into them.
+//! `UPDATE_DOCS=1 cargo test docs` updates them.
 
 use std::path::{Path, PathBuf};
 
@@ -15,9 +15,9 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Compares a document with what it should be, or writes that into it.
+/// Compares a document with its expected text, or updates it.
 #[track_caller]
-pub fn hold(path: &Path, expected: &str) {
+pub fn check(path: &Path, expected: &str) {
     let text = std::fs::read_to_string(path).unwrap();
     if text == expected {
         return;
@@ -31,7 +31,7 @@ pub fn hold(path: &Path, expected: &str) {
     std::fs::write(path, expected).unwrap();
 }
 
-/// Returns the commands below one, in full, each before its own.
+/// Returns a command and all its subcommands, each with its full name.
 fn commands(command: &clap::Command, path: &str) -> Vec<String> {
     let below = command.get_subcommands().filter(|one| one.get_name() != "help");
     let mut names = vec![path.to_owned()];
@@ -52,9 +52,9 @@ fn without_global_options(help: &str) -> String {
     format!("{}\n", text.trim_end())
 }
 
-/// Each command has a block `<!-- help: sentinel … -->` that holds its `--help`.
+/// Each command has a block `<!-- help: sentinel … -->` with its `--help`.
 #[test]
-fn the_command_reference_is_what_help_says() {
+fn the_command_reference_equals_the_help() {
     let path = root().join("docs/guide/commands.md");
     let text = std::fs::read_to_string(&path).unwrap();
     let world = World::new();
@@ -71,12 +71,12 @@ fn the_command_reference_is_what_help_says() {
         let help = if name == "sentinel" { help } else { without_global_options(&help) };
         expected = expected.replacen(&format!("{marker}{block}"), &format!("{marker}{help}"), 1);
     }
-    hold(&path, &expected);
+    check(&path, &expected);
 }
 
-/// The page of settings has what the kinds list.
+/// The settings page lists the settings of the kinds.
 #[test]
-fn the_settings_are_what_the_kinds_list() {
+fn the_settings_page_lists_the_settings_of_all_kinds() {
     let path = root().join("docs/settings.md");
     let text = std::fs::read_to_string(&path).unwrap();
     let (head, tail) = ("<!-- settings -->\n", "<!-- end of settings -->\n");
@@ -91,12 +91,12 @@ fn the_settings_are_what_the_kinds_list() {
             list.extend(group.members.iter().map(row));
         }
     }
-    hold(&path, &format!("{}{list}\n{}", &text[..from], &text[until..]));
+    check(&path, &format!("{}{list}\n{}", &text[..from], &text[until..]));
 }
 
-/// The troubleshooting page says what `sentinel explain` says.
+/// The troubleshooting page equals the output of `sentinel explain`.
 #[test]
-fn the_troubleshooting_page_is_what_explain_says() {
+fn the_troubleshooting_page_equals_the_explanations() {
     let path = root().join("docs/troubleshooting.md");
     let mut page = String::from(TROUBLESHOOTING);
     page.push_str("\n| code | meaning |\n|---|---|\n");
@@ -111,7 +111,7 @@ fn the_troubleshooting_page_is_what_explain_says() {
             entry.code, entry.title, entry.means, entry.fix
         ));
     }
-    hold(&path, &page);
+    check(&path, &page);
 }
 
 const TROUBLESHOOTING: &str = "\
@@ -121,19 +121,19 @@ Every error and every finding of `sentinel policy lint` has a stable code. This 
 example, and the fix. `sentinel explain CODE` prints the same on a terminal.
 ";
 
-/// The schemas are what `sentinel schema` prints.
+/// The schemas equal the output of `sentinel schema`.
 #[test]
-fn the_schemas_are_what_the_program_prints() {
+fn the_schemas_equal_the_output_of_the_program() {
     for (of, name) in [("manifest", "sentinel.schema.json"), ("plan", "plan.schema.json")] {
         let printed = finish(World::new().command(&["schema", of]).spawn().unwrap()).expect(0).stdout;
-        hold(&root().join("docs/schema").join(name), &printed);
+        check(&root().join("docs/schema").join(name), &printed);
     }
 }
 
-/// What is shown in a block of the language `console` is what happens: each `$ sentinel …` is run, in order, in a folder
-/// that holds the project's examples. A line `…` stands for any lines.
+/// A block with the language `console` shows a real run: each `$ sentinel …` runs in order, in a folder with the project's examples. A line
+/// `…` stands for any lines.
 #[test]
-fn the_sessions_shown_are_what_happens() {
+fn documented_sessions_equal_real_runs() {
     let mut documents: Vec<PathBuf> = vec![root().join("README.md")];
     documents.extend(
         ["QUICKSTART.md", "BOOTSTRAP.md", "guide/plans.md", "guide/access.md"]
@@ -157,11 +157,11 @@ fn the_sessions_shown_are_what_happens() {
         }
         assert!(sessions > 0, "{} shows nothing", path.display());
         expected.push_str(rest);
-        hold(&path, &expected);
+        check(&path, &expected);
     }
 }
 
-/// Returns the block as it should be.
+/// Returns the block with the actual output.
 fn session(world: &World, block: &str) -> String {
     let mut text = String::new();
     let mut parts = block.split("$ sentinel").peekable();
@@ -179,7 +179,7 @@ fn session(world: &World, block: &str) -> String {
     text
 }
 
-/// Returns whether the output is the one shown, whose lines `…` stand for any lines, and `(TIME)` for any time.
+/// Returns whether the output matches a block, in which a line `…` stands for any lines and `(TIME)` for any time.
 fn matches(shown: &str, output: &str) -> bool {
     let mut rest: Vec<&str> = output.lines().collect();
     let mut skipping = false;
@@ -215,9 +215,9 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Every file a document links to is there.
+/// The target of every link in a document exists.
 #[test]
-fn links_lead_somewhere() {
+fn links_have_existing_targets() {
     let mut documents = vec![root().join("README.md"), root().join("CONTRIBUTING.md"), root().join("CHANGELOG.md")];
     for folder in ["docs", "docs/guide", "docs/decisions"] {
         let entries = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());

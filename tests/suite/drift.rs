@@ -434,7 +434,7 @@ fn settings_of_a_provisioned_table() {
 }
 
 #[test]
-fn settings_that_a_table_is_created_with() {
+fn a_table_is_created_with_its_settings() {
     tables::created_again().check();
 }
 

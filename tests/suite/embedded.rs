@@ -403,7 +403,7 @@ fn a_policy_with_a_role_can_be_tried_locally() {
     let other = ["exec", "--profile", "dev", "--credentials-profile", "admin", "--", "true"];
     let refused = run("alice", &other).expect(1);
     assert!(refused.stderr.contains("and not arn:aws:iam::123456789012:role/admin"), "{}", refused.stderr);
-    // Somebody else pastes this command, so it does not contain the AWS profile of the user who sees it.
+    // Another user pastes this command, so it does not contain the AWS profile of the user who sees it.
     run("bob", &["lock", "alice", "--profile", "dev"]).expect(0);
     let locked = run("alice", &exec).expect(1);
     let pasted = "sentinel unlock alice --profile dev --region us-east-1 --local\n";
@@ -411,7 +411,7 @@ fn a_policy_with_a_role_can_be_tried_locally() {
 }
 
 #[test]
-fn the_store_is_beside_the_manifest() {
+fn the_store_is_next_to_the_manifest() {
     let world = World::new();
     world.write("team/sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.a]\n");
     finish(world.command(&["apply", "-f", "team/sentinel.toml", "--local", "--yes"]).spawn().unwrap()).expect(0);

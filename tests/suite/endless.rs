@@ -1,4 +1,4 @@
-//! An AWS without an end: endless bodies and pages, garbage, and slow responses. A run against it fails quickly and with little memory.
+//! An AWS with endless bodies and pages, garbage, and slow responses. A run against it fails quickly and with little memory.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

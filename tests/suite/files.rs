@@ -1,5 +1,5 @@
-//! Files in a checkout from somebody else: links at every level of a store, pipes and endless files in place of texts, and manifests of
-//! other users.
+//! Files in an untrusted checkout: links at every level of a store, pipes and endless files in place of texts, and manifests of other
+//! users.
 
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -1,12 +1,12 @@
-//! The gallery: the same five plans in every format, in `docs/gallery.md` and the folder beside it.
+//! The gallery: five plans in every format, in `docs/gallery.md` and the folder next to it.
 //!
-//! `UPDATE_DOCS=1 cargo test gallery` makes it anew.
+//! `UPDATE_DOCS=1 cargo test gallery` updates it.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::docs::{hold, root};
+use crate::docs::{check, root};
 use crate::world::World;
 
 const MANIFEST: &str = r#"[aws]
@@ -61,7 +61,7 @@ cases:
   - { name: bob at noon gets in, user: bob, at: "2026-01-14T12:00[Europe/Zurich]", expect: allow }
 "#;
 
-/// One plan: its title, what it shows, and what is done to the world before it is made.
+/// A plan: its title, its purpose, and the changes that are made to the world first.
 struct Scene {
     name: &'static str,
     title: &'static str,
@@ -124,7 +124,7 @@ const SCENES: [Scene; 5] = [
     },
 ];
 
-/// The colors of the pictures: each has a contrast of at least 4.5 to 1 to the background, also dimmed (WCAG 2.2, 1.4.3).
+/// The colors of the pictures. Each has a contrast of at least 4.5 to 1 to the background, also when dimmed (WCAG 2.2, 1.4.3).
 const PALETTE: anstyle_svg::Palette = {
     const fn rgb(color: u32) -> anstyle::RgbColor {
         let [_, red, green, blue] = color.to_be_bytes();
@@ -144,10 +144,10 @@ const PALETTE: anstyle_svg::Palette = {
     anstyle_svg::Palette([a, b, c, d, e, f, g, h, a, b, c, d, e, f, g, h])
 };
 
-/// Takes out what is another at each run.
+/// Replaces the parts that differ between runs.
 fn steady(text: &str) -> String {
     let mut text = timeless(text).replace("::stop-commands::", "\u{1}");
-    // The token that switches workflow commands off and on.
+    // The token that turns workflow commands off and on.
     if let Some(at) = text.find('\u{1}') {
         let token: String = text[at + 1..].chars().take_while(char::is_ascii_hexdigit).collect();
         text = text.replace(&token, "TOKEN").replace('\u{1}', "::stop-commands::");
@@ -155,7 +155,7 @@ fn steady(text: &str) -> String {
     text
 }
 
-/// Gives each time at which something was last changed the same text.
+/// Replaces the times of the last changes.
 fn timeless(text: &str) -> String {
     let mut parts = text.split(" (20");
     let mut steady = parts.next().unwrap_or_default().to_owned();
@@ -189,9 +189,9 @@ fn steady_json(text: &str) -> String {
 }
 
 #[test]
-fn the_gallery_is_what_the_plans_look_like() {
+fn the_gallery_equals_the_output_of_its_plans() {
     if crate::world::moto().is_some() {
-        // Its ARNs are others; the formats are the same.
+        // Its ARNs differ, and the formats do not.
         return;
     }
     let folder = root().join("docs/gallery");
@@ -207,12 +207,12 @@ fn the_gallery_is_what_the_plans_look_like() {
         let file = |name: &str| timeless(&std::fs::read_to_string(world.folder.path().join(name)).unwrap());
         let name = scene.name;
         let picture = anstyle_svg::Term::new().palette(PALETTE).render_svg(&timeless(&run.stdout));
-        // The default is too pale to read.
+        // The default opacity is too low to read.
         let picture = picture.replace(".dimmed { opacity: 0.4; }", ".dimmed { opacity: 0.8; }");
         write(&folder.join(format!("{name}.svg")), &picture);
         write(&folder.join(format!("{name}.html")), &file("h"));
         write(&folder.join(format!("{name}.json")), &steady_json(&file("j")));
-        // Markdown in Markdown: a fence longer than any in it.
+        // Markdown in Markdown needs a fence that is longer than any fence in it.
         let (text, markdown, github) = (file("t"), file("m"), steady(&file("g")));
         writeln!(page, "\n## {}\n\n{}\n", scene.title, scene.story).unwrap();
         writeln!(page, "![the plan on a terminal](gallery/{name}.svg)\n").unwrap();
@@ -230,13 +230,13 @@ fn fold(page: &mut String, title: &str, language: &str, text: &str) {
     writeln!(page, "<details><summary>{title}</summary>\n\n`````{language}\n{text}`````\n\n</details>\n").unwrap();
 }
 
-/// Holds a file of the gallery, which is made when it is not there yet.
+/// Compares a file of the gallery, and creates it if it does not exist.
 fn write(path: &std::path::Path, text: &str) {
     if !path.exists() && std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, "").unwrap();
     }
-    hold(path, text);
+    check(path, text);
 }
 
 const HEAD: &str = "\
@@ -259,7 +259,7 @@ fn contrast(one: &str, other: &str) -> f64 {
     one.max(other) / one.min(other)
 }
 
-/// Mixes a color with what is behind it.
+/// Mixes a color with its background.
 fn blended(color: &str, behind: &str, percent: u32) -> String {
     let part = |at: usize| {
         let value = |color: &str| u32::from_str_radix(&color[at..at + 2], 16).unwrap();
@@ -268,7 +268,7 @@ fn blended(color: &str, behind: &str, percent: u32) -> String {
     format!("#{}{}{}", part(1), part(3), part(5))
 }
 
-/// WCAG 2.2, level AA: 4.5 to 1 for text, and 3 to 1 for what else has to be seen.
+/// WCAG 2.2, level AA: 4.5 to 1 for text, and 3 to 1 for other required parts.
 #[test]
 fn the_colors_of_pages_have_enough_contrast() {
     let style = std::fs::read_to_string(root().join("src/report/html.css")).unwrap();

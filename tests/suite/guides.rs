@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::docs::root;
 use crate::world::{World, finish};
 
-/// How a line begins that does not run here, and why.
+/// The beginnings of lines that are not run, with the reason.
 const NOT_RUN: [(&str, &str); 14] = [
     ("cargo ", "scripts/time-readme runs it in a new clone"),
     ("aws ", "the tests do not install the AWS CLI"),
@@ -23,7 +23,7 @@ const NOT_RUN: [(&str, &str); 14] = [
     ("sentinel status --expect-in-sync", "a part of a script that calls the AWS CLI"),
 ];
 
-/// The words with which a line of a block is a command.
+/// The first words of lines that are commands.
 const COMMANDS: [&str; 13] = [
     "sentinel",
     "sentinel-dev",
@@ -44,7 +44,7 @@ const MANIFEST: &str = "[aws]\nregion = \"us-east-1\"\n\n[profiles.dev]\npolicy 
                         [tables.approvals]\n\n[tables.breakglass]\n\n[tables.sessions]\n";
 const POLICY: &str = "version: \"1\"\nrules:\n  - { name: all, effect: require_approval }\n";
 
-/// Returns the blocks of a document that are commands: indented lines of which the first begins with one.
+/// Returns the blocks of commands in a document: indented lines of which the first is a command.
 fn blocks(text: &str) -> Vec<Vec<String>> {
     let mut blocks: Vec<Vec<String>> = Vec::new();
     let (mut open, mut fenced, mut before) = (false, false, "");
@@ -67,7 +67,7 @@ fn blocks(text: &str) -> Vec<Vec<String>> {
     blocks
 }
 
-/// Returns the command of this program in a line: without a comment, and the inner one of `eval "$(…)"`.
+/// Returns the sentinel command of a line, without a comment; for `eval "$(…)"` the inner command.
 fn command_of(line: &str) -> Option<Vec<String>> {
     let line = line.split(" # ").next().unwrap_or_default().trim();
     let line = line.strip_prefix("eval \"$(").and_then(|line| line.strip_suffix(")\"")).unwrap_or(line);
@@ -107,7 +107,7 @@ fn command_blocks_run_as_they_are_written() {
                 let words =
                     command_of(&line).unwrap_or_else(|| panic!("{}: {line}: add it to NOT_RUN", document.display()));
                 let mut args: Vec<&str> = words.iter().map(String::as_str).collect();
-                // There is no terminal to confirm on.
+                // There is no terminal for a confirmation.
                 let confirms = args.starts_with(&["apply"]) || args.starts_with(&["init", "bootstrap"]);
                 if confirms && !args.contains(&"--write-manifest") {
                     args.push("--yes");
@@ -123,7 +123,7 @@ fn command_blocks_run_as_they_are_written() {
 }
 
 #[test]
-fn only_commands_that_the_guides_show_are_listed_as_not_run() {
+fn the_list_of_commands_that_do_not_run_has_no_unused_entry() {
     let texts: Vec<String> = documents().iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     for (start, _) in NOT_RUN {
         let shown = texts.iter().flat_map(|text| text.lines()).any(|line| line.trim_start().starts_with(start));

@@ -1,4 +1,4 @@
-//! Untrusted texts in output for people: they cannot break out of their place, notify anyone, or be executed.
+//! Untrusted texts in output for people: they cannot leave their context, notify anyone, or be executed.
 
 use comrak::nodes::NodeValue;
 use comrak::{Arena, Options, parse_document};

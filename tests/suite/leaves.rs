@@ -147,7 +147,7 @@ fn check_plain(output: &str, what: &str) {
 }
 
 #[track_caller]
-fn hold_all(shown: &Shown<'_>, what: &str) {
+fn check_all(shown: &Shown<'_>, what: &str) {
     for format in [Format::Text, Format::Json, Format::Markdown, Format::Html, Format::Github] {
         let output = without_color(&shown.render(format, None).unwrap());
         let what = format!("{what} as {format:?}");
@@ -193,7 +193,7 @@ fn check(document: Value, what: &str) {
                 parts: parts.collect(),
                 detail: Detail::All,
             };
-            hold_all(&shown, what);
+            check_all(&shown, what);
             for target in &file.targets {
                 let plan = &target.plan;
                 let report = |resource: &sentinel::reconcile::ResourcePlan| {
@@ -227,7 +227,7 @@ fn refused(why: &Unusable, what: &str) {
     check_plain(&output, what);
     assert_eq!(output.lines().count(), 2, "a message and a hint: {output}");
     let parts = vec![Part { name: None, index: None, body: Err(&error) }];
-    hold_all(&Shown { command: "apply", preface: None, extra: Vec::new(), parts, detail: Detail::All }, what);
+    check_all(&Shown { command: "apply", preface: None, extra: Vec::new(), parts, detail: Detail::All }, what);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn no_text_of_a_plan_has_an_effect_in_any_format() {
             }
             walked += 1;
         }
-        // And all of them at once.
+        // All of them at once.
         for variant in 0..4 {
             let mut all = document.clone();
             for pointer in &free {

@@ -215,8 +215,8 @@ const SHARED: [(&str, Around, &str); 12] = [
 /// The shared options without an effect in such a run, with the test that shows their effect.
 const ELSEWHERE: [(&str, &str, &str); 6] = [
     // Without [broker] it fails before it serves anyone.
-    ("broker", "endpoint-url", "the_broker_reads_policies_where_its_options_say"),
-    ("broker", "policy-root", "the_broker_reads_policies_where_its_options_say"),
+    ("broker", "endpoint-url", "the_broker_reads_policies_as_its_options_specify"),
+    ("broker", "policy-root", "the_broker_reads_policies_as_its_options_specify"),
     // Nothing is written without an earlier version.
     ("policy rollback", "quiet", "policy_rollback_shows_its_progress_unless_quiet"),
     // Only the names of policies change, and all are valid.

@@ -258,7 +258,7 @@ fn typos_get_a_suggestion() {
     }
 }
 
-/// Returns the options that leave out roles of an example for which the account needs an identity provider. A new store has none.
+/// Returns the options that exclude the roles of an example for which the account needs an identity provider. A new store has none.
 pub fn without_provider(manifest: &str) -> &'static [&'static str] {
     if manifest.ends_with("broker/sentinel.toml") { &["--exclude", "roles.deploy"] } else { &[] }
 }

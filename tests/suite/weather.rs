@@ -95,7 +95,7 @@ enum Fate {
     Stale(Answer),
 }
 
-/// A parameter that somebody else wrote, and the run at that time.
+/// A parameter that another writer changed, and the run at that time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ForeignWrite {
     run: usize,
@@ -130,7 +130,7 @@ impl Reported {
     }
 }
 
-/// A table whose warm throughput AWS may raise by itself.
+/// A table whose warm throughput AWS may raise.
 #[derive(Debug, Clone)]
 struct Moving {
     name: String,
@@ -158,7 +158,7 @@ struct Sky {
     /// Responses to reads with their times.
     known: HashMap<(String, Vec<u8>), Answer>,
     last_write: Option<Instant>,
-    /// Parameters that somebody else may write, and the number of remaining writes.
+    /// Parameters that another writer may change, and the number of remaining writes.
     contested: Vec<String>,
     foreign_left: usize,
     foreign: Vec<ForeignWrite>,
@@ -212,7 +212,7 @@ impl Weather {
         http_client_fn(move |_, _| connector.clone())
     }
 
-    /// Writes a parameter as somebody else.
+    /// Writes a parameter as another writer.
     fn write_as_other(&self) {
         let mut sky = self.sky();
         if sky.calm || sky.foreign_left == 0 || sky.contested.is_empty() || sky.random.u8(..100) >= 8 {
@@ -471,7 +471,7 @@ async fn run(
     let interrupt = Interrupt::default();
     let loaded = load(text, folder);
     let reader = reader(client, &interrupt).await;
-    // Orphans are looked for as in every plan of a manifest.
+    // Like every plan of a manifest, this one looks for orphans.
     let scope = Scope { ownership: loaded.manifest.aws.ownership_key(), ..scope };
     let Ok(pass) = reconcile::plan(&reader, target(&loaded), &loaded.desired, scope).await else { return };
     run_report.borrow_mut().plan = Some(pass.plan.clone());
@@ -716,8 +716,8 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
             let _ = writeln!(wrong, "{resource} is gone, and its scalable target is not");
         }
     }
-    // Each lost response can repeat a write, and each foreign write is overwritten again. Autoscaling takes two writes, and so does the
-    // creation of a key and its alias: a run that ends between them has made one, and the next run makes both.
+    // Each lost response can repeat a write, and each foreign write is overwritten. Autoscaling takes two writes, and so does the creation
+    // of a key and its alias: a run that ends between them has made one, and the next run makes both.
     let pairs = |count: usize| sky.tally.runs * count;
     let halves = pairs(if case.desired.contains("autoscaling") { tables().count() } else { 0 })
         + pairs(usize::from(case.desired.contains("[keys.")));

@@ -37,9 +37,9 @@ const SCALARS: [&str; 8] =
 const YAML: [&str; 6] = ["plain", "two words", "a#b", "", "~", "'it''s'"];
 
 /// Chooses the formatting: equal numbers give equal texts.
-struct Dice<'a>(std::iter::Cycle<std::slice::Iter<'a, u8>>);
+struct Choices<'a>(std::iter::Cycle<std::slice::Iter<'a, u8>>);
 
-impl Dice<'_> {
+impl Choices<'_> {
     fn below(&mut self, count: usize) -> usize {
         self.0.next().map_or(0, |number| usize::from(*number) % count)
     }
@@ -60,9 +60,9 @@ impl Dice<'_> {
 }
 
 /// Returns YAML in brackets, on one line or on several.
-fn in_brackets(tree: &Tree, indent: usize, dice: &mut Dice<'_>) -> String {
+fn in_brackets(tree: &Tree, indent: usize, dice: &mut Choices<'_>) -> String {
     let breaks = dice.below(3) == 0;
-    let gap = |dice: &mut Dice<'_>| match breaks {
+    let gap = |dice: &mut Choices<'_>| match breaks {
         true => format!("{}\n{:2$}{}", dice.comment(), dice.spaces(), indent),
         false => dice.spaces(),
     };
@@ -93,7 +93,7 @@ fn in_brackets(tree: &Tree, indent: usize, dice: &mut Dice<'_>) -> String {
 }
 
 /// Returns the text after a key or a dash, up to the end of the line.
-fn yaml_value(tree: &Tree, indent: usize, dice: &mut Dice<'_>) -> String {
+fn yaml_value(tree: &Tree, indent: usize, dice: &mut Choices<'_>) -> String {
     match tree {
         Tree::Scalar(at) => match dice.below(4) {
             0 => format!(" {}{}\n", YAML[at % YAML.len()], dice.comment()),
@@ -114,7 +114,7 @@ fn yaml_value(tree: &Tree, indent: usize, dice: &mut Dice<'_>) -> String {
     }
 }
 
-fn yaml_block(tree: &Tree, indent: usize, dice: &mut Dice<'_>) -> String {
+fn yaml_block(tree: &Tree, indent: usize, dice: &mut Choices<'_>) -> String {
     let mut text = String::new();
     let (Tree::List(items) | Tree::Map(items)) = tree else { return yaml_value(tree, indent, dice) };
     for (at, item) in items.iter().enumerate() {
@@ -126,7 +126,7 @@ fn yaml_block(tree: &Tree, indent: usize, dice: &mut Dice<'_>) -> String {
 }
 
 /// Returns TOML of a tree: each map of the root is a section.
-fn toml_text(root: &[Tree], dice: &mut Dice<'_>) -> String {
+fn toml_text(root: &[Tree], dice: &mut Choices<'_>) -> String {
     let mut text = String::new();
     for (section, tree) in root.iter().enumerate() {
         text.push_str(&dice.between(0));
@@ -149,12 +149,12 @@ fn toml_text(root: &[Tree], dice: &mut Dice<'_>) -> String {
     text
 }
 
-fn toml_value(tree: &Tree, dice: &mut Dice<'_>) -> String {
+fn toml_value(tree: &Tree, dice: &mut Choices<'_>) -> String {
     match tree {
         Tree::Scalar(at) => SCALARS[*at].to_owned(),
         Tree::List(items) => {
             let breaks = dice.below(2) == 0;
-            let gap = |dice: &mut Dice<'_>| match breaks {
+            let gap = |dice: &mut Choices<'_>| match breaks {
                 true => format!("{}\n{}", dice.comment(), dice.between(2)),
                 false => dice.spaces(),
             };
@@ -182,7 +182,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn formatted_yaml_keeps_its_meaning_and_is_stable(tree in trees(), numbers in vec(any::<u8>(), 1..64)) {
-        let text = yaml_block(&tree, 0, &mut Dice(numbers.iter().cycle()));
+        let text = yaml_block(&tree, 0, &mut Choices(numbers.iter().cycle()));
         // A key without a value can hide a mistake of this test.
         prop_assume!(!text.trim().is_empty());
         let mut faults = Faults::default();
@@ -197,7 +197,7 @@ proptest! {
 
     #[test]
     fn formatted_toml_keeps_its_meaning_and_is_stable(root in vec(trees(), 0..4), numbers in vec(any::<u8>(), 1..64)) {
-        let text = toml_text(&root, &mut Dice(numbers.iter().cycle()));
+        let text = toml_text(&root, &mut Choices(numbers.iter().cycle()));
         let first = formatted(Language::Toml, &text);
         prop_assert_eq!(&formatted(Language::Toml, &first), &first, "{}", text);
         prop_assert!(first.lines().all(|line| line.trim_end() == line), "{}", first);

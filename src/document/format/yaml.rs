@@ -34,7 +34,7 @@ pub(super) fn format(text: &str) -> (String, Vec<String>) {
                     pass.end_line(anchor.end);
                     pass.opened = true;
                 }
-                pass.block(root, 0, Limits { end: text.len(), outer: None }, Begins::OwnLine);
+                pass.block(root, 0, Limits { end: text.len(), outer: None }, Start::OwnLine);
             }
             // A policy is a map, so a single scalar is quoted.
             None => {
@@ -56,7 +56,7 @@ pub(super) fn comments(text: &str) -> Vec<String> {
 
 /// Where the first entry of a collection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Begins {
+enum Start {
     OwnLine,
     /// After the dash of a list.
     SameLine,
@@ -117,7 +117,7 @@ impl Pass<'_> {
     }
 
     /// Writes a map or a list, one entry per line.
-    fn block(&mut self, node: &Node, indent: usize, limits: Limits, begins: Begins) {
+    fn block(&mut self, node: &Node, indent: usize, limits: Limits, start: Start) {
         let column = self.column(node.first());
         let firsts: Vec<usize> = match &node.kind {
             Kind::Map { entries, .. } => entries.iter().map(|(key, _)| key.first()).collect(),
@@ -130,7 +130,7 @@ impl Pass<'_> {
             Kind::Map { entries, .. } => {
                 for (at, (key, value)) in entries.iter().enumerate() {
                     let lies_on_line = self.on_one_line(value).is_some();
-                    if at > 0 || begins == Begins::OwnLine {
+                    if at > 0 || start == Start::OwnLine {
                         let to = if lies_on_line { value.end.max(key.end) } else { key.first() };
                         self.lead(to, key.first(), indent);
                     }
@@ -141,7 +141,7 @@ impl Pass<'_> {
             }
             Kind::List { items, .. } => {
                 for (at, item) in items.iter().enumerate() {
-                    if at > 0 || begins == Begins::OwnLine {
+                    if at > 0 || start == Start::OwnLine {
                         let lies_on_line = self.on_one_line(item).is_some();
                         let to = if lies_on_line { item.end } else { item.first() };
                         self.lead(to, item.first(), indent);
@@ -175,7 +175,7 @@ impl Pass<'_> {
             let opened = self.open(node, key_end);
             self.end_line(opened);
             self.opened = true;
-            self.block(node, indent + INDENT, limits, Begins::OwnLine);
+            self.block(node, indent + INDENT, limits, Start::OwnLine);
         } else {
             self.block_scalar(node, indent);
         }
@@ -193,10 +193,10 @@ impl Pass<'_> {
                 let opened = self.open(node, node.first());
                 self.end_line(opened);
                 self.opened = true;
-                return self.block(node, indent + INDENT, limits, Begins::OwnLine);
+                return self.block(node, indent + INDENT, limits, Start::OwnLine);
             }
             self.out.push(' ');
-            self.block(node, indent + INDENT, limits, Begins::SameLine);
+            self.block(node, indent + INDENT, limits, Start::SameLine);
         } else {
             self.block_scalar(node, indent);
         }

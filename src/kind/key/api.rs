@@ -23,7 +23,7 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
 
 /// The result of resolving an alias: the ARN of its key, or none.
-type Led = Result<Option<String>, CallError>;
+type ResolvedAlias = Result<Option<String>, CallError>;
 
 /// Makes the calls for keys.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub struct KeyApi {
     /// Held while a key is created, so that after a lost response, a new key without an alias belongs to this creation.
     pub(super) creation: Arc<tokio::sync::Mutex<()>>,
     /// The cached keys of AWS's own aliases, which never change.
-    of_aws: Arc<tokio::sync::Mutex<HashMap<String, Led>>>,
+    of_aws: Arc<tokio::sync::Mutex<HashMap<String, ResolvedAlias>>>,
 }
 
 impl KeyApi {

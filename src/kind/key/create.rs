@@ -13,7 +13,7 @@ use crate::resource::call::{CallError, Class};
 /// The maximum number of creations, if the response is lost and the key is not found.
 const ATTEMPTS: u32 = 3;
 /// The number of searches for a key after a lost response.
-const LOOKS: u32 = 3;
+const SEARCHES: u32 = 3;
 /// The maximum number of keys without an alias that are examined, and of pages of 1,000 keys.
 const CANDIDATES: usize = 100;
 const PAGES: usize = 10;
@@ -86,7 +86,7 @@ async fn create_key(api: &KeyApi, key: &Key) -> Result<String, CallError> {
 /// Returns the keys without an alias that equal a newly created one. There is at most one, unless a run ended between creating a key and
 /// its alias.
 async fn find(api: &KeyApi, key: &Key) -> Result<Vec<String>, CallError> {
-    for look in 1..=LOOKS {
+    for look in 1..=SEARCHES {
         let found = find_now(api, key).await?;
         if !found.is_empty() {
             return Ok(found);

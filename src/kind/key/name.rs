@@ -29,7 +29,7 @@ fn whole(home: &str, name: &str) -> String {
 
 /// Returns whether two different names are known to be those of different keys. An alias refers to a key of its own account and region, and
 /// only AWS's aliases refer to AWS managed keys. Source: CreateAlias in the AWS Key Management Service API Reference.
-fn tells_apart(one: &str, other: &str) -> bool {
+fn are_different_keys(one: &str, other: &str) -> bool {
     let (head, other_head) = (one.strip_suffix(resource(one)), other.strip_suffix(resource(other)));
     let aliases = [one, other].map(|name| resource(name).starts_with(ALIAS));
     match aliases {
@@ -46,7 +46,7 @@ pub async fn same_key(api: &KeyApi, home: &str, one: &str, other: &str) -> Resul
     if one == other {
         return Ok(true);
     }
-    if tells_apart(&one, &other) {
+    if are_different_keys(&one, &other) {
         return Ok(false);
     }
     let (one, other) = futures_util::future::join(arn_of(api, one), arn_of(api, other)).await;
@@ -88,8 +88,8 @@ mod tests {
             (own("alias/a"), own("1"), false),
             (own("alias/aws/sns"), own("1"), false),
         ] {
-            assert_eq!(tells_apart(&one, &other), told, "{one} {other}");
-            assert_eq!(tells_apart(&other, &one), told, "{other} {one}");
+            assert_eq!(are_different_keys(&one, &other), told, "{one} {other}");
+            assert_eq!(are_different_keys(&other, &one), told, "{other} {one}");
         }
     }
 

@@ -152,15 +152,15 @@ pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldC
     let rotation = rotation.filter(|_| differs(Field::Rotation));
     steps.extend(rotation.filter(|rotation| *rotation != Rotation::Off).map(rotate));
     let mut set = desired.owner_tags(&live.facts);
-    let mut gone = Vec::new();
+    let mut removed = Vec::new();
     if let (Some(wanted), Some(before)) = (tags, &live.state.tags) {
         let differing = wanted.iter().filter(|(key, value)| before.get(*key) != Some(*value));
         set.extend(differing.map(|(key, value)| (key.clone(), value.clone())));
-        gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
+        removed.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
     }
     // A key has at most 50 tags, so tags are removed before others are added. The ownership tag is not among them.
-    if !gone.is_empty() {
-        steps.push(KeyStep::UntagKey { name: name(), key: key(), keys: gone });
+    if !removed.is_empty() {
+        steps.push(KeyStep::UntagKey { name: name(), key: key(), keys: removed });
     }
     if !set.is_empty() {
         steps.push(KeyStep::TagKey { name: name(), key: key(), tags: set });
@@ -221,12 +221,12 @@ mod tests {
         Desired { ownership: Some(OwnerKey::new("managed-by")), ..desired }
     }
 
-    fn told(steps: &[KeyStep]) -> Vec<String> {
-        let told = |step: &KeyStep| {
+    fn described(steps: &[KeyStep]) -> Vec<String> {
+        let described = |step: &KeyStep| {
             let names: Vec<&str> = step.operations().iter().map(|operation| operation.name).collect();
             format!("{}: {}", step.describe(), names.join(" "))
         };
-        steps.iter().map(told).collect()
+        steps.iter().map(described).collect()
     }
 
     #[test]
@@ -234,10 +234,10 @@ mod tests {
         let with_tags = "creating: CreateKey CreateAlias TagResource ListKeys ListAliases ListResourceTags DescribeKey";
         let without = "creating: CreateKey CreateAlias ListKeys ListAliases ListResourceTags DescribeKey";
         let rotation = "enabling rotation: EnableKeyRotation DescribeKey";
-        assert_eq!(told(&create(&desired())), [with_tags, rotation]);
+        assert_eq!(described(&create(&desired())), [with_tags, rotation]);
         let mut bare = desired();
         (bare.initial.tags, bare.initial.rotation) = (None, Some(Rotation::Off));
-        assert_eq!(told(&create(&bare)), [without]);
+        assert_eq!(described(&create(&bare)), [without]);
         let KeyStep::CreateKey { key, .. } = &create(&desired())[0] else { panic!() };
         assert_eq!(key.rotation, None);
         assert!(create(&desired())[1].follows_creation());
@@ -255,7 +255,7 @@ mod tests {
             "changing the description: UpdateKeyDescription DescribeKey",
             "replacing the key policy: PutKeyPolicy DescribeKey",
         ];
-        assert_eq!(told(&steps), expected);
+        assert_eq!(described(&steps), expected);
         let KeyStep::TagKey { tags, .. } = &steps[2] else { panic!("{steps:?}") };
         assert_eq!(*tags, Tags::from([("team", "x"), ("managed-by", OWNER)].map(owned)));
     }

@@ -104,8 +104,8 @@ pub(super) fn section(importer: &mut Importer<'_>, found: Found<Parameter>) -> P
         }
     };
     // The type of a list is implied.
-    let told = kind == ParameterType::String || source.is_list();
-    let parameter_type = Some(kind).filter(|_| !told);
+    let has_type = kind == ParameterType::String || source.is_list();
+    let parameter_type = Some(kind).filter(|_| !has_type);
     ParameterSection {
         name: Some(found.name),
         source: Some(source),

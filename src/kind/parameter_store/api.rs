@@ -165,7 +165,7 @@ async fn read_contents<R: Role>(api: &ParameterApi, reads: &[(String, Reading)])
     };
     let (plain, secret) = (of(Reading::Plain), of(Reading::Decrypted));
     let (plain, secret) =
-        future::join(read_alike(api, &plain, Reading::Plain), read_alike(api, &secret, Reading::Decrypted)).await;
+        future::join(read_batch(api, &plain, Reading::Plain), read_batch(api, &secret, Reading::Decrypted)).await;
     let (mut plain, mut secret) = (plain.into_iter(), secret.into_iter());
     let next = |(_, reading): &(String, Reading)| match reading {
         Reading::Plain => plain.next(),
@@ -174,7 +174,7 @@ async fn read_contents<R: Role>(api: &ParameterApi, reads: &[(String, Reading)])
     reads.iter().filter_map(next).collect()
 }
 
-async fn read_alike<R: Role>(api: &ParameterApi, names: &[String], reading: Reading) -> Vec<Read<R>> {
+async fn read_batch<R: Role>(api: &ParameterApi, names: &[String], reading: Reading) -> Vec<Read<R>> {
     if names.is_empty() {
         return Vec::new();
     }

@@ -19,7 +19,7 @@ use crate::resource::{Facts, Gap, Invalid, Live, StepOutcome};
 pub(in crate::kind) const LABEL: Operation = operation!("ssm", "LabelParameterVersion", 3.0, 5.0);
 
 /// The maximum number of labels of a version. Source: LabelParameterVersion in the Systems Manager API Reference.
-const MOST: usize = 10;
+const MAX_LABELS: usize = 10;
 /// The maximum number of parameters in one `GetParameters` call.
 const NAMES_IN_A_CALL: usize = 10;
 
@@ -48,8 +48,8 @@ pub(in crate::kind) fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) ->
             reader.fault(node.span.clone(), "this label is listed twice", "again", "remove one");
         }
     }
-    if list.len() > MOST {
-        let help = format!("Parameter Store accepts {MOST} for a version: remove some");
+    if list.len() > MAX_LABELS {
+        let help = format!("Parameter Store accepts {MAX_LABELS} for a version: remove some");
         reader.fault(entry.node.span.clone(), format!("{} labels", list.len()), "too many", help);
     }
     Some(labels)
@@ -85,8 +85,8 @@ pub(super) fn step(name: &str, labels: BTreeSet<String>, version: i64) -> Option
 pub(super) fn repair<R: Role>(desired: &Desired<Stored<R>>, live: &Live<Stored<R>>, version: i64) -> Option<Write> {
     let mut labels = desired.managed.labels.clone()?;
     if live.facts.version.unwrap_or(0) == version {
-        let there = live.state.labels.as_ref()?;
-        labels.retain(|label| !there.contains(label));
+        let live_labels = live.state.labels.as_ref()?;
+        labels.retain(|label| !live_labels.contains(label));
     }
     step(&desired.name, labels, version)
 }

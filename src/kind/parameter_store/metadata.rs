@@ -8,7 +8,7 @@ use aws_sdk_ssm::types::{ParameterInlinePolicy, ParameterMetadata, ParameterStri
 
 use super::api::{Reading, get_parameters};
 use super::settings::ParameterPolicies;
-use super::write::LOOKS;
+use super::write::READ_ATTEMPTS;
 use super::{ParameterApi, Role, Settings, Stored, Tier};
 use crate::resource::OWNER;
 use crate::resource::call::{CallError, Class, DESCRIBE_PARAMETERS};
@@ -57,7 +57,7 @@ pub(in crate::kind) async fn owned(
 /// Reads the metadata of one parameter; `None` if it does not exist.
 pub(super) async fn of<R: Role>(api: &ParameterApi, name: &str) -> Result<Option<ParameterMetadata>, CallError> {
     // About one read in a hundred does not find a parameter that was just created.
-    for look in 1..=LOOKS {
+    for look in 1..=READ_ATTEMPTS {
         if let Some(found) = named(api, &[name.to_owned()]).await?.remove(name) {
             return Ok(Some(found));
         }
@@ -132,7 +132,7 @@ pub(super) fn has<R: Role>(metadata: &ParameterMetadata, tier: Option<Tier>, set
 /// The AWS reference does not say whether an overwrite keeps omitted settings, and reports differ on whether a `SecureString` keeps its
 /// key, so all live settings are sent again. An omitted tier is the account's default. Source: PutParameter in the Systems Manager API
 /// Reference.
-pub(super) fn keeping(
+pub(super) fn with_kept_settings(
     request: PutParameterFluentBuilder,
     kept: &ParameterMetadata,
     tier: Option<Tier>,

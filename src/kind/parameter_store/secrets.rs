@@ -44,7 +44,7 @@ pub(in crate::kind) fn delegated<R: Role>(desired: &Desired<Stored<R>>, location
         return Vec::new();
     }
     let mut operations = USES.to_vec();
-    // An unmanaged value is read when it is written again with another setting.
+    // An unmanaged value is read when it is written back with another setting.
     operations.extend((R::KEPT == Kept::All && desired.managed.content.is_none()).then_some(DECRYPT));
     let statement = format!("{}Encryption", R::STATEMENT);
     vec![Permission { statement, shared: true, operations, on: on_key(desired, location) }]
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    /// A step that writes a secret gets its text again, unless the digest in the plan is that of another text.
+    /// A step that writes a secret gets its text from the desired state, unless the digest in the plan is that of another text.
     #[test]
     fn a_saved_step_gets_the_text_that_matches_its_digest() {
         type Saved = (Desired<PolicyParameter>, PolicyStep);

@@ -28,16 +28,16 @@ pub(super) async fn create<R: Role>(api: &ParameterApi, step: &Create) -> Result
     };
     // Either Sentinel's own call succeeded and its response was lost, or someone else was faster. The content shows which. About one read
     // in a hundred does not find a recent write.
-    for look in 1..=LOOKS {
-        let asked = get_parameters::<R>(api, &[name.to_owned()], Reading::of(content)).await;
-        let Ok(mut found) = asked else { return Err(error) };
+    for attempt in 1..=READ_ATTEMPTS {
+        let response = get_parameters::<R>(api, &[name.to_owned()], Reading::of(content)).await;
+        let Ok(mut found) = response else { return Err(error) };
         match found.remove(name) {
             Some(live) if is(&live, content) => return Ok(StepOutcome::Done),
             Some(_) => {
                 let why = "someone else created it meanwhile, with other content; nothing was overwritten";
                 return Ok(StepOutcome::Conflict(String::from(why)));
             }
-            None => api.pacer.sleep(GET_PARAMETERS, Duration::from_millis(300) * look).await?,
+            None => api.pacer.sleep(GET_PARAMETERS, Duration::from_millis(300) * attempt).await?,
         }
     }
     Err(error)
@@ -59,7 +59,7 @@ fn sent<'a>(content: &'a Content, kind: Option<&ParameterType>) -> Result<(&'a s
 }
 
 /// The number of reads that look for an existing parameter.
-pub(super) const LOOKS: u32 = 4;
+pub(super) const READ_ATTEMPTS: u32 = 4;
 
 /// The reason, from the read before an overwrite, why it is not made.
 enum Seen {
@@ -71,7 +71,7 @@ enum Seen {
 
 /// The maximum random delay of the read before an overwrite. Two applies of one manifest that start at the same moment would otherwise read
 /// at the same moment too, and both would write.
-const APART: Duration = Duration::from_millis(200);
+const MAX_JITTER: Duration = Duration::from_millis(200);
 
 pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> Result<StepOutcome, CallError> {
     let Overwrite { name, content, tier, settings, expects_version } = step;
@@ -90,7 +90,7 @@ pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> 
     let content = &own;
     // Parameter Store has no compare-and-set. A read just before each attempt keeps the window short, and the returned version shows
     // whether another write came in between.
-    let look = async |by: EarlierAttempts| {
+    let check_version = async |by: EarlierAttempts| {
         let live = get_parameters::<R>(api, &[name.to_owned()], Reading::of(content)).await?.remove(name);
         let (same, version) = live.map_or((false, None), |live| (is(&live, content), live.facts.version));
         let Some(version) = version else { return Ok(Some(Seen::Changed(None))) };
@@ -108,12 +108,12 @@ pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> 
     };
     let own_type = kept.r#type.as_ref().map(|kind| type_of(kind.as_str()));
     let (text, kind) = sent(content, own_type.as_ref())?;
-    tokio::time::sleep(APART.mul_f64(fastrand::f64())).await;
+    tokio::time::sleep(MAX_JITTER.mul_f64(fastrand::f64())).await;
     let put = || {
         let request = api.client.put_parameter().name(name).value(text).r#type(kind.clone()).overwrite(true);
-        metadata::keeping(request, &kept, tier, settings).send()
+        metadata::with_kept_settings(request, &kept, tier, settings).send()
     };
-    let written = match api.pacer.call_unless(PUT_PARAMETER, look, put).await {
+    let written = match api.pacer.call_unless(PUT_PARAMETER, check_version, put).await {
         Ok(Answered::Made(answer)) => answer.version,
         Ok(Answered::NotMade(Seen::Written { by: EarlierAttempts::NotProcessed, .. })) => return Ok(StepOutcome::Done),
         Ok(Answered::NotMade(Seen::Written { by: EarlierAttempts::Open, version })) => version,
@@ -132,7 +132,7 @@ pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> 
     // A call with a lost response is retried and may write the same text twice. The versions in between distinguish this from another
     // writer.
     let between = read_versions(api, name, expects_version + 1..written, Reading::of(content)).await;
-    let theirs = match between {
+    let other_version = match between {
         Some(versions) => versions
             .into_iter()
             .filter(|(_, text)| Some(text.as_str()) != content.text())
@@ -140,12 +140,12 @@ pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> 
             .max(),
         None => Some(written - 1),
     };
-    let Some(theirs) = theirs else { return Ok(StepOutcome::Done) };
+    let Some(other_version) = other_version else { return Ok(StepOutcome::Done) };
     Ok(StepOutcome::Conflict(format!(
-        "written as version {written}, not {}: someone else wrote at the same time, and version {theirs} has their \
+        "written as version {written}, not {}: someone else wrote at the same time, and version {other_version} has their \
          text; show it with: {}",
         expects_version + 1,
-        see(name, theirs),
+        see(name, other_version),
     )))
 }
 
@@ -194,8 +194,8 @@ async fn took_effect<R: Role>(
     if !error.open {
         return Err(error);
     }
-    let asked = get_parameters::<R>(api, &[name.to_owned()], Reading::of(content)).await;
-    match asked.map(|mut found| found.remove(name)) {
+    let response = get_parameters::<R>(api, &[name.to_owned()], Reading::of(content)).await;
+    match response.map(|mut found| found.remove(name)) {
         Ok(Some(live)) if is(&live, content) => {
             live.facts.version.filter(|version| *version > expects_version).ok_or(error)
         }

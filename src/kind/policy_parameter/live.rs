@@ -7,7 +7,7 @@ use super::{
     profile_of,
 };
 use crate::diagnostic::{Faults, Source};
-use crate::kind::import::{self, DiscoverError, Discovered, Importer, Wanted, no_such};
+use crate::kind::import::{self, DiscoverError, Discovered, Importer, Wanted, not_found};
 use crate::kind::key::is_of_aws;
 use crate::kind::parameter_store::settings::imported;
 use crate::kind::parameter_store::{api, labels, metadata};
@@ -26,7 +26,7 @@ pub(super) async fn discover(
     let (mut found, mut listed) = (found?, listed?);
     let is = |one: &Found, name: &String| one.name == *name || profile_of(&one.name, root) == name;
     if let Some(missing) = wanted.named.iter().find(|name| !found.iter().any(|one| is(one, name))) {
-        return Err(no_such::<PolicyParameter>(missing));
+        return Err(not_found::<PolicyParameter>(missing));
     }
     found.retain(|one| wanted.named.is_empty() || wanted.named.iter().any(|name| is(one, name)));
     for one in &mut found {

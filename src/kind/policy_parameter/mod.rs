@@ -482,8 +482,8 @@ mod tests {
         let wanted = Desired { ownership: Some(OwnerKey::new("managed-by")), adopt: true, ..desired(managed) };
         let found = opposite(&wanted);
         let steps = repair(&wanted, &found, &changes(&wanted, &found));
-        let said: Vec<String> = steps.iter().map(Write::describe).collect();
-        assert_eq!(said, ["writing a new version", "removing tags", "tagging"]);
+        let descriptions: Vec<String> = steps.iter().map(Write::describe).collect();
+        assert_eq!(descriptions, ["writing a new version", "removing tags", "tagging"]);
         let Write::Tag(Tag { tags, .. }) = &steps[2] else { panic!("{steps:?}") };
         assert_eq!(*tags, Tags::from([("team", "x"), ("managed-by", OWNER)].map(owned)));
         // A resource without managed settings differs only by its owner.
@@ -498,21 +498,21 @@ mod tests {
 
     #[test]
     fn steps_have_a_description_and_operations() {
-        let told = |step: &Write| {
+        let ends = |step: &Write| {
             let step = PolicyStep(step.clone());
             let names: Vec<&str> = step.operations().iter().map(|operation| operation.name).collect();
             format!("{}: {}", step.describe(), names.join(" "))
         };
         let mut wanted = desired(state("x"));
-        assert_eq!(told(&create(&wanted)[0]), "creating: PutParameter GetParameters");
+        assert_eq!(ends(&create(&wanted)[0]), "creating: PutParameter GetParameters");
         wanted.initial.tags = Some(Tags::from([("team", "x")].map(owned)));
-        assert_eq!(told(&create(&wanted)[0]), "creating: PutParameter AddTagsToResource GetParameters");
+        assert_eq!(ends(&create(&wanted)[0]), "creating: PutParameter AddTagsToResource GetParameters");
         assert_eq!(delete(&wanted, &Facts::default()), [], "nobody's is deleted");
         wanted.ownership = Some(OwnerKey::new("managed-by"));
-        let gone = delete(&wanted, &Facts { version: Some(4), ..Facts::default() });
-        assert_eq!(told(&gone[0]), "deleting: DeleteParameters GetParameters ListTagsForResource");
+        let deletion = delete(&wanted, &Facts { version: Some(4), ..Facts::default() });
+        assert_eq!(ends(&deletion[0]), "deleting: DeleteParameters GetParameters ListTagsForResource");
         assert!(
-            matches!(&gone[..], [Write::Delete(Delete { expects_version: 4, owner_key, .. })] if owner_key.as_str() == "managed-by")
+            matches!(&deletion[..], [Write::Delete(Delete { expects_version: 4, owner_key, .. })] if owner_key.as_str() == "managed-by")
         );
     }
 

@@ -23,7 +23,7 @@ macro_rules! sections {
                     {
                         for entry in fields.all() {
                             if let Some(read) = <$module::$state as Kind>::read(section, entry) {
-                                if section.takes_removed() {
+                                if section.take_removed() {
                                     self.removed.insert(Address::new(KindId::$variant, &entry.key));
                                 }
                                 self.$section.insert(entry.key.clone(), read);

@@ -16,7 +16,7 @@ use super::steps::{
 use super::trust::{GITHUB, providers};
 use super::{Boundary, Role, rules};
 use crate::kind::document::PolicyDocument;
-use crate::kind::unlisted::{self, Sought};
+use crate::kind::unlisted::{self, TagSearch};
 use crate::kind::{Desired, KindId, Search, Unlisted};
 use crate::resource::call::{CallError, Class, Operation};
 use crate::resource::caller::Identity;
@@ -57,7 +57,7 @@ const PAGE: i32 = 1000;
 pub(super) async fn observe(api: &RoleApi, desired: &Desired<Role>) -> Observed<Role> {
     let managed = &desired.managed;
     let gone = !desired.presence.is_present();
-    let wants = Wants {
+    let wants = RoleParts {
         managed: managed.managed_policies.is_some() || gone,
         policies: match (managed.policies.is_some(), gone) {
             (true, _) => Policies::Documents,
@@ -91,7 +91,7 @@ pub(super) async fn observe(api: &RoleApi, desired: &Desired<Role>) -> Observed<
 
 /// The parts of a role that are read in addition to the role itself.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wants {
+pub(super) struct RoleParts {
     pub(super) managed: bool,
     pub(super) policies: Policies,
 }
@@ -105,7 +105,7 @@ pub(super) enum Policies {
 }
 
 /// Reads a role and the requested parts.
-pub(super) async fn read(api: &RoleApi, name: &str, wants: Wants, passes: &[Class]) -> Result<Live<Role>, CallError> {
+pub(super) async fn read(api: &RoleApi, name: &str, wants: RoleParts, passes: &[Class]) -> Result<Live<Role>, CallError> {
     let managed: OptionFuture<_> = wants.managed.then(|| read_managed(api, name)).into();
     let policies: OptionFuture<_> = match wants.policies {
         Policies::Unread => None,
@@ -296,7 +296,7 @@ async fn read_tags(api: &RoleApi, name: &str) -> Result<Tags, CallError> {
 /// Finds roles that the manifest does not list, without those of AWS. A list of roles has no tags, and the Resource Groups Tagging API
 /// lists no roles, so each takes a call. Source: "Services that support the Resource Groups Tagging API" in its API Reference.
 pub(super) async fn unlisted(api: &RoleApi, search: &Search<'_>) -> Unlisted {
-    let sought = Sought { kind: KindId::Role, plural: "roles", tags: LIST_TAGS };
+    let sought = TagSearch { kind: KindId::Role, plural: "roles", tags: LIST_TAGS };
     unlisted::by_tags::<Role>(&sought, names(api).await, search, async |name: &str| read_tags(api, name).await).await
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_iam::types::Tag;
 use tokio::time::Instant;
 
-use super::api::{Policies, RoleApi, Wants, describe, failed, from_sdk, read};
+use super::api::{Policies, RoleApi, RoleParts, describe, failed, from_sdk, read};
 use super::steps::{
     ATTACH_POLICY, CREATE_ROLE, DELETE_BOUNDARY, DELETE_POLICY, DELETE_ROLE, DETACH_POLICY, GET_ROLE, PUT_BOUNDARY,
     PUT_POLICY, TAG_ROLE, UNTAG_ROLE, UPDATE_ROLE, UPDATE_TRUST,
@@ -96,7 +96,7 @@ fn gone<T>(answer: Result<T, CallError>) -> Result<StepOutcome, CallError> {
 
 /// Returns a failure with its meaning and fix, if IAM's message lacks them.
 fn explained(error: CallError) -> CallError {
-    let more = match error.code.as_deref().unwrap_or_default() {
+    let explanation = match error.code.as_deref().unwrap_or_default() {
         "MalformedPolicyDocument" | "MalformedPolicyDocumentException" if error.class == Class::NotFound => {
             "a user or role that the policy names is not there; create it first, or take it out"
         }
@@ -110,7 +110,7 @@ fn explained(error: CallError) -> CallError {
         _ => return error,
     };
     // The message is complete.
-    let message = format!("{}; {more}", error.message);
+    let message = format!("{}; {explanation}", error.message);
     CallError { class: Class::Rejected, message, ..error }
 }
 
@@ -158,7 +158,7 @@ const SHOWN: Duration = Duration::from_secs(30);
 async fn wait(api: &RoleApi, name: &str, role: &Role, waiting: Waiting) -> Result<StepOutcome, CallError> {
     let wanted = api.home().await?.role(role);
     let policies = if wanted.policies.is_some() { Policies::Documents } else { Policies::Unread };
-    let wants = Wants { managed: wanted.managed_policies.is_some(), policies };
+    let wants = RoleParts { managed: wanted.managed_policies.is_some(), policies };
     let (started, limit) = (Instant::now(), waiting.limit.min(SHOWN));
     let mut pause = Duration::from_millis(300);
     loop {

@@ -163,8 +163,8 @@ pub(super) fn delete(desired: &Desired<Role>, live: &Live<Role>) -> Deletion<Rol
              --instance-profile-name {first} --role-name {}",
             desired.name
         );
-        let held = FieldValue::words(profiles.join(", "));
-        let change = FieldChange::new(Field::InstanceProfiles, held, FieldValue::Absent, Takes::NotPossible, &how);
+        let in_use = FieldValue::words(profiles.join(", "));
+        let change = FieldChange::new(Field::InstanceProfiles, in_use, FieldValue::Absent, Takes::NotPossible, &how);
         return Deletion { changes: vec![change], steps: Vec::new() };
     }
     Deletion::of(super::steps::delete(desired, live))
@@ -317,8 +317,8 @@ mod tests {
 
     #[test]
     fn a_role_of_an_instance_profile_is_not_deleted() {
-        let held = live(Role { instance_profiles: Some(vec![String::from("web")]), ..role() });
-        let Deletion { changes, steps } = delete(&desired(Role::default()), &held);
+        let in_use = live(Role { instance_profiles: Some(vec![String::from("web")]), ..role() });
+        let Deletion { changes, steps } = delete(&desired(Role::default()), &in_use);
         assert_eq!((steps.len(), changes[0].path.to_string().as_str()), (0, "instance_profiles"));
         assert!(changes[0].how.contains("--instance-profile-name web --role-name prod"), "{}", changes[0].how);
         assert!(!delete(&desired(Role::default()), &live(role())).steps.is_empty());

@@ -152,7 +152,7 @@ mod tests {
         }
     }
 
-    fn whys(imported: &Imported) -> Vec<&str> {
+    fn reasons(imported: &Imported) -> Vec<&str> {
         imported.warnings.iter().map(|warning| warning.why.as_str()).collect()
     }
 
@@ -161,7 +161,7 @@ mod tests {
         let imported = import(plain());
         let trust = Some(Trust::File(String::from("policies/prod-trust.json")));
         assert_eq!(imported.sections.roles["prod"], RoleSection { trust, ..RoleSection::default() });
-        assert_eq!(whys(&imported), [""; 0]);
+        assert_eq!(reasons(&imported), [""; 0]);
     }
 
     #[test]
@@ -179,9 +179,9 @@ mod tests {
     #[test]
     fn a_role_that_no_manifest_can_express_is_not_imported() {
         let linked = import(Role { path: Some(String::from("/aws-service-role/x/")), ..plain() });
-        assert_eq!(whys(&linked), ["left out: a service of AWS created it for itself, at /aws-service-role/x/"]);
+        assert_eq!(reasons(&linked), ["left out: a service of AWS created it for itself, at /aws-service-role/x/"]);
         let strange = import(Role { trust: Some(PolicyDocument::from_aws("x")), ..plain() });
-        assert!(whys(&strange)[0].starts_with("left out: its trust policy is none"), "{strange:?}");
+        assert!(reasons(&strange)[0].starts_with("left out: its trust policy is none"), "{strange:?}");
         assert!(strange.sections.roles.is_empty());
     }
 
@@ -190,6 +190,6 @@ mod tests {
         let managed = (0..30).map(|number| format!("arn:aws:iam::aws:policy/P{number}")).collect();
         let imported = import(Role { managed_policies: Some(managed), ..plain() });
         assert_eq!(imported.sections.roles["prod"].managed_policies, None);
-        assert_eq!(whys(&imported), ["managed_policies is not managed: 30 managed policies are too many for a role"]);
+        assert_eq!(reasons(&imported), ["managed_policies is not managed: 30 managed policies are too many for a role"]);
     }
 }

@@ -318,7 +318,7 @@ fn resolve_trust(resolver: &mut Resolver<'_>, key: &str, trust: &Trust) -> Optio
         Trust::By(by) => (["roles", key, "trusted_by"], trust::document(by, &resolver.served, &resolver.names), None),
     };
     let checked = read.and_then(|trust| check_trust_size(&trust).map(|()| trust));
-    noted(resolver, &place, file, checked)
+    value_or_fault(resolver, &place, file, checked)
 }
 
 fn resolve_policies(
@@ -334,7 +334,7 @@ fn resolve_policies(
             resolver.fault(&place, Invalid::new(problem, "choose another name"), "taken");
         }
         let read = read_document(resolver, file, Form::Identity);
-        if let Some(document) = noted(resolver, &place, Some(file), read) {
+        if let Some(document) = value_or_fault(resolver, &place, Some(file), read) {
             all.insert(name.clone(), document);
         }
     }
@@ -353,7 +353,7 @@ fn read_document(resolver: &Resolver<'_>, file: &str, form: Form) -> Result<Poli
 }
 
 /// Returns a value that was read. An error becomes a fault, which names the file if there is one.
-fn noted<T>(resolver: &mut Resolver<'_>, place: &[&str], file: Option<&String>, read: Result<T, Invalid>) -> Option<T> {
+fn value_or_fault<T>(resolver: &mut Resolver<'_>, place: &[&str], file: Option<&String>, read: Result<T, Invalid>) -> Option<T> {
     let fault = |mut invalid: Invalid| {
         if let Some(file) = file.filter(|file| !invalid.problem.contains(*file)) {
             invalid.problem = format!("{file}: {}", invalid.problem);

@@ -197,12 +197,12 @@ pub(super) fn reads(desired: &Desired<Role>) -> Vec<Operation> {
         tags: _,
         instance_profiles: _,
     } = &desired.managed;
-    let gone = !desired.presence.is_present();
+    let removed = !desired.presence.is_present();
     let mut operations = vec![GET_ROLE];
-    operations.extend((managed_policies.is_some() || gone).then_some(LIST_ATTACHED));
-    operations.extend((policies.is_some() || gone).then_some(LIST_POLICIES));
+    operations.extend((managed_policies.is_some() || removed).then_some(LIST_ATTACHED));
+    operations.extend((policies.is_some() || removed).then_some(LIST_POLICIES));
     operations.extend(policies.as_ref().map(|_| GET_POLICY));
-    operations.extend(gone.then_some(LIST_PROFILES));
+    operations.extend(removed.then_some(LIST_PROFILES));
     let federated = trust.as_ref().is_some_and(|trust| !super::trust::providers(trust).is_empty());
     operations.extend(federated.then_some(GET_PROVIDER));
     operations
@@ -258,11 +258,11 @@ pub(super) fn repair(desired: &Desired<Role>, live: &Live<Role>, changes: &[Fiel
     let detached = detached.filter(|arn| !wanted.contains(*arn)).cloned();
     steps.extend(detached.map(|policy_arn| RoleStep::DetachRolePolicy { name: name(), policy_arn }));
     let own = managed.policies.as_ref();
-    let gone = live.state.policies.iter().flatten().map(|(policy, _)| policy);
-    let gone = gone.filter(|policy| {
+    let removed = live.state.policies.iter().flatten().map(|(policy, _)| policy);
+    let removed = removed.filter(|policy| {
         own.is_some_and(|own| !own.contains_key(*policy)) && differs(Field::Policy((*policy).clone()))
     });
-    steps.extend(gone.map(|policy| RoleStep::DeleteRolePolicy { name: name(), policy: policy.clone() }));
+    steps.extend(removed.map(|policy| RoleStep::DeleteRolePolicy { name: name(), policy: policy.clone() }));
     let mut written: Vec<(&String, &PolicyDocument)> =
         own.into_iter().flatten().filter(|(policy, _)| differs(Field::Policy((*policy).clone()))).collect();
     let before = |policy: &String| live.state.policies.as_ref().and_then(|all| all.get(policy)).map_or(0, rules::size);
@@ -294,14 +294,14 @@ pub(super) fn repair(desired: &Desired<Role>, live: &Live<Role>, changes: &[Fiel
 
 fn tags(desired: &Desired<Role>, live: &Live<Role>) -> Vec<RoleStep> {
     let mut set = desired.owner_tags(&live.facts);
-    let mut gone = Vec::new();
+    let mut removed = Vec::new();
     if let (Some(wanted), Some(before)) = (&desired.managed.tags, &live.state.tags) {
         let differs = |(key, value): &(&String, &String)| before.get(*key) != Some(*value);
         set.extend(wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())));
-        gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
+        removed.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
     }
     // A role has at most 50 tags, so tags are removed before others are added.
-    let untag = (!gone.is_empty()).then(|| RoleStep::UntagRole { name: desired.name.clone(), keys: gone });
+    let untag = (!removed.is_empty()).then(|| RoleStep::UntagRole { name: desired.name.clone(), keys: removed });
     let tag = (!set.is_empty()).then(|| RoleStep::TagRole { name: desired.name.clone(), tags: set });
     untag.into_iter().chain(tag).collect()
 }
@@ -322,7 +322,7 @@ pub(super) fn delete(desired: &Desired<Role>, live: &Live<Role>) -> Vec<RoleStep
 /// Returns a live role with a repairable difference in every managed setting, which shows the operations of any repair or deletion without
 /// a call to AWS.
 pub(super) fn opposite(desired: &Desired<Role>) -> Live<Role> {
-    let gone = !desired.presence.is_present();
+    let removed = !desired.presence.is_present();
     let Role {
         path,
         description,
@@ -345,12 +345,12 @@ pub(super) fn opposite(desired: &Desired<Role>) -> Live<Role> {
             Boundary::Policy(_) => Boundary::Off,
         }),
         trust: trust.as_ref().map(|_| other()),
-        managed_policies: (managed_policies.is_some() || gone).then(|| BTreeSet::from([stray()])),
-        policies: (policies.is_some() || gone).then(|| BTreeMap::from([(stray(), other())])),
+        managed_policies: (managed_policies.is_some() || removed).then(|| BTreeSet::from([stray()])),
+        policies: (policies.is_some() || removed).then(|| BTreeMap::from([(stray(), other())])),
         tags: tags.as_ref().map(|_| Tags::from([(stray(), String::new())])),
         instance_profiles: None,
     };
-    Live { state, facts: Facts { owned: Some(gone), ..Facts::default() }, gaps: Vec::new() }
+    Live { state, facts: Facts { owned: Some(removed), ..Facts::default() }, gaps: Vec::new() }
 }
 
 #[cfg(test)]
@@ -469,15 +469,15 @@ mod tests {
 
     #[test]
     fn a_role_loses_its_policies_before_its_deletion() {
-        let gone = Desired { presence: Presence::Removed, ..desired() };
-        let gone = Desired { managed: Role::default(), ..gone };
-        let steps = delete(&gone, &opposite(&gone));
+        let removed = Desired { presence: Presence::Removed, ..desired() };
+        let removed = Desired { managed: Role::default(), ..removed };
+        let steps = delete(&removed, &opposite(&removed));
         assert_eq!(
             words(&steps),
             ["checking whose role it is", "detaching stray", "deleting the policy stray", "deleting"]
         );
         assert_eq!(steps.last().unwrap().needs(), Some(Consent::Role));
-        assert_eq!(delete(&Desired { ownership: None, ..gone.clone() }, &opposite(&gone)), []);
+        assert_eq!(delete(&Desired { ownership: None, ..removed.clone() }, &opposite(&removed)), []);
     }
 
     #[test]
@@ -486,9 +486,9 @@ mod tests {
         assert_eq!(names(&desired()), ["GetRole", "ListAttachedRolePolicies", "ListRolePolicies", "GetRolePolicy"]);
         let bare = Desired { managed: Role::default(), ..desired() };
         assert_eq!(names(&bare), ["GetRole"]);
-        let gone = Desired { presence: Presence::Absent, ..bare.clone() };
+        let removed = Desired { presence: Presence::Absent, ..bare.clone() };
         let all = ["GetRole", "ListAttachedRolePolicies", "ListRolePolicies", "ListInstanceProfilesForRole"];
-        assert_eq!(names(&gone), all);
+        assert_eq!(names(&removed), all);
         let statement = json!({ "Principal": { "Federated": "arn:aws:iam::1:oidc-provider/x" } });
         let trust = Some(json!({ "Statement": [statement] }).into());
         let federated = Desired { managed: Role { trust, ..Role::default() }, ..desired() };

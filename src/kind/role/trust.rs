@@ -225,7 +225,7 @@ pub(super) fn document(
         TrustedBy::Broker => {
             let brokers: Vec<&Address> =
                 served.iter().filter(|(serves, _)| *serves == Service::Broker).map(|(_, address)| address).collect();
-            let [broker] = brokers[..] else { return Err(no_broker(&brokers)) };
+            let [broker] = brokers[..] else { return Err(broker_fault(&brokers)) };
             let name = names.get(broker).map(String::as_str).unwrap_or_default();
             let arn = format!("arn:{PARTITION}:iam::{ACCOUNT}:{name}");
             // The session carries the user and the request.
@@ -272,7 +272,7 @@ pub(super) fn document(
     Ok(json!({ "Version": "2012-10-17", "Statement": [statement] }).into())
 }
 
-fn no_broker(brokers: &[&Address]) -> Invalid {
+fn broker_fault(brokers: &[&Address]) -> Invalid {
     match brokers {
         [] => Invalid::new(
             "the manifest has no role that the broker runs with",

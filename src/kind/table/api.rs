@@ -10,14 +10,14 @@ use futures_util::future::{self, OptionFuture};
 
 use super::delete::SeenTable;
 use super::polling::Polling;
-use super::setting::{Looked, Setting};
+use super::setting::{SettingReads, Setting};
 use super::status::TableStatus;
 use super::{
     AWS_MANAGED, Encryption, IndexStatus, Replicas, Table, TableStep, Ttl, Warm, delete, diff, replicas, scaling_calls,
     sdk, unsupported, update,
 };
 use crate::kind::key::{KeyApi, resolve_alias};
-use crate::kind::unlisted::{self, Sought};
+use crate::kind::unlisted::{self, TagSearch};
 use crate::kind::{Desired, Kind, KindId, Search, Unlisted, Waiting};
 use crate::resource::call::{
     CREATE_TABLE, CallError, Class, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, LIST_TABLES, TAG_RESOURCE,
@@ -84,7 +84,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
     let brief = (*managed == Table::everything()).then(|| api.brief());
     let looking = brief.as_ref().unwrap_or(api);
     let ttl: OptionFuture<_> = managed.ttl.as_ref().map(|_| read_ttl(looking, name)).into();
-    let settings = Looked::of(&managed.settings, looking, name);
+    let settings = SettingReads::of(&managed.settings, looking, name);
     let (described, ttl, settings) = future::join3(describe(api, name), ttl, settings).await;
     let (mut state, mut facts) = match described {
         Ok(found) => found,
@@ -111,14 +111,14 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
     }
     state.settings.take(settings, creating, &mut gaps);
     facts.also.extend(unsupported::unmanaged(&state, managed));
-    scaling_calls::look_at_deleted(api, desired, &mut state, &mut gaps).await;
+    scaling_calls::read_deleted_scaling(api, desired, &mut state, &mut gaps).await;
     scaling_calls::look_at_lowered_capacity(api, desired, &mut state).await;
     if let Some(live) = &mut state.replicas {
         // The replicas of a table are deleted before the table.
         let goes = (!desired.presence.is_present()).then(Replicas::default);
         match managed.replicas.as_ref().or(goes.as_ref()) {
-            Some(managed) => replicas::calls::look(api, name, managed, live, &mut gaps).await,
-            None => facts.also.extend(live.notable()),
+            Some(managed) => replicas::calls::observe(api, name, managed, live, &mut gaps).await,
+            None => facts.also.extend(live.unmanaged_note()),
         }
     }
     if (managed.tags.is_some() || desired.reads_owner())
@@ -167,7 +167,7 @@ async fn name_aws_key(api: &TableApi, found: &mut Table, managed: &Table) {
 
 /// Finds tables that the manifest does not list. Lists all tables, a hundred in each call.
 pub(super) async fn unlisted(api: &TableApi, search: &Search<'_>) -> Unlisted {
-    let sought = Sought { kind: KindId::Table, plural: "tables", tags: LIST_TABLE_TAGS };
+    let sought = TagSearch { kind: KindId::Table, plural: "tables", tags: LIST_TABLE_TAGS };
     let tags = async |name: &str| read_tags(api, &api.arn(name).await?).await;
     unlisted::by_tags::<Table>(&sought, names(api).await, search, tags).await
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::scales::{Bounds, DEFAULT_TARGET, Scale, Scales, Units};
 use super::scaling_calls::{self, DEREGISTER_TARGET, DESCRIBE_POLICIES, DESCRIBE_TARGETS, PUT_POLICY, REGISTER_TARGET};
-use super::setting::{Called, Phase, Setting, SettingChange, in_place};
+use super::setting::{SeparateSetting, Phase, Setting, SettingChange, in_place};
 use super::{Billing, Field, Index, Table, TableApi};
 use crate::change::{FieldChange, Sides};
 use crate::document::{Fields, Reader};
@@ -91,13 +91,13 @@ impl Autoscaling {
     }
 
     /// Returns the changes that turn off the autoscaling of writes.
-    pub(super) fn off_writes(&self) -> impl Iterator<Item = SetScale> {
+    pub(super) fn write_scaling_removals(&self) -> impl Iterator<Item = SetScale> {
         let is_on = self.all().filter(|((_, units), scale)| *units == Units::Write && *scale != Scale::Off);
         is_on.map(|(one, _)| SetScale { index_name: one.0, units: one.1, scale: Scale::Off, kept: Kept::default() })
     }
 
     /// Returns whether autoscaling adjusts these units of the table or an index.
-    pub(super) fn moves_units(&self, index: Option<&str>, units: Units) -> bool {
+    pub(super) fn scales(&self, index: Option<&str>, units: Units) -> bool {
         self.of(&(index.map(str::to_owned), units)) != Scale::Off
     }
 
@@ -204,7 +204,7 @@ impl Setting for Autoscaling {
         Self { whole: true, ..Self::when_new() }
     }
 
-    fn beyond_new(self) -> Option<Self> {
+    fn without_defaults(self) -> Option<Self> {
         // A scale that no manifest can express is not managed.
         let is_plain = |scale: &Scale| match scale {
             Scale::Within(Bounds { target: Some(target), .. }) => target.is_plain(),
@@ -307,7 +307,7 @@ impl SettingChange for SetScale {
     }
 }
 
-impl Called for Autoscaling {
+impl SeparateSetting for Autoscaling {
     const READS: &'static [Operation] = &[DESCRIBE_TARGETS, DESCRIBE_POLICIES];
 
     fn calls(&self) -> usize {
@@ -315,8 +315,8 @@ impl Called for Autoscaling {
         2 + self.indexes.len()
     }
 
-    async fn look(&self, api: &TableApi, name: &str) -> Result<Self, CallError> {
-        scaling_calls::look(self, api, name).await
+    async fn observe(&self, api: &TableApi, name: &str) -> Result<Self, CallError> {
+        scaling_calls::observe(self, api, name).await
     }
 
     fn operations(change: &SetScale) -> &'static [Operation] {
@@ -387,8 +387,8 @@ mod tests {
     #[test]
     fn an_import_omits_unsupported_scaling_settings() {
         let live = table(Some(within(1, 10, None)), Some(within(1, 10, Some(70))));
-        assert_eq!(live.beyond_new(), Some(table(None, Some(within(1, 10, Some(70))))));
+        assert_eq!(live.without_defaults(), Some(table(None, Some(within(1, 10, Some(70))))));
         let odd = Scale::Within(Bounds { min: 1, max: 2, target: Some(Target::of_percent(70.5)) });
-        assert_eq!(table(Some(odd), Some(Scale::Off)).beyond_new(), None);
+        assert_eq!(table(Some(odd), Some(Scale::Off)).without_defaults(), None);
     }
 }

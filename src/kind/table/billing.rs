@@ -48,7 +48,7 @@ impl Capacity {
 impl Table {
     /// Returns whether autoscaling adjusts a live capacity that the change lowers. If autoscaling was not read, it may.
     pub(super) fn is_scaled_down(&self, index: Option<&str>, before: Capacity, after: Capacity) -> bool {
-        let moves = |units| self.settings.autoscaling.as_ref().is_none_or(|all| all.moves_units(index, units));
+        let moves = |units| self.settings.autoscaling.as_ref().is_none_or(|all| all.scales(index, units));
         before.lowered_to(after).any(moves)
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::setting::SettingChange;
 use super::{
-    Attribute, Billing, Capacity, CarriedChange, Consistency, Encryption, Index, Limits, NewReplica, SetWarm, Warm,
+    Attribute, Billing, Capacity, UpdateTableChange, Consistency, Encryption, Index, Limits, NewReplica, SetWarm, Warm,
 };
 use crate::change::{Consent, Protection};
 
@@ -50,7 +50,7 @@ pub enum TableChange {
         protection: Protection,
     },
     #[serde(untagged)]
-    Setting(CarriedChange),
+    Setting(UpdateTableChange),
 }
 
 impl TableChange {

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types as sdk;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::setting::{Carried, Phase, Setting, SettingChange, in_place};
+use super::setting::{UpdateTableSetting, Phase, Setting, SettingChange, in_place};
 use super::{Field, Table};
 use crate::change::{FieldChange, Sides};
 use crate::document::write::quoted;
@@ -114,7 +114,7 @@ impl SettingChange for SetClass {
     }
 }
 
-impl Carried for Class {
+impl UpdateTableSetting for Class {
     fn seen(description: &sdk::TableDescription) -> Self {
         // A table whose class was never changed has no summary.
         match description.table_class_summary().and_then(sdk::TableClassSummary::table_class) {

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::BackupStatus;
 use super::api::{SETTLING, TableApi, describe, failed, read_tags};
 use super::polling::Polling;
 use super::status::TableStatus;
-use super::{Autoscaling, CalledChange, DeletionProtection, Field, Table, TableStep, protection, replicas};
+use super::{Autoscaling, SeparateChange, DeletionProtection, Field, Table, TableStep, protection, replicas};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::kind::{Deletion, Desired, Waiting};
 use crate::resource::call::{CREATE_BACKUP, CallError, Class, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, SCAN};
@@ -54,7 +54,7 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
     steps.push(TableStep::BackUpTable { name: name.clone(), expects_id, backup_name });
     for (change, step) in live.state.settings.autoscaling.iter().flat_map(Autoscaling::removal) {
         changes.push(change);
-        steps.push(TableStep::Setting { name: name.clone(), change: CalledChange::Autoscaling(step) });
+        steps.push(TableStep::Setting { name: name.clone(), change: SeparateChange::Autoscaling(step) });
     }
     steps.push(delete);
     Deletion { changes, steps }

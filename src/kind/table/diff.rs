@@ -43,7 +43,7 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
     }
     if let (Some(desired), Some(before)) = (billing, &live.billing) {
         diff_billing(*before, *desired, &mut changes);
-        ask_before_lowering(managed, live, &mut changes);
+        require_consent_to_lower(managed, live, &mut changes);
         diff_capacities(*before, *desired, managed, live, &mut changes);
     }
     if let (Some(desired), Some(before)) = (encryption, &live.encryption)
@@ -143,7 +143,7 @@ fn diff_billing(live: Billing, desired: Billing, changes: &mut Vec<FieldChange<F
         }
         (Billing::PayPerRequest, _) | (Billing::External, Billing::External) => "switched in place",
     };
-    let change = in_place(Field::BillingMode, words::billing(live), words::begun(desired), how);
+    let change = in_place(Field::BillingMode, words::billing(live), words::initial_billing(desired), how);
     let unsaid = (live, desired) == (Billing::PayPerRequest, Billing::External);
     changes.push(if unsaid { change.needing(Consent::Capacity) } else { change });
 }
@@ -167,16 +167,16 @@ fn diff_capacities(
         let Some(wanted) = managed.compared_capacity(name, of_table) else { continue };
         if let Some(found) = index.capacity.filter(|found| *found != wanted) {
             let (before, after) = (words::capacity(found), words::capacity(wanted));
-            let asks = managed.settings.autoscaling.is_none() && table.is_scaled_down(Some(name), found, wanted);
-            let how = if asks { LOWERED } else { "changed in place" };
+            let lowers = managed.settings.autoscaling.is_none() && table.is_scaled_down(Some(name), found, wanted);
+            let how = if lowers { LOWERED } else { "changed in place" };
             let change = in_place(Field::IndexCapacity(name.clone()), before, after, how);
-            changes.push(if asks { change.needing(Consent::Capacity) } else { change });
+            changes.push(if lowers { change.needing(Consent::Capacity) } else { change });
         }
     }
 }
 
 /// Requires consent to lower a capacity that unmanaged autoscaling has set or may have set.
-fn ask_before_lowering(managed: &Table, live: &Table, changes: &mut [FieldChange<Field>]) {
+fn require_consent_to_lower(managed: &Table, live: &Table, changes: &mut [FieldChange<Field>]) {
     let (Some(Billing::Provisioned(before)), Some(Billing::Provisioned(after))) = (live.billing, managed.billing)
     else {
         return;
@@ -319,7 +319,7 @@ fn diff_indexes(
         }
         // The status only matters for an index that is otherwise in sync.
         if changes.len() == before_count
-            && let Some((status, how)) = words::passing(*status)
+            && let Some((status, how)) = words::temporary_status(*status)
         {
             let (before, after) = (FieldValue::words(status), FieldValue::words("ACTIVE"));
             changes.push(FieldChange::new(Field::IndexStatus(name.clone()), before, after, Takes::Time, how));
@@ -642,7 +642,7 @@ mod tests {
     #[test]
     fn a_billing_change_shows_its_requirements() {
         let units = |read| Billing::Provisioned(Capacity { read, write: 1 });
-        let told = |live: Billing, desired: Billing| -> Vec<String> {
+        let differences = |live: Billing, desired: Billing| -> Vec<String> {
             let index = |read| Index { capacity: Some(Capacity { read, write: 1 }), ..index("x") };
             let indexes =
                 BTreeMap::from([(String::from("five-index"), index(5)), (String::from("six-index"), index(6))]);
@@ -652,16 +652,16 @@ mod tests {
             diff(&desired, &live).iter().map(|change| format!("{}: {}", change.path, change.how)).collect()
         };
         assert_eq!(
-            told(units(5), Billing::PayPerRequest),
+            differences(units(5), Billing::PayPerRequest),
             ["billing_mode: switched in place, at most once in 24 hours"]
         );
-        assert_eq!(told(Billing::PayPerRequest, units(5)), ["billing_mode: switched in place"]);
+        assert_eq!(differences(Billing::PayPerRequest, units(5)), ["billing_mode: switched in place"]);
         assert_eq!(
-            told(units(4), units(5)),
+            differences(units(4), units(5)),
             // It is unknown whether autoscaling adjusts the index.
             ["billing_mode: changed in place", &format!("index six-index capacity: {LOWERED}")]
         );
-        assert_eq!(told(Billing::PayPerRequest, Billing::PayPerRequest), [""; 0]);
+        assert_eq!(differences(Billing::PayPerRequest, Billing::PayPerRequest), [""; 0]);
     }
 
     #[test]

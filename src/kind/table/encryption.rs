@@ -25,7 +25,7 @@ pub enum Encryption {
 
 impl Encryption {
     /// Returns whether KMS must resolve it to a key.
-    pub(super) fn is_looked_up(&self) -> bool {
+    pub(super) fn needs_lookup(&self) -> bool {
         match self {
             Self::AwsManaged | Self::Alias(_) => true,
             Self::AwsOwned | Self::Kms(_) => false,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::api::{SETTLING, failed};
 use super::polling::Polling;
-use super::setting::{Called, Phase, Setting, SettingChange, in_place};
+use super::setting::{SeparateSetting, Phase, Setting, SettingChange, in_place};
 use super::{Field, Index, Table, TableApi};
 use crate::change::{FieldChange, Sides};
 use crate::document::write::quoted;
@@ -175,7 +175,7 @@ impl Setting for Insights {
         Self { whole: true, ..Self::when_new() }
     }
 
-    fn beyond_new(self) -> Option<Self> {
+    fn without_defaults(self) -> Option<Self> {
         let is_on = |tracking: &Tracking| !matches!(tracking, Tracking::Off | Tracking::Failed);
         let table = self.table.filter(is_on);
         let indexes: BTreeMap<_, _> = self.indexes.into_iter().filter(|(_, tracking)| is_on(tracking)).collect();
@@ -242,14 +242,14 @@ impl SettingChange for SetInsights {
     }
 }
 
-impl Called for Insights {
+impl SeparateSetting for Insights {
     const READS: &'static [Operation] = &[DESCRIBE_INSIGHTS];
 
     fn calls(&self) -> usize {
         self.all().count()
     }
 
-    async fn look(&self, api: &TableApi, name: &str) -> Result<Self, CallError> {
+    async fn observe(&self, api: &TableApi, name: &str) -> Result<Self, CallError> {
         if self.whole {
             return list(api, name).await;
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::api::{SETTLING, failed};
 use super::polling::Polling;
 use super::rules::check_home;
-use super::setting::{Called, Phase, Setting, SettingChange, in_place};
+use super::setting::{SeparateSetting, Phase, Setting, SettingChange, in_place};
 use super::{Field, Table, TableApi};
 use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
 use crate::document::write::quoted;
@@ -197,7 +197,7 @@ impl Setting for Kinesis {
         Self::Off
     }
 
-    fn beyond_new(self) -> Option<Self> {
+    fn without_defaults(self) -> Option<Self> {
         match self {
             Self::To { stream, precision } => {
                 Some(Self::To { stream, precision: precision.filter(|precision| *precision != Precision::default()) })
@@ -336,10 +336,10 @@ impl SettingChange for SetKinesis {
     }
 }
 
-impl Called for Kinesis {
+impl SeparateSetting for Kinesis {
     const READS: &'static [Operation] = &[DESCRIBE_KINESIS];
 
-    async fn look(&self, api: &TableApi, name: &str) -> Result<Self, CallError> {
+    async fn observe(&self, api: &TableApi, name: &str) -> Result<Self, CallError> {
         let found = describe(api, name, &[]).await?;
         let own = match self {
             Self::To { stream, .. } => Some(stream.as_str()),

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types as sdk;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::setting::{Carried, Phase, Setting, SettingChange, in_place};
+use super::setting::{UpdateTableSetting, Phase, Setting, SettingChange, in_place};
 use super::{Billing, Field, Table};
 use crate::change::{FieldChange, FieldValue, Sides, Takes};
 use crate::document::{self, Fields, Node, Reader};
@@ -202,7 +202,7 @@ impl Setting for Limits {
         Self { read: other(self.read), write: other(self.write) }
     }
 
-    fn notable(&self) -> Option<String> {
+    fn unmanaged_note(&self) -> Option<String> {
         self.named()
     }
 
@@ -232,7 +232,7 @@ impl SettingChange for SetLimits {
     }
 }
 
-impl Carried for Limits {
+impl UpdateTableSetting for Limits {
     fn seen(description: &sdk::TableDescription) -> Self {
         Self::of(description.on_demand_throughput())
     }

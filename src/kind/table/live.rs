@@ -80,7 +80,7 @@ impl TableSection {
             local_indexes: local.filter(|indexes| !indexes.is_empty()),
             ..Self::settings(live)
         };
-        section.paid_as(live.billing)
+        section.with_billing_mode(live.billing)
     }
 
     fn of_builtin(builtin: Builtin, live: &Table) -> Self {
@@ -94,7 +94,7 @@ impl TableSection {
             indexes: Some(more).filter(|more| !more.is_empty()),
             ..Self::settings(live)
         };
-        section.paid_as(live.billing.filter(|billing| Some(*billing) != layout.billing))
+        section.with_billing_mode(live.billing.filter(|billing| Some(*billing) != layout.billing))
     }
 
     fn settings(live: &Table) -> Self {
@@ -111,7 +111,7 @@ impl TableSection {
         }
     }
 
-    fn paid_as(mut self, billing: Option<Billing>) -> Self {
+    fn with_billing_mode(mut self, billing: Option<Billing>) -> Self {
         match billing {
             Some(Billing::PayPerRequest) => self.billing_mode = Some(BillingMode::PayPerRequest),
             // Something other than autoscaling may set the capacity.

@@ -99,7 +99,7 @@ pub use replicas::{Consistency, NewReplica, ReplicaSection, ReplicaStatus, Repli
 pub use resource_policy::{Holder, OfStream, OfTable, ResourcePolicy, SetPolicy, StreamPolicy, TablePolicy};
 pub use rules::{INCLUDE_LIMIT, INDEX_LIMIT, KEY_LIMIT, LOCAL_INDEX_LIMIT, check_attribute};
 pub use scales::{Bounds, Scale, Scales, Target, Units};
-pub use setting::{CalledChange, CarriedChange, Settings};
+pub use setting::{SeparateChange, UpdateTableChange, Settings};
 use status::TableStatus;
 pub use steps::TableStep;
 pub use stream::{SetStream, Stream};
@@ -428,11 +428,11 @@ impl Kind for Table {
         match &status {
             TableStatus::Active | TableStatus::Updating => Settled::Compared { changes, repair },
             // The settings that follow a creation are not a difference; any other difference is.
-            TableStatus::Creating if changes.iter().all(steps::still_to_come) => {
+            TableStatus::Creating if changes.iter().all(steps::is_unfinished_creation) => {
                 Settled::Unfinished { steps: steps::create(desired).into_iter().skip(1).collect() }
             }
             TableStatus::Creating => {
-                let changes = changes.into_iter().filter(|change| !steps::still_to_come(change)).collect();
+                let changes = changes.into_iter().filter(|change| !steps::is_unfinished_creation(change)).collect();
                 Settled::Compared { changes, repair }
             }
             TableStatus::Deleting => {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::scaling_calls::DEREGISTER_TARGET;
-use super::setting::Called;
+use super::setting::SeparateSetting;
 use super::{Autoscaling, Table};
 use crate::kind::Desired;
 use crate::kind::permission::{Location, On, Permission, Purpose};

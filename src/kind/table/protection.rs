@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types as sdk;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::setting::{Carried, Phase, Setting, SettingChange, diff_guard};
+use super::setting::{UpdateTableSetting, Phase, Setting, SettingChange, diff_guard};
 use super::{Field, Table};
 use crate::change::{Consent, FieldChange, Sides};
 use crate::document::{Fields, Reader};
@@ -90,7 +90,7 @@ impl SettingChange for SetDeletionProtection {
     }
 }
 
-impl Carried for DeletionProtection {
+impl UpdateTableSetting for DeletionProtection {
     fn seen(description: &sdk::TableDescription) -> Self {
         Self(description.deletion_protection_enabled().unwrap_or(false))
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::{SETTLING, failed};
-use super::setting::{Called, Phase, Setting, SettingChange, in_place};
+use super::setting::{SeparateSetting, Phase, Setting, SettingChange, in_place};
 use super::{Field, Table, TableApi};
 use crate::change::{Consent, FieldChange, Sides};
 use crate::document::{self, Fields, Node, Reader};
@@ -17,7 +17,7 @@ const KEY: &str = "point_in_time_recovery";
 const DAYS: &str = "recovery_days";
 
 /// The default and the maximum number of days. Source: PointInTimeRecoverySpecification in the Amazon DynamoDB API Reference.
-const MOST_DAYS: u8 = 35;
+const MAX_DAYS: u8 = 35;
 
 /// Whether the table can be restored to any second of the last days, and their number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ impl Recovery {
     fn days(self) -> u8 {
         match self {
             Self::Off => 0,
-            Self::On => MOST_DAYS,
+            Self::On => MAX_DAYS,
             Self::Days(days) => days,
         }
     }
@@ -91,7 +91,7 @@ impl Recovery {
     fn word(self) -> String {
         match self {
             Self::Off => String::from("off"),
-            Self::On | Self::Days(MOST_DAYS) => String::from("on"),
+            Self::On | Self::Days(MAX_DAYS) => String::from("on"),
             Self::Days(days) => format!("on, {days} days"),
         }
     }
@@ -102,7 +102,7 @@ fn read_days(reader: &mut Reader<'_>, node: &Node) -> Option<u8> {
         reader.wrong_type(node, DAYS, "an integer number of days");
         return None;
     };
-    let days = u8::try_from(number).ok().filter(|days| (1..=MOST_DAYS).contains(days));
+    let days = u8::try_from(number).ok().filter(|days| (1..=MAX_DAYS).contains(days));
     if days.is_none() {
         let message = format!("`{DAYS}` cannot be {number}");
         reader.fault(node.span.clone(), message, "out of range", "DynamoDB accepts 1 to 35 days");
@@ -146,7 +146,7 @@ impl Setting for Recovery {
             json!({
                 "type": "integer",
                 "minimum": 1,
-                "maximum": MOST_DAYS,
+                "maximum": MAX_DAYS,
                 "description": "How many days back the table can be restored.",
             }),
         ]
@@ -167,10 +167,10 @@ impl Setting for Recovery {
         Self::Off
     }
 
-    fn beyond_new(self) -> Option<Self> {
+    fn without_defaults(self) -> Option<Self> {
         match self {
             Self::Off => None,
-            Self::On | Self::Days(MOST_DAYS) => Some(Self::On),
+            Self::On | Self::Days(MAX_DAYS) => Some(Self::On),
             Self::Days(days) => Some(Self::Days(days)),
         }
     }
@@ -209,7 +209,7 @@ impl Setting for Recovery {
 
     fn opposite(&self) -> Self {
         match self {
-            Self::Off => Self::Days(MOST_DAYS),
+            Self::Off => Self::Days(MAX_DAYS),
             Self::On | Self::Days(_) => Self::Off,
         }
     }
@@ -217,7 +217,7 @@ impl Setting for Recovery {
     #[cfg(test)]
     fn any() -> proptest::strategy::BoxedStrategy<Self> {
         use proptest::prelude::*;
-        prop_oneof![Just(Self::Off), Just(Self::On), (1..=MOST_DAYS).prop_map(Self::Days)].boxed()
+        prop_oneof![Just(Self::Off), Just(Self::On), (1..=MAX_DAYS).prop_map(Self::Days)].boxed()
     }
 }
 
@@ -243,10 +243,10 @@ impl SettingChange for SetRecovery {
     }
 }
 
-impl Called for Recovery {
+impl SeparateSetting for Recovery {
     const READS: &'static [Operation] = &[DESCRIBE_CONTINUOUS_BACKUPS];
 
-    async fn look(&self, api: &TableApi, name: &str) -> Result<Self, CallError> {
+    async fn observe(&self, api: &TableApi, name: &str) -> Result<Self, CallError> {
         let call = || api.client.describe_continuous_backups().table_name(name).send();
         let answer = api.pacer.call(DESCRIBE_CONTINUOUS_BACKUPS, &[], call).await?;
         // `ContinuousBackupsStatus` is always ENABLED; the status within it is the setting.
@@ -256,7 +256,7 @@ impl Called for Recovery {
             == Some(&PointInTimeRecoveryStatus::Enabled);
         let days = recovery.and_then(|recovery| recovery.recovery_period_in_days);
         Ok(match is_on {
-            true => Self::Days(days.and_then(|days| u8::try_from(days).ok()).unwrap_or(MOST_DAYS)),
+            true => Self::Days(days.and_then(|days| u8::try_from(days).ok()).unwrap_or(MAX_DAYS)),
             false => Self::Off,
         })
     }

@@ -112,13 +112,13 @@ impl Replicas {
     }
 
     /// Returns the texts for live replicas that the manifest does not manage.
-    pub(super) fn notable(&self) -> Vec<String> {
-        let mut also: Vec<String> = self.regions.keys().map(|region| format!("replica {region}")).collect();
-        also.extend(self.witness.iter().map(|region| format!("witness {region}")));
+    pub(super) fn unmanaged_note(&self) -> Vec<String> {
+        let mut notes: Vec<String> = self.regions.keys().map(|region| format!("replica {region}")).collect();
+        notes.extend(self.witness.iter().map(|region| format!("witness {region}")));
         if self.consistency == Some(Consistency::Strong) {
-            also.push(String::from("strong consistency between regions"));
+            notes.push(String::from("strong consistency between regions"));
         }
-        also
+        notes
     }
 
     /// Returns the replicas for display, one line each.
@@ -130,7 +130,7 @@ impl Replicas {
         lines.extend(self.witness.iter().map(|region| Line::new("witness", region)));
         lines.extend(self.regions.iter().map(|(region, table)| {
             let status = self.statuses.get(region).map(ToString::to_string);
-            let own = own_words(table);
+            let own = setting_lines(table);
             let all: Vec<String> = status.into_iter().chain(own).collect();
             let words = if all.is_empty() { String::from("with AWS's defaults") } else { all.join(", ") };
             Line::new(format!("replica {region}"), words)
@@ -141,7 +141,7 @@ impl Replicas {
     /// Returns the number of calls that read the replicas, without those for their table.
     pub(super) fn calls_to_observe(&self) -> usize {
         let of_replica = |table: &Table| {
-            let alias = table.encryption.as_ref().is_some_and(Encryption::is_looked_up);
+            let alias = table.encryption.as_ref().is_some_and(Encryption::needs_lookup);
             1 + table.settings.reads().len() + usize::from(table.tags.is_some()) + usize::from(alias)
         };
         self.regions.values().filter(|table| Self::is_read(table)).map(of_replica).sum()
@@ -153,7 +153,7 @@ impl Replicas {
         for table in self.regions.values() {
             reads.extend(table.settings.reads());
             reads.extend(table.tags.as_ref().map(|_| LIST_TABLE_TAGS));
-            reads.extend(table.encryption.as_ref().is_some_and(Encryption::is_looked_up).then_some(DESCRIBE_KEY));
+            reads.extend(table.encryption.as_ref().is_some_and(Encryption::needs_lookup).then_some(DESCRIBE_KEY));
         }
         reads
     }
@@ -176,7 +176,7 @@ impl Replicas {
 }
 
 /// Returns a replica's own settings as text.
-fn own_words(table: &Table) -> Vec<String> {
+fn setting_lines(table: &Table) -> Vec<String> {
     let mut own = Vec::new();
     own.extend(table.encryption.as_ref().filter(|key| **key != Encryption::AwsOwned).map(words::encryption));
     own.extend(table.settings.words().into_iter().map(|line| format!("{} {}", line.name, line.words)));

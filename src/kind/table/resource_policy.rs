@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::api::{SETTLING, failed};
 use super::polling::Polling;
-use super::setting::{Called, Phase, Setting, SettingChange};
+use super::setting::{SeparateSetting, Phase, Setting, SettingChange};
 use super::{Field, Stream, Table, TableApi};
 use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
 use crate::document::write::quoted;
@@ -128,7 +128,7 @@ impl<H: Holder> ResourcePolicy<H> {
     }
 
     /// Returns the live policy at the time when the stream is in sync. A new stream has no policy.
-    fn by_then<'a>(live: &'a Self, none: &'a Self, tables: &Sides<&Table>) -> &'a Self {
+    fn after_stream_change<'a>(live: &'a Self, none: &'a Self, tables: &Sides<&Table>) -> &'a Self {
         let (desired, before) = (&tables.desired.settings.stream, &tables.live.settings.stream);
         match (desired, before) {
             (Some(desired), Some(before)) if H::IS_STREAM && desired != before => none,
@@ -228,7 +228,7 @@ impl<H: Holder> Setting for ResourcePolicy<H> {
 
     fn diff(&self, live: &Self, tables: &Sides<&Table>) -> Vec<FieldChange<Field>> {
         let none = Self::default();
-        let live = Self::by_then(live, &none, tables);
+        let live = Self::after_stream_change(live, &none, tables);
         if self.document == live.document {
             return Vec::new();
         }
@@ -246,7 +246,7 @@ impl<H: Holder> Setting for ResourcePolicy<H> {
 
     fn repair(&self, live: &Self, tables: &Sides<&Table>) -> Vec<SetPolicy<H>> {
         let none = Self::default();
-        let live = Self::by_then(live, &none, tables);
+        let live = Self::after_stream_change(live, &none, tables);
         if self.document == live.document {
             return Vec::new();
         }
@@ -291,10 +291,10 @@ impl<H: Holder> SettingChange for SetPolicy<H> {
     }
 }
 
-impl<H: Holder> Called for ResourcePolicy<H> {
+impl<H: Holder> SeparateSetting for ResourcePolicy<H> {
     const READS: &'static [Operation] = if H::IS_STREAM { &[DESCRIBE_TABLE, GET_POLICY] } else { &[GET_POLICY] };
 
-    async fn look(&self, api: &TableApi, name: &str) -> Result<Self, CallError> {
+    async fn observe(&self, api: &TableApi, name: &str) -> Result<Self, CallError> {
         match arn::<H>(api, name).await? {
             Some(arn) => get(api, &arn, &[]).await,
             None => Ok(Self::default()),

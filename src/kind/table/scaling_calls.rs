@@ -61,7 +61,7 @@ fn units_of(dimension: &sdk::ScalableDimension) -> Option<Units> {
 }
 
 /// Reads the scalable targets of a table and its indexes, then their policies.
-pub(super) async fn look(managed: &Autoscaling, api: &TableApi, name: &str) -> Result<Autoscaling, CallError> {
+pub(super) async fn observe(managed: &Autoscaling, api: &TableApi, name: &str) -> Result<Autoscaling, CallError> {
     let indexes: Vec<String> = match managed.whole {
         true => describe(api, name).await?.0.indexes.into_iter().flatten().map(|(index, _)| index).collect(),
         false => managed.indexes.keys().cloned().collect(),
@@ -98,7 +98,7 @@ async fn read(api: &TableApi, name: &str, of: &[Option<String>]) -> Result<Autos
 /// Reads the autoscaling of the parts of a table that will be deleted, because AWS does not delete it with them: that of unlisted indexes
 /// if the manifest manages autoscaling, and all of it if the table is deleted. Source: DDB-TABLE-292 and 323 in the lab notes of
 /// ack-api-quirks.
-pub(super) async fn look_at_deleted(api: &TableApi, desired: &Desired<Table>, live: &mut Table, gaps: &mut Vec<Gap>) {
+pub(super) async fn read_deleted_scaling(api: &TableApi, desired: &Desired<Table>, live: &mut Table, gaps: &mut Vec<Gap>) {
     let managed = &desired.managed;
     let goes = !desired.presence.is_present();
     let is_kept = |index: &String| managed.indexes.as_ref().is_none_or(|wanted| wanted.contains_key(index));

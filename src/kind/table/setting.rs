@@ -1,7 +1,7 @@
 //! The settings of a table, each in its own file.
 //!
-//! A setting is a type that implements [`Setting`], and [`Carried`] if `CreateTable`, `UpdateTable` and `DescribeTable` contain it, or
-//! [`Called`] if it has its own calls. It is listed once at the end of this file. That makes it a field of [`Settings`], which is part of
+//! A setting is a type that implements [`Setting`], and [`UpdateTableSetting`] if `CreateTable`, `UpdateTable` and `DescribeTable` contain it, or
+//! [`SeparateSetting`] if it has its own calls. It is listed once at the end of this file. That makes it a field of [`Settings`], which is part of
 //! [`Table`] and of a table's section, and its changes become steps.
 
 use aws_sdk_dynamodb::error::BuildError;
@@ -21,7 +21,7 @@ use super::protection::DeletionProtection;
 use super::recovery::Recovery;
 use super::resource_policy::{StreamPolicy, TablePolicy};
 use super::stream::Stream;
-pub(super) use super::traits::{Called, Carried, Phase, Setting, SettingChange, diff_guard, in_place};
+pub(super) use super::traits::{SeparateSetting, UpdateTableSetting, Phase, Setting, SettingChange, diff_guard, in_place};
 use super::warm::Warm;
 use super::{Field, Table, TableApi};
 use crate::change::{FieldChange, Sides};
@@ -40,8 +40,8 @@ pub(super) fn is_unknown(error: &CallError) -> bool {
 
 macro_rules! settings {
     (
-        called { $($call:ident: $Call:ident, $step:literal;)* }
-        carried { $($own:ident: $Own:ident;)* }
+        separate { $($call:ident: $Call:ident, $step:literal;)* }
+        update_table { $($own:ident: $Own:ident;)* }
     ) => {
         /// The settings of a table. `None` means "not managed" in desired state and "not read" in live state.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,18 +53,18 @@ macro_rules! settings {
         /// The change of a setting in one `UpdateTable` call.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "what", rename_all = "snake_case")]
-        pub enum CarriedChange {
+        pub enum UpdateTableChange {
             $($Own(<$Own as Setting>::Change),)*
         }
 
         /// The change of a setting with its own calls.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "step")]
-        pub enum CalledChange {
+        pub enum SeparateChange {
             $(#[serde(rename = $step)] $Call(<$Call as Setting>::Change),)*
         }
 
-        /// The names of the steps of [`CalledChange`].
+        /// The names of the steps of [`SeparateChange`].
         pub(super) const CALLED_STEPS: &[&str] = &[$($step,)*];
 
         impl Settings {
@@ -108,10 +108,10 @@ macro_rules! settings {
             }
 
             /// Returns the settings whose values differ from those of a new table.
-            pub(super) fn beyond_new(self) -> Self {
+            pub(super) fn without_defaults(self) -> Self {
                 Self {
-                    $($call: self.$call.and_then(Setting::beyond_new),)*
-                    $($own: self.$own.and_then(Setting::beyond_new),)*
+                    $($call: self.$call.and_then(Setting::without_defaults),)*
+                    $($own: self.$own.and_then(Setting::without_defaults),)*
                 }
             }
 
@@ -181,7 +181,7 @@ macro_rules! settings {
             }
 
             /// Returns the settings that AWS does not change by itself, for display, by key.
-            pub(super) fn still_words(&self) -> Vec<Line> {
+            pub(super) fn stable_lines(&self) -> Vec<Line> {
                 let mut lines = Vec::new();
                 $(if !<$Call as Setting>::MOVES { lines.extend(self.$call.iter().flat_map(Setting::words)); })*
                 $(if !<$Own as Setting>::MOVES { lines.extend(self.$own.iter().flat_map(Setting::words)); })*
@@ -220,22 +220,22 @@ macro_rules! settings {
             }
 
             /// Returns the texts for live settings that are not managed.
-            pub(super) fn notable(&self, managed: &Self) -> Vec<String> {
-                let mut also = Vec::new();
-                $(if managed.$call.is_none() { also.extend(self.$call.as_ref().and_then(Setting::notable)); })*
-                $(if managed.$own.is_none() { also.extend(self.$own.as_ref().and_then(Setting::notable)); })*
-                also
+            pub(super) fn unmanaged_note(&self, managed: &Self) -> Vec<String> {
+                let mut notes = Vec::new();
+                $(if managed.$call.is_none() { notes.extend(self.$call.as_ref().and_then(Setting::unmanaged_note)); })*
+                $(if managed.$own.is_none() { notes.extend(self.$own.as_ref().and_then(Setting::unmanaged_note)); })*
+                notes
             }
 
             /// Reads the response of `DescribeTable`.
             pub(super) fn seen(description: &sdk::TableDescription) -> Self {
-                Self { $($call: None,)* $($own: Some(Carried::seen(description)),)* }
+                Self { $($call: None,)* $($own: Some(UpdateTableSetting::seen(description)),)* }
             }
 
             /// Returns the operations that read the managed settings, without `DescribeTable`, each once.
             pub(super) fn reads(&self) -> Vec<Operation> {
                 let mut reads: Vec<Operation> = Vec::new();
-                $(for operation in self.$call.iter().flat_map(|_| <$Call as Called>::READS) {
+                $(for operation in self.$call.iter().flat_map(|_| <$Call as SeparateSetting>::READS) {
                     if !reads.contains(operation) {
                         reads.push(*operation);
                     }
@@ -246,14 +246,14 @@ macro_rules! settings {
             /// Returns the number of these calls.
             pub(super) fn calls(&self) -> usize {
                 let mut calls = 0;
-                $(calls += self.$call.as_ref().map_or(0, Called::calls);)*
+                $(calls += self.$call.as_ref().map_or(0, SeparateSetting::calls);)*
                 calls
             }
 
             /// Adds the results of the calls to the live settings. While a table is being created, the calls fail in various ways and all
             /// settings have the values of a new table. The same applies to a region or partition without the setting.
-            pub(super) fn take(&mut self, looked: Looked, creating: bool, gaps: &mut Vec<Gap>) {
-                $(self.$call = match looked.$call {
+            pub(super) fn take(&mut self, reads: SettingReads, creating: bool, gaps: &mut Vec<Gap>) {
+                $(self.$call = match reads.$call {
                     None => None,
                     Some(Ok(found)) => Some(found),
                     Some(Err(error)) if creating || is_unknown(&error) => Some(Setting::when_new()),
@@ -271,10 +271,10 @@ macro_rules! settings {
             }
 
             /// Returns the changes that follow the creation of a table.
-            pub(super) fn after_creation(&self, tables: &Sides<&Table>) -> Vec<CalledChange> {
+            pub(super) fn after_creation(&self, tables: &Sides<&Table>) -> Vec<SeparateChange> {
                 let mut changes = Vec::new();
                 $(if let Some(own) = &self.$call {
-                    changes.extend(own.repair(&Setting::when_new(), tables).into_iter().map(CalledChange::$Call));
+                    changes.extend(own.repair(&Setting::when_new(), tables).into_iter().map(SeparateChange::$Call));
                 })*
                 changes
             }
@@ -288,15 +288,15 @@ macro_rules! settings {
             }
 
             /// Returns the changes that bring live settings in sync.
-            pub(super) fn repair(&self, live: &Self, tables: &Sides<&Table>) -> (Vec<CarriedChange>, Vec<CalledChange>) {
-                let (mut carried, mut called) = (Vec::new(), Vec::new());
+            pub(super) fn repair(&self, live: &Self, tables: &Sides<&Table>) -> (Vec<UpdateTableChange>, Vec<SeparateChange>) {
+                let (mut updates, mut separate) = (Vec::new(), Vec::new());
                 $(if let (Some(own), Some(live)) = (&self.$own, &live.$own) {
-                    carried.extend(own.repair(live, tables).into_iter().map(CarriedChange::$Own));
+                    updates.extend(own.repair(live, tables).into_iter().map(UpdateTableChange::$Own));
                 })*
                 $(if let (Some(own), Some(live)) = (&self.$call, &live.$call) {
-                    called.extend(own.repair(live, tables).into_iter().map(CalledChange::$Call));
+                    separate.extend(own.repair(live, tables).into_iter().map(SeparateChange::$Call));
                 })*
-                (carried, called)
+                (updates, separate)
             }
 
             /// Returns whether a difference concerns a setting that is set after the creation of a table.
@@ -318,35 +318,35 @@ macro_rules! settings {
         }
 
         /// The results of the settings' calls; `None` for a setting that is not managed.
-        pub(super) struct Looked {
+        pub(super) struct SettingReads {
             $($call: Option<Result<$Call, CallError>>,)*
         }
 
-        impl Looked {
+        impl SettingReads {
             /// Makes the calls that read the managed settings.
             pub(super) async fn of(managed: &Settings, api: &TableApi, name: &str) -> Self {
-                $(let $call: OptionFuture<_> = managed.$call.as_ref().map(|own| own.look(api, name)).into();)*
+                $(let $call: OptionFuture<_> = managed.$call.as_ref().map(|own| own.observe(api, name)).into();)*
                 let ($($call,)*) = tokio::join!($($call,)*);
                 Self { $($call,)* }
             }
         }
 
-        impl CarriedChange {
+        impl UpdateTableChange {
             /// Adds the change to the request that updates the table.
             pub(super) fn update(&self, request: UpdateTableInputBuilder) -> Result<UpdateTableInputBuilder, BuildError> {
-                match self { $(Self::$Own(change) => <$Own as Carried>::update(change, request),)* }
+                match self { $(Self::$Own(change) => <$Own as UpdateTableSetting>::update(change, request),)* }
             }
 
             /// Returns whether the change has taken effect on a live table.
             pub(super) fn is_made(&self, live: &Settings) -> bool {
                 match self {
-                    $(Self::$Own(change) => live.$own.as_ref().is_some_and(|live| <$Own as Carried>::is_made(change, live)),)*
+                    $(Self::$Own(change) => live.$own.as_ref().is_some_and(|live| <$Own as UpdateTableSetting>::is_made(change, live)),)*
                 }
             }
 
             /// Returns AWS's limit on the frequency of the change, if there is one.
             pub(super) fn budget(&self) -> Option<&'static str> {
-                match self { $(Self::$Own(change) => <$Own as Carried>::budget(change),)* }
+                match self { $(Self::$Own(change) => <$Own as UpdateTableSetting>::budget(change),)* }
             }
 
             /// Returns the common interface of changes.
@@ -355,15 +355,15 @@ macro_rules! settings {
             }
         }
 
-        impl CalledChange {
+        impl SeparateChange {
             /// Returns the operations of the change. The first one writes.
             pub(super) fn operations(&self) -> &'static [Operation] {
-                match self { $(Self::$Call(change) => <$Call as Called>::operations(change),)* }
+                match self { $(Self::$Call(change) => <$Call as SeparateSetting>::operations(change),)* }
             }
 
             /// Makes the change.
             pub(super) async fn make(&self, api: &TableApi, waiting: Waiting, name: &str) -> Result<StepOutcome, CallError> {
-                match self { $(Self::$Call(change) => <$Call as Called>::make(change, api, waiting, name).await,)* }
+                match self { $(Self::$Call(change) => <$Call as SeparateSetting>::make(change, api, waiting, name).await,)* }
             }
 
             /// Returns the common interface of changes.
@@ -376,7 +376,7 @@ macro_rules! settings {
 
 // Each line has the field in a plan and the type. A setting with its own calls also has the name of its step.
 settings! {
-    called {
+    separate {
         point_in_time_recovery: Recovery, "set_point_in_time_recovery";
         contributor_insights: Insights, "set_contributor_insights";
         kinesis: Kinesis, "set_kinesis_destination";
@@ -384,7 +384,7 @@ settings! {
         stream_policy: StreamPolicy, "set_stream_policy";
         autoscaling: Autoscaling, "set_autoscaling";
     }
-    carried {
+    update_table {
         deletion_protection: DeletionProtection;
         limits: Limits;
         class: Class;
@@ -403,8 +403,8 @@ mod tests {
     #[test]
     fn a_change_is_saved_under_its_step_name() {
         let name = || String::from("audit");
-        let recovery = CalledChange::Recovery(SetRecovery { enabled: true, days: None, loses: false });
-        let class = TableChange::Setting(CarriedChange::Class(SetClass { class: Class::InfrequentAccess }));
+        let recovery = SeparateChange::Recovery(SetRecovery { enabled: true, days: None, loses: false });
+        let class = TableChange::Setting(UpdateTableChange::Class(SetClass { class: Class::InfrequentAccess }));
         for (step, saved) in [
             (
                 TableStep::Setting { name: name(), change: recovery },

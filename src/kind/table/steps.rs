@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::rebuild;
 use super::scaling_calls::DESCRIBE_TARGETS;
-use super::setting::{Called, Phase, Setting};
+use super::setting::{SeparateSetting, Phase, Setting};
 use super::{
-    Autoscaling, Billing, CalledChange, Capacity, Encryption, Field, Index, Limits, Replicas, Settings, Table,
+    Autoscaling, Billing, SeparateChange, Capacity, Encryption, Field, Index, Limits, Replicas, Settings, Table,
     TableChange, TableStatus, Ttl, Warm, replicas,
 };
 use crate::change::{Consent, FieldChange, Protection, Sides, Takes};
@@ -75,7 +75,7 @@ pub enum TableStep {
     Setting {
         name: String,
         #[serde(flatten)]
-        change: CalledChange,
+        change: SeparateChange,
     },
 }
 
@@ -85,7 +85,7 @@ impl KindStep for TableStep {
             // Tags in a creation require the tagging permission.
             Self::CreateTable { table, .. } => {
                 let tags = table.tags.as_ref().is_some_and(|tags| !tags.is_empty());
-                let alias = table.encryption.as_ref().is_some_and(Encryption::is_looked_up);
+                let alias = table.encryption.as_ref().is_some_and(Encryption::needs_lookup);
                 match (tags, alias) {
                     (true, true) => &[CREATE_TABLE, TAG_RESOURCE, DESCRIBE_TABLE, DESCRIBE_KEY],
                     (true, false) => &[CREATE_TABLE, TAG_RESOURCE, DESCRIBE_TABLE],
@@ -95,7 +95,7 @@ impl KindStep for TableStep {
             }
             Self::WaitForTable { .. } => &[DESCRIBE_TABLE],
             Self::UpdateTable { change: TableChange::Encryption { encryption, .. }, .. }
-                if encryption.is_looked_up() =>
+                if encryption.needs_lookup() =>
             {
                 &[UPDATE_TABLE, DESCRIBE_TABLE, DESCRIBE_KEY]
             }
@@ -206,9 +206,9 @@ pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
     let Table { key: _, indexes: _, local_indexes: _, ttl, billing, encryption, tags, replicas, settings } =
         &desired.managed;
     let mut operations = vec![DESCRIBE_TABLE];
-    let looks_up = encryption.as_ref().is_some_and(Encryption::is_looked_up);
-    let tells_apart = desired.managed.has_replicas() && desired.managed.wants_own_key();
-    operations.extend((looks_up || tells_apart).then_some(DESCRIBE_KEY));
+    let looks_up = encryption.as_ref().is_some_and(Encryption::needs_lookup);
+    let are_different_keys = desired.managed.has_replicas() && desired.managed.wants_own_key();
+    operations.extend((looks_up || are_different_keys).then_some(DESCRIBE_KEY));
     operations.extend(ttl.as_ref().map(|_| DESCRIBE_TIME_TO_LIVE));
     operations.extend(settings.reads());
     if !desired.presence.is_present() {
@@ -245,7 +245,7 @@ pub(super) fn create(desired: &Desired<Table>) -> Vec<TableStep> {
 }
 
 /// Returns whether a difference of a table that is being created only shows that the creation is unfinished.
-pub(super) fn still_to_come(change: &FieldChange<Field>) -> bool {
+pub(super) fn is_unfinished_creation(change: &FieldChange<Field>) -> bool {
     change.path.is_of_replica()
         || change.path == Field::Ttl
         || Settings::follows_creation(&change.path)
@@ -267,7 +267,7 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
     if busy || building {
         repair.wait();
     }
-    let (carried, called) =
+    let (updates, separate) =
         managed.settings.repair(&live.state.settings, &Sides { live: &live.state, desired: managed });
     let mut indexes = BTreeMap::new();
     for phase in Phase::ALL {
@@ -305,10 +305,10 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
             }
             Phase::Protect | Phase::Follow | Phase::GiveUp => {}
         }
-        for change in carried.iter().filter(|change| change.own().phase() == *phase) {
+        for change in updates.iter().filter(|change| change.own().phase() == *phase) {
             repair.update(TableChange::Setting(change.clone()));
         }
-        for change in called.iter().filter(|change| change.own().phase() == *phase) {
+        for change in separate.iter().filter(|change| change.own().phase() == *phase) {
             repair.steps.push(TableStep::Setting { name: desired.name.clone(), change: change.clone() });
         }
     }
@@ -343,16 +343,16 @@ impl Repair<'_> {
     fn tags(&mut self, desired: &Desired<Table>, live: &Live<Table>) {
         let arn = || live.facts.arn.clone().unwrap_or_default();
         let mut set = desired.owner_tags(&live.facts);
-        let mut gone = Vec::new();
+        let mut removed = Vec::new();
         if let (Some(wanted), Some(before)) = (&desired.managed.tags, &live.state.tags) {
             if wanted.iter().any(|(key, value)| before.get(key) != Some(value)) {
                 set.extend(wanted.clone());
             }
-            gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
+            removed.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
         }
         // A table has at most 50 tags, so tags are removed before others are added. The ownership tag is not among them.
-        if !gone.is_empty() {
-            self.steps.push(TableStep::UntagTable { name: self.name(), arn: arn(), keys: gone });
+        if !removed.is_empty() {
+            self.steps.push(TableStep::UntagTable { name: self.name(), arn: arn(), keys: removed });
         }
         if !set.is_empty() {
             self.steps.push(TableStep::TagTable { name: self.name(), arn: arn(), tags: set });
@@ -361,11 +361,11 @@ impl Repair<'_> {
 
     /// Repairs the indexes, and returns the resulting indexes.
     fn indexes(&mut self, managed: &Table, live: &Table) -> BTreeMap<String, Index> {
-        let (changes, there) = rebuild::repair(managed, live);
+        let (changes, current) = rebuild::repair(managed, live);
         for change in changes {
             self.update(change);
         }
-        there
+        current
     }
 
     fn billing(&mut self, managed: &Table, live: Option<Billing>, indexes: &BTreeMap<String, Index>) {
@@ -394,8 +394,8 @@ impl Repair<'_> {
             return;
         }
         for (name, index) in managed.indexes.iter().flatten() {
-            let there = indexes.get(name).and_then(|index| index.limits).unwrap_or(Limits::UNLIMITED);
-            if let Some(limits) = index.limits.and_then(|limits| limits.beyond(&there)) {
+            let current = indexes.get(name).and_then(|index| index.limits).unwrap_or(Limits::UNLIMITED);
+            if let Some(limits) = index.limits.and_then(|limits| limits.beyond(&current)) {
                 self.update(TableChange::IndexLimits { index_name: name.clone(), limits });
             }
         }
@@ -403,8 +403,8 @@ impl Repair<'_> {
 
     fn index_warm(&mut self, managed: &Table, indexes: &BTreeMap<String, Index>) {
         for (name, index) in managed.indexes.iter().flatten() {
-            let there = indexes.get(name).and_then(|index| index.warm).unwrap_or_else(Warm::when_new);
-            if let Some(warm) = index.warm.and_then(|warm| warm.beyond(&there)) {
+            let current = indexes.get(name).and_then(|index| index.warm).unwrap_or_else(Warm::when_new);
+            if let Some(warm) = index.warm.and_then(|warm| warm.beyond(&current)) {
                 self.update(TableChange::IndexWarm { index_name: name.clone(), warm });
             }
         }
@@ -438,7 +438,7 @@ mod tests {
     use super::super::opposite::opposite;
     use super::*;
     use crate::kind::table::{
-        Attribute, AttributeType, CarriedChange, Class, DeletionProtection, IndexKey, IndexStatus, Key, Projection,
+        Attribute, AttributeType, UpdateTableChange, Class, DeletionProtection, IndexKey, IndexStatus, Key, Projection,
         Recovery, SetClass, SetDeletionProtection, SetRecovery, changes,
     };
     use crate::kind::{Address, KindId, Presence};
@@ -684,10 +684,10 @@ mod tests {
         let update = |change| TableStep::UpdateTable { name: String::from("t"), change };
         let recovery = |enabled| TableStep::Setting {
             name: String::from("t"),
-            change: CalledChange::Recovery(SetRecovery { enabled, days: None, loses: !enabled }),
+            change: SeparateChange::Recovery(SetRecovery { enabled, days: None, loses: !enabled }),
         };
         let protection = |enabled| {
-            update(TableChange::Setting(CarriedChange::DeletionProtection(SetDeletionProtection { enabled })))
+            update(TableChange::Setting(UpdateTableChange::DeletionProtection(SetDeletionProtection { enabled })))
         };
         let encryption = |encryption| update(TableChange::Encryption { encryption, protection: Protection::Unchanged });
         let deletion =
@@ -697,7 +697,7 @@ mod tests {
         assert_eq!([protection(false), protection(true)].map(|step| step.needs()), [Some(Consent::Protection), None]);
         assert_eq!(encryption(Encryption::AwsOwned).needs(), Some(Consent::Protection));
         assert_eq!(encryption(Encryption::AwsManaged).needs(), None);
-        let class = CarriedChange::Class(SetClass { class: Class::Standard });
+        let class = UpdateTableChange::Class(SetClass { class: Class::Standard });
         assert_eq!(update(TableChange::Setting(class)).needs(), None);
         let switch =
             |billing| update(TableChange::Billing { billing, switches: true, table: None, indexes: BTreeMap::new() });
@@ -735,7 +735,7 @@ mod tests {
             index: index("a", AttributeType::N),
             attributes: Vec::new(),
         });
-        let class = update(TableChange::Setting(CarriedChange::Class(SetClass { class: Class::Standard })));
+        let class = update(TableChange::Setting(UpdateTableChange::Class(SetClass { class: Class::Standard })));
         let minutes = |quick, slow| StepTime { quick: Duration::from_mins(quick), slow: Duration::from_mins(slow) };
         assert_eq!((build.builds_index(), build.time()), (true, minutes(8, 17)));
         assert!(!class.builds_index() && class.time().slow <= Duration::from_mins(1));

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types as sdk;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::setting::{Carried, Phase, Setting, SettingChange, in_place};
+use super::setting::{UpdateTableSetting, Phase, Setting, SettingChange, in_place};
 use super::{Field, Table};
 use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
 use crate::document::write::quoted;
@@ -164,7 +164,7 @@ impl Setting for Stream {
         }
     }
 
-    fn notable(&self) -> Option<String> {
+    fn unmanaged_note(&self) -> Option<String> {
         self.view().map(|view| format!("stream {view}"))
     }
 
@@ -199,7 +199,7 @@ impl SettingChange for SetStream {
     }
 }
 
-impl Carried for Stream {
+impl UpdateTableSetting for Stream {
     // After a stream is turned off, AWS does not return it.
     fn seen(description: &sdk::TableDescription) -> Self {
         let stream = description.stream_specification().filter(|stream| stream.stream_enabled());

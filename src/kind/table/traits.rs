@@ -1,4 +1,4 @@
-//! The traits of settings: [`Setting`], and [`Carried`] or [`Called`] depending on the calls.
+//! The traits of settings: [`Setting`], and [`UpdateTableSetting`] or [`SeparateSetting`] depending on the calls.
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
@@ -93,11 +93,11 @@ pub trait Setting: Sized + Clone + PartialEq {
 
     /// Returns a live value in the form of a section; `None` if it equals that of a new table.
     fn imported(self, _: &mut Importer<'_>, _: &str) -> Option<Self> {
-        self.beyond_new()
+        self.without_defaults()
     }
 
     /// The same, for settings without files.
-    fn beyond_new(self) -> Option<Self> {
+    fn without_defaults(self) -> Option<Self> {
         Some(self).filter(|own| !own.is_as_new())
     }
 
@@ -120,7 +120,7 @@ pub trait Setting: Sized + Clone + PartialEq {
     fn opposite(&self) -> Self;
 
     /// Returns a short text for a live value that is not managed and that users must know about.
-    fn notable(&self) -> Option<String> {
+    fn unmanaged_note(&self) -> Option<String> {
         None
     }
 
@@ -153,7 +153,7 @@ pub trait SettingChange {
 }
 
 /// A setting in `CreateTable`, `UpdateTable` and `DescribeTable`. A table accepts one change at a time, so each is followed by a wait.
-pub(super) trait Carried: Setting {
+pub(super) trait UpdateTableSetting: Setting {
     /// Reads it from the response of `DescribeTable`.
     fn seen(description: &sdk::TableDescription) -> Self;
 
@@ -173,7 +173,7 @@ pub(super) trait Carried: Setting {
 }
 
 /// A setting with its own calls. It is read only if the manifest manages it, and is set after the creation of a table.
-pub(super) trait Called: Setting {
+pub(super) trait SeparateSetting: Setting {
     /// The operations that read it.
     const READS: &'static [Operation];
 
@@ -183,7 +183,7 @@ pub(super) trait Called: Setting {
     }
 
     /// Reads its managed parts.
-    fn look(&self, api: &TableApi, name: &str) -> impl Future<Output = Result<Self, CallError>>;
+    fn observe(&self, api: &TableApi, name: &str) -> impl Future<Output = Result<Self, CallError>>;
 
     /// Returns the operations of a change. The first one writes.
     fn operations(change: &Self::Change) -> &'static [Operation];

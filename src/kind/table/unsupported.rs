@@ -7,25 +7,25 @@ use crate::kind::Kind;
 
 /// Returns a table's settings that no manifest can express, as short texts.
 pub(super) fn of(description: &sdk::TableDescription) -> Vec<String> {
-    let mut also = Vec::new();
+    let mut notes = Vec::new();
     // Without replicas the mode has no effect, and for some tables AWS sets this one. Source: DDB-TABLE-320 in the lab notes of
     // ack-api-quirks.
     let usual = sdk::GlobalTableSettingsReplicationMode::EnabledWithOverrides;
     let mode = description.global_table_settings_replication_mode().filter(|mode| **mode != usual);
     if let Some(mode) = mode.filter(|_| !description.replicas().is_empty()) {
-        also.push(format!("replication of settings {}", mode.as_str()));
+        notes.push(format!("replication of settings {}", mode.as_str()));
     }
     if description.disassociation_protection_enabled() == Some(true) {
-        also.push(String::from("disassociation protection"));
+        notes.push(String::from("disassociation protection"));
     }
-    also.extend(
+    notes.extend(
         description.vector_indexes().iter().map(|one| format!("vector index {}", one.index_name().unwrap_or_default())),
     );
     if description.archival_summary().is_some() {
-        also.push(String::from("archived"));
+        notes.push(String::from("archived"));
     }
-    also.extend(description.replicas().iter().flat_map(of_replica));
-    also
+    notes.extend(description.replicas().iter().flat_map(of_replica));
+    notes
 }
 
 /// Returns a replica's own settings that no manifest can express.
@@ -51,22 +51,22 @@ fn of_replica(replica: &sdk::ReplicaDescription) -> Vec<String> {
 /// Returns the live settings that the manifest could manage but does not, and those that no manifest can express.
 pub(super) fn unmanaged(live: &Table, managed: &Table) -> Vec<String> {
     // An import reads a table as if everything, including every index, were managed.
-    let mut also = live.settings.unsupported();
+    let mut notes = live.settings.unsupported();
     if *managed == Table::everything() {
-        return also;
+        return notes;
     }
-    also.extend(live.settings.notable(&managed.settings));
+    notes.extend(live.settings.unmanaged_note(&managed.settings));
     for (name, index) in live.indexes.iter().flatten() {
         let wanted = managed.indexes.as_ref().and_then(|indexes| indexes.get(name));
         let limits = index.limits.filter(|_| wanted.is_none_or(|wanted| wanted.limits.is_none()));
         let warm = index.warm.filter(|_| wanted.is_none_or(|wanted| wanted.warm.is_none()));
         let words = limits.and_then(|limits| limits.named()).into_iter().chain(warm.and_then(|warm| warm.named()));
-        also.extend(words.map(|words| format!("{words} of index {name}")));
+        notes.extend(words.map(|words| format!("{words} of index {name}")));
     }
     if managed.local_indexes.is_none() {
-        also.extend(live.local_indexes.iter().flatten().map(|(name, _)| format!("local index {name}")));
+        notes.extend(live.local_indexes.iter().flatten().map(|(name, _)| format!("local index {name}")));
     }
-    also
+    notes
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(super) async fn execute(
     let started = Instant::now();
     let mut pause = Duration::from_millis(400);
     loop {
-        let (found, facts) = look_at(api, name, change).await?;
+        let (found, facts) = describe_for(api, name, change).await?;
         if is_made(change, &found) {
             return Ok(StepOutcome::Done);
         }
@@ -38,7 +38,7 @@ pub(super) async fn execute(
             }
         }
         let Err(mut error) = api.pacer.call(UPDATE_TABLE, &[], || request.clone().send_with(&api.client)).await else {
-            until_seen(api, name, change).await?;
+            wait_until_visible(api, name, change).await?;
             return Ok(StepOutcome::Done);
         };
         let passes = match change {
@@ -59,7 +59,7 @@ pub(super) async fn execute(
 }
 
 /// Describes a table, with its key named as in the change.
-async fn look_at(api: &TableApi, name: &str, change: &TableChange) -> Result<(Table, Facts), CallError> {
+async fn describe_for(api: &TableApi, name: &str, change: &TableChange) -> Result<(Table, Facts), CallError> {
     let (mut found, facts) = describe(api, name).await?;
     if let TableChange::Encryption { encryption, .. } = change {
         name_key(api, &mut found, Some(encryption)).await?;
@@ -68,13 +68,13 @@ async fn look_at(api: &TableApi, name: &str, change: &TableChange) -> Result<(Ta
 }
 
 /// The number of reads that look for an accepted change.
-const LOOKS: u32 = 8;
+const READ_ATTEMPTS: u32 = 8;
 
 /// Waits until a change is visible, or the table is being changed. A read just after a change may return the earlier state, which the next
 /// wait would mistake for the end.
-async fn until_seen(api: &TableApi, name: &str, change: &TableChange) -> Result<(), CallError> {
-    for look in 1..=LOOKS {
-        let (found, facts) = look_at(api, name, change).await?;
+async fn wait_until_visible(api: &TableApi, name: &str, change: &TableChange) -> Result<(), CallError> {
+    for look in 1..=READ_ATTEMPTS {
+        let (found, facts) = describe_for(api, name, change).await?;
         if is_made(change, &found) || !TableStatus::is_idle(&facts) {
             break;
         }
@@ -88,7 +88,7 @@ async fn ended(api: &TableApi, name: &str, change: &TableChange, error: CallErro
     if matches!(error.class, Class::Interrupted | Class::Denied) {
         return Err(error);
     }
-    if look_at(api, name, change).await.is_ok_and(|(found, _)| is_made(change, &found)) {
+    if describe_for(api, name, change).await.is_ok_and(|(found, _)| is_made(change, &found)) {
         return Ok(StepOutcome::Done);
     }
     // AWS limits the frequency of some changes. Its other limits are permanent.

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types as sdk;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::setting::{Carried, Phase, Setting, SettingChange, in_place};
+use super::setting::{UpdateTableSetting, Phase, Setting, SettingChange, in_place};
 use super::{Billing, Field, Table};
 use crate::change::{FieldChange, Sides};
 use crate::document::{Fields, Reader};
@@ -157,7 +157,7 @@ impl Setting for Warm {
         Self { read: Some(0), write: Some(0) }
     }
 
-    fn notable(&self) -> Option<String> {
+    fn unmanaged_note(&self) -> Option<String> {
         self.named()
     }
 
@@ -186,7 +186,7 @@ impl SettingChange for SetWarm {
     }
 }
 
-impl Carried for Warm {
+impl UpdateTableSetting for Warm {
     fn seen(description: &sdk::TableDescription) -> Self {
         let warm = description.warm_throughput();
         Self::of(

@@ -35,7 +35,7 @@ pub(super) fn billing(billing: Billing) -> String {
 }
 
 /// Returns the text for the billing mode of a new table, or after a switch.
-pub(super) fn begun(billing: Billing) -> String {
+pub(super) fn initial_billing(billing: Billing) -> String {
     match billing {
         Billing::External => format!("PROVISIONED ({} initially)", capacity(FIRST_CAPACITY)),
         other => self::billing(other),
@@ -47,7 +47,7 @@ pub(super) fn capacity(capacity: Capacity) -> String {
 }
 
 /// Returns the text for a temporary status, and its expected outcome.
-pub(super) const fn passing(status: IndexStatus) -> Option<(&'static str, &'static str)> {
+pub(super) const fn temporary_status(status: IndexStatus) -> Option<(&'static str, &'static str)> {
     match status {
         // UPDATING means that the capacity of an index changes; it stays available.
         IndexStatus::Active | IndexStatus::Updating => None,
@@ -138,7 +138,7 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
     ];
     let seen = seen.into_iter().filter_map(|(field, words)| Some((Cow::Borrowed(field), words?)));
     let indexes = indexes.iter().flatten().map(|(name, found)| {
-        let status = passing(found.status).map(|(words, _)| format!(", {words}")).unwrap_or_default();
+        let status = temporary_status(found.status).map(|(words, _)| format!(", {words}")).unwrap_or_default();
         let units = found.capacity.map(|units| format!(", {}", capacity(units))).unwrap_or_default();
         let limits =
             found.limits.and_then(|limits| limits.named()).map(|words| format!(", {words}")).unwrap_or_default();
@@ -146,7 +146,7 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
         let words = format!("{key}, projecting {projected}{units}{limits}{status}");
         (Cow::Owned(format!("index {name}")), words)
     });
-    let settings = settings.still_words().into_iter().map(|line| (Cow::Owned(line.name), line.words));
+    let settings = settings.stable_lines().into_iter().map(|line| (Cow::Owned(line.name), line.words));
     let local = local_indexes.iter().flatten().map(|(name, found)| {
         let words = format!("{}, projecting {}", typed(&found.sort), projection(&found.projection));
         (Cow::Owned(format!("local index {name}")), words)
@@ -183,7 +183,7 @@ pub(super) fn layout(layout: &Table) -> Vec<Line> {
     if let Some(Ttl::Enabled(attribute)) = ttl {
         lines.push(Line::new("ttl", attribute));
     }
-    lines.extend(billing.map(|billing| Line::new("billing_mode", begun(billing))));
+    lines.extend(billing.map(|billing| Line::new("billing_mode", initial_billing(billing))));
     lines.extend(encryption.as_ref().map(|own| Line::new("encryption", self::encryption(own))));
     lines.extend(settings.words());
     lines.extend(replicas.iter().flat_map(Replicas::words));

@@ -14,7 +14,7 @@ use super::steps::{
 use super::{FilterScope, Subscription, Topic, TopicKey};
 use crate::kind::document::{PolicyDocument, parse_json};
 use crate::kind::key::{KeyApi, same_key};
-use crate::kind::unlisted::{self, Sought};
+use crate::kind::unlisted::{self, TagSearch};
 use crate::kind::{Desired, KindId, Search, Unlisted};
 use crate::resource::call::{CallError, Class};
 use crate::resource::caller::Identity;
@@ -242,7 +242,7 @@ fn add_attributes(found: &mut Subscription, attributes: &Attributes) {
 
 /// Finds topics that the manifest does not list. Lists all topics, a hundred in each call.
 pub(super) async fn unlisted(api: &TopicApi, search: &Search<'_>) -> Unlisted {
-    let sought = Sought { kind: KindId::Topic, plural: "topics", tags: LIST_TOPIC_TAGS };
+    let sought = TagSearch { kind: KindId::Topic, plural: "topics", tags: LIST_TOPIC_TAGS };
     let tags = async |name: &str| read_tags(api, &api.arn(name).await?).await;
     unlisted::by_tags::<Topic>(&sought, names(api).await, search, tags).await
 }

@@ -81,7 +81,7 @@ fn key_setting(importer: &mut Importer<'_>, arn: &str, key: &TopicKey) -> Option
 
 /// Returns the ARN pattern of all keys in the account and region of a topic's key: those of the topic, unless the manifest names a key
 /// elsewhere.
-pub(super) fn keys_beside(key: Option<&TopicKey>, location: &Location) -> String {
+pub(super) fn key_pattern(key: Option<&TopicKey>, location: &Location) -> String {
     let head = match key {
         Some(TopicKey::Kms(name)) if name.starts_with("arn:") => name.rsplit_once(':').map(|(head, _)| head),
         _ => None,
@@ -253,7 +253,7 @@ mod tests {
         import(vec![found("alerts", state)])
     }
 
-    fn whys(imported: &Imported) -> Vec<&str> {
+    fn reasons(imported: &Imported) -> Vec<&str> {
         imported.warnings.iter().map(|warning| warning.why.as_str()).collect()
     }
 
@@ -311,8 +311,8 @@ mod tests {
             ..Topic::default()
         });
         assert_eq!(imported.sections.topics["alerts"], TopicSection::default());
-        assert!(whys(&imported)[0].starts_with("policy is not managed: invalid JSON"), "{imported:?}");
-        assert_eq!(whys(&imported)[1], "delivery_policy is not managed: the delivery policy is not a JSON object");
+        assert!(reasons(&imported)[0].starts_with("policy is not managed: invalid JSON"), "{imported:?}");
+        assert_eq!(reasons(&imported)[1], "delivery_policy is not managed: the delivery policy is not a JSON object");
     }
 
     #[test]
@@ -347,13 +347,13 @@ mod tests {
         let queue = "arn:aws:sqs:us-east-1:123456789012:jobs";
         let raw = Subscription { raw: Some(true), ..subscription("sqs", queue) };
         let url = subscription("https", "https://example.com/hook/SECRET");
-        let again = subscription("https", "https://example.com/other");
-        let imported = subscribed(vec![raw, url, again]);
+        let second = subscription("https", "https://example.com/other");
+        let imported = subscribed(vec![raw, url, second]);
         let all = imported.sections.topics["alerts"].subscriptions.as_ref().unwrap();
         let names: Vec<&str> = all.keys().map(String::as_str).collect();
         assert_eq!(names, ["https-example-com", "https-example-com-2", "sqs-jobs"]);
         assert_eq!((all["sqs-jobs"].raw, all["sqs-jobs"].filter_policy.clone()), (Some(true), None));
-        assert_eq!(whys(&imported), [""; 0]);
+        assert_eq!(reasons(&imported), [""; 0]);
     }
 
     #[test]
@@ -362,7 +362,7 @@ mod tests {
         let imported = subscribed(vec![queue, subscription("https", "https://user:****@example.com/hook")]);
         assert_eq!(imported.sections.topics["alerts"].subscriptions, None);
         assert_eq!(
-            whys(&imported),
+            reasons(&imported),
             ["subscriptions are not managed: https https://****@example.com/hook cannot be in a manifest: SNS does \
                  not return its password"]
         );
@@ -390,7 +390,7 @@ mod tests {
         let imported = subscribed(vec![pending]);
         assert_eq!(imported.sections.topics["alerts"].subscriptions, None);
         assert_eq!(
-            whys(&imported),
+            reasons(&imported),
             ["the subscription email ops@example.com is omitted: it waits for confirmation by its endpoint; add \
               it once it is confirmed"]
         );
@@ -403,7 +403,7 @@ mod tests {
         for strange in [subscription("carrier-pigeon", "home"), subscription("firehose", stream)] {
             let imported = subscribed(vec![strange.clone(), subscription("email", "ops@example.com")]);
             assert_eq!(imported.sections.topics["alerts"].subscriptions, None);
-            assert!(whys(&imported)[0].starts_with("subscriptions are not managed: "), "{imported:?}");
+            assert!(reasons(&imported)[0].starts_with("subscriptions are not managed: "), "{imported:?}");
             let named = Subscription { role: Some(String::from("arn:aws:iam::123456789012:role/r")), ..strange };
             let managed = subscribed(vec![named.clone()]).sections.topics["alerts"].subscriptions.is_some();
             assert_eq!(managed, named.protocol == "firehose");

@@ -261,7 +261,7 @@ impl Kind for Topic {
             // Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon SNS".
             LIST_TOPICS | GET_SUBSCRIPTION_ATTRIBUTES | SET_SUBSCRIPTION_ATTRIBUTES | UNSUBSCRIBE => On::Any,
             // The topic's key is known only after the topic is read, and its alias can be any.
-            DESCRIBE_KEY => On::Resources(vec![live::keys_beside(desired.managed.key.as_ref(), location)]),
+            DESCRIBE_KEY => On::Resources(vec![live::key_pattern(desired.managed.key.as_ref(), location)]),
             _ => On::Resources(vec![location.arn("sns", &desired.name)]),
         }
     }

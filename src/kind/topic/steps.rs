@@ -297,14 +297,14 @@ pub(super) fn repair(desired: &Desired<Topic>, live: &Live<Topic>, changes: &[Fi
 
 fn tags(desired: &Desired<Topic>, live: &Live<Topic>) -> Vec<TopicStep> {
     let mut set = desired.owner_tags(&live.facts);
-    let mut gone = Vec::new();
+    let mut removed = Vec::new();
     if let (Some(wanted), Some(before)) = (&desired.managed.tags, &live.state.tags) {
         let differs = |(key, value): &(&String, &String)| before.get(*key) != Some(*value);
         set.extend(wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())));
-        gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
+        removed.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
     }
     let tag = (!set.is_empty()).then(|| TopicStep::TagTopic { name: desired.name.clone(), tags: set });
-    let untag = (!gone.is_empty()).then(|| TopicStep::UntagTopic { name: desired.name.clone(), keys: gone });
+    let untag = (!removed.is_empty()).then(|| TopicStep::UntagTopic { name: desired.name.clone(), keys: removed });
     // A topic has at most 50 tags, so tags are removed before others are added.
     untag.into_iter().chain(tag).collect()
 }
@@ -344,12 +344,12 @@ fn subscriptions(desired: &Desired<Topic>, live: &Live<Topic>, differs: &impl Fn
         }
     }
     for (id, found) in found.iter().filter(|(id, _)| !wanted.contains_key(*id)) {
-        let gone = |arn: &String| TopicStep::Unsubscribe {
+        let removed = |arn: &String| TopicStep::Unsubscribe {
             name: name(),
             subscription: without_userinfo(id),
             arn: arn.clone(),
         };
-        steps.extend(found.arn.as_ref().map(gone));
+        steps.extend(found.arn.as_ref().map(removed));
     }
     Subscribing { steps, pending }
 }
@@ -447,20 +447,20 @@ mod tests {
         Desired { ownership: Some(OwnerKey::new("managed-by")), ..desired }
     }
 
-    fn said(steps: &[TopicStep]) -> Vec<String> {
+    fn described(steps: &[TopicStep]) -> Vec<String> {
         steps.iter().map(TopicStep::describe).collect()
     }
 
     fn repaired(live: &Live<Topic>) -> Vec<String> {
         let desired = desired();
-        said(&repair(&desired, live, &Topic::changes(&desired, live)))
+        described(&repair(&desired, live, &Topic::changes(&desired, live)))
     }
 
     #[test]
     fn a_topic_is_created_before_its_subscriptions() {
         let steps = create(&desired());
         let expected = ["creating", "subscribing email e", "subscribing sqs e", "looking for confirmations"];
-        assert_eq!(said(&steps), expected);
+        assert_eq!(described(&steps), expected);
         let TopicStep::CreateTopic { topic, .. } = &steps[0] else { panic!("{steps:?}") };
         assert_eq!((&topic.subscriptions, topic.key.is_some()), (&None, true));
     }
@@ -502,13 +502,13 @@ mod tests {
     #[test]
     fn a_scope_is_widened_before_the_policy() {
         let wanted = Subscription { filter_policy_scope: Some(FilterScope::MessageBody), ..subscription("sqs") };
-        let said: Vec<&str> = attributes(&wanted, &|_| true).iter().map(SubscriptionAttribute::describe).collect();
-        assert_eq!(said, ["the scope of the filter policy", "the filter policy", "raw delivery"]);
+        let described: Vec<&str> = attributes(&wanted, &|_| true).iter().map(SubscriptionAttribute::describe).collect();
+        assert_eq!(described, ["the scope of the filter policy", "the filter policy", "raw delivery"]);
     }
 
     #[test]
     fn only_a_topic_with_the_ownership_tag_is_deleted() {
-        assert_eq!(said(&delete(&desired())), ["deleting"]);
+        assert_eq!(described(&delete(&desired())), ["deleting"]);
         assert_eq!(delete(&Desired { ownership: None, ..desired() }), []);
     }
 

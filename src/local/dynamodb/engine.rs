@@ -20,8 +20,8 @@ pub(super) fn call(region: &Region, operation: &str, body: Value) -> Result<Valu
     let db = &region.engine.current().map_err(|error| Failure::internal(&error))?;
     // Only these operations contain ARNs; items are never converted.
     let has_arns = operation.contains("Table") || operation.contains("Resource");
-    let ours = region.arn("dynamodb", "");
-    let body = if has_arns { replaced(body, &ours, THEIRS) } else { body };
+    let own_prefix = region.arn("dynamodb", "");
+    let body = if has_arns { replaced(body, &own_prefix, THEIRS) } else { body };
     let answer = match operation {
         "CreateTable" => run(body, |request| db.create_table(request)),
         "DescribeTable" => run(body, |request| db.describe_table(request)),
@@ -48,7 +48,7 @@ pub(super) fn call(region: &Region, operation: &str, body: Value) -> Result<Valu
     if CHANGE_TABLES.contains(&operation) {
         region.engine.note_own_change().map_err(|error| Failure::internal(&error))?;
     }
-    Ok(if has_arns { replaced(answer, THEIRS, &ours) } else { answer })
+    Ok(if has_arns { replaced(answer, THEIRS, &own_prefix) } else { answer })
 }
 
 fn run<Q: DeserializeOwned, A: Serialize>(

@@ -46,11 +46,11 @@ pub(super) fn keep(state: &mut TableState, body: &mut Value, known: &[String]) -
     let Some(body) = body.as_object_mut() else { return Ok(()) };
     let created = body.get_mut("GlobalSecondaryIndexes").and_then(Value::as_array_mut).into_iter().flatten();
     for index in created {
-        keep_one(state, index, &mut used, &type_of)?;
+        keep_first(state, index, &mut used, &type_of)?;
     }
     let updates = body.get_mut("GlobalSecondaryIndexUpdates").and_then(Value::as_array_mut).into_iter().flatten();
     for create in updates.filter_map(|update| update.get_mut("Create")).filter(|create| !create.is_null()) {
-        keep_one(state, create, &mut used, &type_of)?;
+        keep_first(state, create, &mut used, &type_of)?;
     }
     let further = &state.further_attributes;
     if let Some(definitions) = body.get_mut("AttributeDefinitions").and_then(Value::as_array_mut) {
@@ -61,7 +61,7 @@ pub(super) fn keep(state: &mut TableState, body: &mut Value, known: &[String]) -
     Ok(())
 }
 
-fn keep_one(
+fn keep_first(
     state: &mut TableState,
     index: &mut Value,
     used: &mut BTreeSet<String>,

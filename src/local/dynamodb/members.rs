@@ -11,7 +11,7 @@ const WARM: [&str; 2] = ["ReadUnitsPerSecond", "WriteUnitsPerSecond"];
 const LIMITS: [&str; 2] = ["MaxReadRequestUnits", "MaxWriteRequestUnits"];
 
 /// Returns whether a member of a request is supported.
-fn is_heeded(operation: &str, path: &str) -> bool {
+fn is_supported(operation: &str, path: &str) -> bool {
     let (first, rest) = path.split_once('.').unwrap_or((path, ""));
     let one_of = |members: &[&str]| members.contains(&rest);
     let index = |rest: &str| match rest.split_once('.') {
@@ -127,7 +127,7 @@ pub(super) fn check(operation: &str, body: &Value) -> Result<(), Failure> {
     }
     let mut found = Vec::new();
     paths(body, "", &mut found);
-    match found.iter().find(|path| !is_heeded(operation, path)) {
+    match found.iter().find(|path| !is_supported(operation, path)) {
         Some(path) => Err(Failure::unsupported(&format!("{path} of dynamodb:{operation}"))),
         None => Ok(()),
     }

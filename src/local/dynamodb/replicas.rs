@@ -48,7 +48,7 @@ pub(super) fn home(region: &Region, name: &str) -> Result<Option<Arc<Region>>, F
     // A deleted replica may leave its marker, so the table decides.
     let state = super::state::look(&home, name)?;
     let now = region.clock.now();
-    let has = state.is_some_and(|state| state.group.replica(&region.name).is_some_and(|own| own.life.is_there(now)));
+    let has = state.is_some_and(|state| state.group.replica(&region.name).is_some_and(|own| own.lifetime.is_there(now)));
     Ok(has.then_some(home))
 }
 

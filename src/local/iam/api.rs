@@ -1,7 +1,7 @@
 //! The IAM API with AWS's rules and texts: roles, their policies and tags, and the resources that roles refer to. It uses the Query
 //! protocol. The state is common to all regions of an account.
 
-mod asks;
+mod needed;
 mod documents;
 mod others;
 mod policies;
@@ -12,7 +12,7 @@ mod tags;
 
 use super::evaluate::CallerKind;
 use super::role::HOME;
-use super::{Party, denied};
+use super::{Signer, denied};
 use crate::local::answer::{Answer, Form, Refusal, Request, element, query};
 use crate::local::{LocalAws, Region};
 
@@ -44,17 +44,17 @@ pub(in crate::local) fn answer(aws: &LocalAws, request: &Request) -> Answer {
 }
 
 fn run(aws: &LocalAws, request: &Request, operation: &str) -> Result<String, Refusal> {
-    let party = Party::of_query(aws, request)?;
+    let signer = Signer::of_query(aws, request)?;
     // STS API Reference, "GetSessionToken": its credentials can call IAM only if an MFA code was given.
-    if party.caller.kind == CallerKind::User && party.caller.mfa == Some(false) {
+    if signer.caller.kind == CallerKind::User && signer.caller.mfa == Some(false) {
         return Err(Refusal::new("InvalidClientTokenId", "The security token included in the request is invalid")
             .with_status(403));
     }
     let form = request.form();
-    let home = aws.open_region(&party.caller.account, HOME).map_err(|error| Refusal::internal(&error))?;
-    if !party.has_all_permissions() {
-        let asks = asks::of(&home, &request.region, operation, &form)?;
-        party.check(&asks).map_err(|message| denied(&message))?;
+    let home = aws.open_region(&signer.caller.account, HOME).map_err(|error| Refusal::internal(&error))?;
+    if !signer.has_all_permissions() {
+        let needed = needed::of(&home, &request.region, operation, &form)?;
+        signer.check(&needed).map_err(|message| denied(&message))?;
     }
     dispatch(aws, &home, operation, &form)
 }
@@ -105,7 +105,7 @@ impl Refusal {
         Self::new("NoSuchEntity", message).with_status(404)
     }
 
-    fn there_already(message: impl Into<String>) -> Self {
+    fn already_exists(message: impl Into<String>) -> Self {
         Self::new("EntityAlreadyExists", message).with_status(409)
     }
 
@@ -117,7 +117,7 @@ impl Refusal {
         Self::new("LimitExceeded", format!("Cannot exceed quota for {quota}: {limit}")).with_status(409)
     }
 
-    fn unacceptable(message: impl Into<String>) -> Self {
+    fn invalid_input(message: impl Into<String>) -> Self {
         Self::new("ValidationError", message)
     }
 
@@ -128,12 +128,12 @@ impl Refusal {
 
 /// Returns a page of a list, as `<NAME><member>…</member></NAME>`, with the marker of the next page.
 fn page(name: &str, members: Vec<String>, form: &Form) -> Result<String, Refusal> {
-    let bad = |field: &str| Refusal::unacceptable(format!("Invalid {field}."));
+    let bad = |field: &str| Refusal::invalid_input(format!("Invalid {field}."));
     let start = form.get("Marker").map_or(Ok(0), |text| text.parse::<usize>().map_err(|_| bad("Marker")))?;
     let most = form.get("MaxItems").map_or(Ok(100), |text| text.parse::<usize>().map_err(|_| bad("MaxItems")))?;
     if !(1..=1000).contains(&most) {
         let at = format!("1 validation error detected: Value '{most}' at 'maxItems' failed to satisfy constraint");
-        return Err(Refusal::unacceptable(format!("{at}: Member must have value between 1 and 1000")));
+        return Err(Refusal::invalid_input(format!("{at}: Member must have value between 1 and 1000")));
     }
     if start > members.len() {
         return Err(bad("Marker"));

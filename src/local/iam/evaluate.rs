@@ -39,7 +39,7 @@ pub(super) enum CallerKind {
 
 /// One permission that a request requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ask {
+pub(super) struct RequiredPermission {
     /// Such as `dynamodb:PutItem`.
     pub(super) action: String,
     pub(super) resource: String,
@@ -144,11 +144,11 @@ pub(super) enum Verdict {
 }
 
 /// Decides on one permission. If it is unknown whether a statement applies, an allow does not apply and a deny does.
-pub(super) fn decide<'a>(policies: impl IntoIterator<Item = &'a Document>, caller: &Caller, ask: &Ask) -> Verdict {
+pub(super) fn decide<'a>(policies: impl IntoIterator<Item = &'a Document>, caller: &Caller, permission: &RequiredPermission) -> Verdict {
     let mut verdict = Verdict::Implicit;
     for policy in policies {
         for statement in &policy.statements {
-            match (statement.effect, applies(statement, policy.version, caller, ask)) {
+            match (statement.effect, applies(statement, policy.version, caller, permission)) {
                 (Effect::Deny, Truth::Yes | Truth::Unknown) => return Verdict::Explicit,
                 (Effect::Allow, Truth::Yes) => verdict = Verdict::Allowed,
                 _ => {}
@@ -159,16 +159,16 @@ pub(super) fn decide<'a>(policies: impl IntoIterator<Item = &'a Document>, calle
 }
 
 /// Returns whether a statement applies to a permission, without regard to its principals.
-pub(super) fn applies(statement: &Statement, version: Version, caller: &Caller, ask: &Ask) -> Truth {
+pub(super) fn applies(statement: &Statement, version: Version, caller: &Caller, permission: &RequiredPermission) -> Truth {
     let action = |action: &String| {
         let parts = pattern::plain(&action.to_ascii_lowercase());
-        Truth::from(pattern::matches(&parts, &ask.action.to_ascii_lowercase()))
+        Truth::from(pattern::matches(&parts, &permission.action.to_ascii_lowercase()))
     };
     let resource = |resource: &String| {
-        let parts = expanded(resource, version, caller, ask);
-        parts.and_then(|parts| matches_arn(&parts, &ask.resource)).map_or(Truth::Unknown, Truth::from)
+        let parts = expanded(resource, version, caller, permission);
+        parts.and_then(|parts| matches_arn(&parts, &permission.resource)).map_or(Truth::Unknown, Truth::from)
     };
-    let conditions = statement.conditions.iter().map(|condition| holds(condition, version, caller, ask));
+    let conditions = statement.conditions.iter().map(|condition| holds(condition, version, caller, permission));
     let on = statement.resource.as_ref().map_or(Truth::Yes, |of| among(of, resource));
     among(&statement.action, action).and(on).and(Truth::all(conditions))
 }
@@ -181,11 +181,11 @@ fn among(of: &Of, test: impl Fn(&String) -> Truth) -> Truth {
 }
 
 /// Returns the state of a condition key, whose name is case-insensitive.
-pub(super) fn lookup(key: &str, caller: &Caller, ask: &Ask) -> Known {
+pub(super) fn lookup(key: &str, caller: &Caller, permission: &RequiredPermission) -> Known {
     let one = |value: &str| Known::Values(vec![value.to_owned()]);
     let maybe = |value: Option<&str>| value.map_or(Known::Absent, one);
     let key = key.to_lowercase();
-    if let Some(values) = ask.context.values.get(&key) {
+    if let Some(values) = permission.context.values.get(&key) {
         return Known::Values(values.clone());
     }
     if let Some(tag) = key.strip_prefix("aws:principaltag/") {
@@ -199,15 +199,15 @@ pub(super) fn lookup(key: &str, caller: &Caller, ask: &Ask) -> Known {
         "aws:userid" | "aws:principalarn" | "aws:principalaccount" | "aws:principaltype" if of_a_service => {
             Known::Unknown
         }
-        "dynamodb:leadingkeys" => ask.leading_keys.clone(),
-        "kms:resourcealiases" => ask.key_aliases.clone(),
-        "dynamodb:enclosingoperation" => maybe(ask.enclosing),
+        "dynamodb:leadingkeys" => permission.leading_keys.clone(),
+        "kms:resourcealiases" => permission.key_aliases.clone(),
+        "dynamodb:enclosingoperation" => maybe(permission.enclosing),
         "aws:userid" => one(&caller.user_id),
         "aws:username" => maybe(caller.name.as_deref()),
         "aws:principalarn" => one(&caller.principal),
         "aws:principalaccount" => one(&caller.account),
         "aws:principaltype" => one(if caller.kind == CallerKind::User { "User" } else { "AssumedRole" }),
-        "aws:requestedregion" => one(&ask.region),
+        "aws:requestedregion" => one(&permission.region),
         "aws:viaawsservice" => one("false"),
         "aws:principalisawsservice" => one(if of_a_service { "true" } else { "false" }),
         "aws:sourceidentity" => maybe(caller.source_identity.as_deref()),
@@ -215,7 +215,7 @@ pub(super) fn lookup(key: &str, caller: &Caller, ask: &Ask) -> Known {
         "aws:multifactorauthpresent" => maybe(caller.mfa.map(|given| if given { "true" } else { "false" })),
         // Operations that a service makes with a key on behalf of its caller are not checked here.
         "kms:viaservice" => Known::Absent,
-        _ => ask.context.unlisted(&key),
+        _ => permission.context.unlisted(&key),
     }
 }
 
@@ -259,8 +259,8 @@ fn comparison(operator: &str) -> Option<(Compare, bool)> {
     })
 }
 
-fn holds(condition: &Condition, version: Version, caller: &Caller, ask: &Ask) -> Truth {
-    let known = lookup(&condition.key, caller, ask);
+fn holds(condition: &Condition, version: Version, caller: &Caller, permission: &RequiredPermission) -> Truth {
+    let known = lookup(&condition.key, caller, permission);
     if condition.operator == "Null" {
         return is_null(&known, &condition.values);
     }
@@ -279,7 +279,7 @@ fn holds(condition: &Condition, version: Version, caller: &Caller, ask: &Ask) ->
         return Truth::Unknown;
     }
     let test = |value: &String| {
-        let one = |wanted: &String| compared(compare, wanted, value, (version, caller, ask));
+        let one = |wanted: &String| compared(compare, wanted, value, (version, caller, permission));
         let found = Truth::any(condition.values.iter().map(one));
         if negated { found.not() } else { found }
     };
@@ -315,9 +315,9 @@ fn is_null(known: &Known, wanted: &[String]) -> Truth {
     }
 }
 
-fn compared(compare: Compare, wanted: &str, value: &str, of: (Version, &Caller, &Ask)) -> Truth {
-    let (version, caller, ask) = of;
-    let Some(parts) = expanded(wanted, version, caller, ask) else { return Truth::Unknown };
+fn compared(compare: Compare, wanted: &str, value: &str, of: (Version, &Caller, &RequiredPermission)) -> Truth {
+    let (version, caller, permission) = of;
+    let Some(parts) = expanded(wanted, version, caller, permission) else { return Truth::Unknown };
     match compare {
         Compare::Equals => (literal(&parts) == value).into(),
         Compare::EqualsIgnoringCase => (literal(&parts).to_lowercase() == value.to_lowercase()).into(),

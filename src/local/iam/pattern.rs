@@ -1,7 +1,7 @@
 //! Patterns in policies: wildcards and policy variables.
 
 use super::document::Version;
-use super::evaluate::{Ask, Caller, Known, lookup};
+use super::evaluate::{RequiredPermission, Caller, Known, lookup};
 
 /// A part of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ fn wild(letter: char) -> Part {
 /// Returns the parts of a text with its variables replaced, or `None` if one is unknown. The value of a variable is literal: a `*` in it is
 /// not a wildcard. Source: IAM User Guide, "IAM policy elements: Variables and tags", which also defines `${*}`, `${?}` and `${$}`, and
 /// says that older versions of the language have no variables.
-pub(super) fn expanded(text: &str, version: Version, caller: &Caller, ask: &Ask) -> Option<Vec<Part>> {
+pub(super) fn expanded(text: &str, version: Version, caller: &Caller, permission: &RequiredPermission) -> Option<Vec<Part>> {
     if version == Version::V2008 {
         return Some(plain(text));
     }
@@ -40,7 +40,7 @@ pub(super) fn expanded(text: &str, version: Version, caller: &Caller, ask: &Ask)
         let (variable, after) = rest[at + 2..].split_once('}')?;
         match variable {
             "*" | "?" | "$" => parts.extend(variable.chars().map(Part::Letter)),
-            _ => match lookup(variable, caller, ask) {
+            _ => match lookup(variable, caller, permission) {
                 Known::Values(values) if values.len() == 1 => {
                     parts.extend(values.iter().flat_map(|value| value.chars()).map(Part::Letter));
                 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::document::Document;
-use super::evaluate::{Ask, Caller, Verdict, decide};
+use super::evaluate::{RequiredPermission, Caller, Verdict, decide};
 
 /// The permissions of a caller.
 #[derive(Debug, Clone)]
@@ -44,24 +44,24 @@ impl Layers {
     }
 
     /// Returns whether a statement of any policy denies a permission.
-    pub(super) fn denies(&self, caller: &Caller, ask: &Ask) -> bool {
-        decide(self.documents(), caller, ask) == Verdict::Explicit
+    pub(super) fn denies(&self, caller: &Caller, permission: &RequiredPermission) -> bool {
+        decide(self.documents(), caller, permission) == Verdict::Explicit
     }
 }
 
 impl Permissions {
     /// Checks one permission. The error continues a sentence with the action and the resource.
-    pub(super) fn check(&self, caller: &Caller, ask: &Ask, granted: Granted) -> Result<(), String> {
+    pub(super) fn check(&self, caller: &Caller, permission: &RequiredPermission, granted: Granted) -> Result<(), String> {
         let layers = match self {
             Self::All => return Ok(()),
             Self::Nothing if granted == Granted::Everything => return Ok(()),
-            Self::Nothing => return Err(implicit("identity-based policy", ask)),
+            Self::Nothing => return Err(implicit("identity-based policy", permission)),
             Self::Only(layers) => layers,
         };
         if let Some(policy) = &layers.unknown {
             return Err(format!("because the AWS emulator does not have the document of {policy}, which may deny it"));
         }
-        let decided = |documents: &[Document]| decide(documents, caller, ask);
+        let decided = |documents: &[Document]| decide(documents, caller, permission);
         let checks = [
             ("an identity-based policy", Some(decided(&layers.identity)), granted == Granted::Nothing),
             ("a permissions boundary", layers.boundary.as_deref().map(decided), granted != Granted::Everything),
@@ -71,12 +71,12 @@ impl Permissions {
             return Err(format!("with an explicit deny in {kind}"));
         }
         match checks.iter().find(|(_, verdict, needed)| *needed && *verdict == Some(Verdict::Implicit)) {
-            Some((kind, ..)) => Err(implicit(kind.split_once(' ').map_or(kind, |(_, kind)| kind), ask)),
+            Some((kind, ..)) => Err(implicit(kind.split_once(' ').map_or(kind, |(_, kind)| kind), permission)),
             None => Ok(()),
         }
     }
 }
 
-fn implicit(kind: &str, ask: &Ask) -> String {
-    format!("because no {kind} allows the {} action", ask.action)
+fn implicit(kind: &str, permission: &RequiredPermission) -> String {
+    format!("because no {kind} allows the {} action", permission.action)
 }

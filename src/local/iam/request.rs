@@ -5,15 +5,15 @@
 
 use serde_json::Value;
 
-use super::evaluate::{Ask, Context, Known};
+use super::evaluate::{RequiredPermission, Context, Known};
 use crate::local::Region;
 use crate::local::answer::Form;
 use crate::local::dynamodb::key_schema;
 use crate::local::kms;
 
 /// Returns a permission without specific condition keys.
-pub(super) fn ask(region: &str, action: String, resource: String) -> Ask {
-    Ask {
+pub(super) fn permission(region: &str, action: String, resource: String) -> RequiredPermission {
+    RequiredPermission {
         action,
         resource,
         region: region.to_owned(),
@@ -25,7 +25,7 @@ pub(super) fn ask(region: &str, action: String, resource: String) -> Ask {
 }
 
 /// Returns the permissions of a request to Parameter Store.
-pub(super) fn of_ssm(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
+pub(super) fn of_ssm(region: &Region, operation: &str, body: &Value) -> Vec<RequiredPermission> {
     let texts = |field: &str| body[field].as_array().into_iter().flatten().filter_map(Value::as_str);
     let fields = ["Name", "Path", "ResourceId"].into_iter().filter_map(|field| body[field].as_str());
     let names: Vec<&str> = fields.chain(texts("Names")).collect();
@@ -45,13 +45,13 @@ pub(super) fn of_ssm(region: &Region, operation: &str, body: &Value) -> Vec<Ask>
     let actions = std::iter::once(operation).chain(tagged.then_some("AddTagsToResource"));
     let of = |action: &str| {
         let action = format!("ssm:{action}");
-        resources.iter().map(move |resource| ask(&region.name, action.clone(), resource.clone())).collect::<Vec<_>>()
+        resources.iter().map(move |resource| permission(&region.name, action.clone(), resource.clone())).collect::<Vec<_>>()
     };
     actions.flat_map(of).collect()
 }
 
 /// Returns the permissions of a request to KMS. An alias requires the permission for its key.
-pub(super) fn of_kms(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
+pub(super) fn of_kms(region: &Region, operation: &str, body: &Value) -> Vec<RequiredPermission> {
     let key = body["KeyId"].as_str().or_else(|| body["TargetKeyId"].as_str());
     let known = key.and_then(|key| kms::known(region, key));
     let resource = match (operation, key) {
@@ -68,31 +68,31 @@ pub(super) fn of_kms(region: &Region, operation: &str, body: &Value) -> Vec<Ask>
     let alias = body["AliasName"].as_str().map(|alias| region.arn("kms", alias));
     let tagged = operation == "CreateKey" && body["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
     let action = |name: &str| format!("kms:{name}");
-    let of_key = Ask { key_aliases, ..ask(&region.name, action(operation), resource) };
-    let of_alias = alias.map(|on| ask(&region.name, action(operation), on));
+    let of_key = RequiredPermission { key_aliases, ..permission(&region.name, action(operation), resource) };
+    let of_alias = alias.map(|on| permission(&region.name, action(operation), on));
     std::iter::once(of_key)
         .chain(of_alias)
-        .chain(tagged.then(|| ask(&region.name, action("TagResource"), region.arn("kms", "key/*"))))
+        .chain(tagged.then(|| permission(&region.name, action("TagResource"), region.arn("kms", "key/*"))))
         .collect()
 }
 
 /// Returns the permissions of a request to Application Auto Scaling: reads have no resource type in IAM, and all other operations have the
 /// scalable target. Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Application Auto Scaling".
-pub(super) fn of_autoscaling(region: &Region, operation: &str) -> Vec<Ask> {
+pub(super) fn of_autoscaling(region: &Region, operation: &str) -> Vec<RequiredPermission> {
     let resource = match operation.starts_with("Describe") {
         true => String::from("*"),
         false => region.arn("application-autoscaling", "scalable-target/new"),
     };
-    vec![ask(&region.name, format!("application-autoscaling:{operation}"), resource)]
+    vec![permission(&region.name, format!("application-autoscaling:{operation}"), resource)]
 }
 
 /// Returns the permissions of a request to the Resource Groups Tagging API, which has no resource type in IAM.
-pub(super) fn of_tagging(region: &Region, operation: &str) -> Vec<Ask> {
-    vec![ask(&region.name, format!("tag:{operation}"), String::from("*"))]
+pub(super) fn of_tagging(region: &Region, operation: &str) -> Vec<RequiredPermission> {
+    vec![permission(&region.name, format!("tag:{operation}"), String::from("*"))]
 }
 
 /// Returns the permissions of a request to SNS. The topic is the resource, including for its subscriptions.
-pub(super) fn of_sns(region: &Region, operation: &str, form: &Form) -> Vec<Ask> {
+pub(super) fn of_sns(region: &Region, operation: &str, form: &Form) -> Vec<RequiredPermission> {
     let named = || form.get("Name").map(|name| region.arn("sns", name));
     let arn = ["TopicArn", "ResourceArn"].into_iter().find_map(|field| form.get(field).cloned()).or_else(named);
     // arn:aws:sns:REGION:ACCOUNT:TOPIC:ID
@@ -103,13 +103,13 @@ pub(super) fn of_sns(region: &Region, operation: &str, form: &Form) -> Vec<Ask> 
     let resource = arn.or_else(of_subscription).unwrap_or_else(|| String::from("*"));
     let tagged = operation == "CreateTopic" && form.keys().any(|field| field.starts_with("Tags."));
     let actions = std::iter::once(operation).chain(tagged.then_some("TagResource"));
-    actions.map(|action| ask(&region.name, format!("sns:{action}"), resource.clone())).collect()
+    actions.map(|action| permission(&region.name, format!("sns:{action}"), resource.clone())).collect()
 }
 
 /// Returns the permissions of a request to DynamoDB. A transaction requires those of its parts (Amazon DynamoDB Developer Guide, "Using IAM
 /// with DynamoDB transactions"). A batch is an action of its own, whose condition keys contain the keys of all its items.
-pub(super) fn of_dynamodb(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
-    let asks = match operation {
+pub(super) fn of_dynamodb(region: &Region, operation: &str, body: &Value) -> Vec<RequiredPermission> {
+    let needed = match operation {
         "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem" => vec![item(region, operation, body)],
         "Query" => vec![query(region, body)],
         "Scan" => vec![simple(region, "Scan", &read_resource(region, body))],
@@ -119,11 +119,11 @@ pub(super) fn of_dynamodb(region: &Region, operation: &str, body: &Value) -> Vec
         _ => control(region, operation, body),
     };
     // A request without a resource still requires its action.
-    if asks.is_empty() { vec![simple(region, operation, "*")] } else { asks }
+    if needed.is_empty() { vec![simple(region, operation, "*")] } else { needed }
 }
 
-fn simple(region: &Region, action: &str, resource: &str) -> Ask {
-    ask(&region.name, format!("dynamodb:{action}"), resource.to_owned())
+fn simple(region: &Region, action: &str, resource: &str) -> RequiredPermission {
+    permission(&region.name, format!("dynamodb:{action}"), resource.to_owned())
 }
 
 /// Returns the table name of a request, which may be an ARN.
@@ -163,20 +163,20 @@ fn leading_keys<'a>(region: &Region, table: &str, items: impl Iterator<Item = &'
 }
 
 /// One action on one item, as a request or as a part of a transaction.
-fn item(region: &Region, action: &str, body: &Value) -> Ask {
+fn item(region: &Region, action: &str, body: &Value) -> RequiredPermission {
     let table = body["TableName"].as_str().unwrap_or_default();
     let item = if action == "PutItem" { &body["Item"] } else { &body["Key"] };
     let leading_keys = leading_keys(region, table, std::iter::once(item));
-    Ask { leading_keys, ..simple(region, action, &table_arn(region, table)) }
+    RequiredPermission { leading_keys, ..simple(region, action, &table_arn(region, table)) }
 }
 
-fn transaction(region: &Region, operation: &'static str, body: &Value) -> Vec<Ask> {
+fn transaction(region: &Region, operation: &'static str, body: &Value) -> Vec<RequiredPermission> {
     let parts = body["TransactItems"].as_array().into_iter().flatten();
     let parts = parts.flat_map(|part| part.as_object().into_iter().flatten());
-    parts.map(|(kind, part)| Ask { enclosing: Some(operation), ..item(region, &format!("{kind}Item"), part) }).collect()
+    parts.map(|(kind, part)| RequiredPermission { enclosing: Some(operation), ..item(region, &format!("{kind}Item"), part) }).collect()
 }
 
-fn batch(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
+fn batch(region: &Region, operation: &str, body: &Value) -> Vec<RequiredPermission> {
     let tables = body["RequestItems"].as_object().into_iter().flatten();
     let of = |(table, requests): (&String, &Value)| {
         let keys = requests["Keys"].as_array().into_iter().flatten();
@@ -185,18 +185,18 @@ fn batch(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
             put => &put["Item"],
         });
         let leading_keys = leading_keys(region, table, keys.chain(writes));
-        Ask { leading_keys, ..simple(region, operation, &table_arn(region, table)) }
+        RequiredPermission { leading_keys, ..simple(region, operation, &table_arn(region, table)) }
     };
     tables.map(of).collect()
 }
 
-fn query(region: &Region, body: &Value) -> Ask {
+fn query(region: &Region, body: &Value) -> RequiredPermission {
     let table = body["TableName"].as_str().unwrap_or_default();
     // In an index, the leading key is the index's own partition key.
     let partition = key_schema(region, table_of(table), body["IndexName"].as_str());
     let key = partition.and_then(|partition| queried(body, &partition));
     let leading_keys = key.map_or(Known::Unknown, |key| Known::Values(vec![key]));
-    Ask { leading_keys, ..simple(region, "Query", &read_resource(region, body)) }
+    RequiredPermission { leading_keys, ..simple(region, "Query", &read_resource(region, body)) }
 }
 
 /// Returns the single value that a query requires for an attribute; `None` if the expression is more complex.
@@ -241,7 +241,7 @@ fn words(expression: &str) -> Vec<&str> {
 }
 
 /// The permissions for operations on tables.
-fn control(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
+fn control(region: &Region, operation: &str, body: &Value) -> Vec<RequiredPermission> {
     let arn = body["ResourceArn"].as_str().or_else(|| body["BackupArn"].as_str());
     let resource = match (body["TableName"].as_str(), arn) {
         (Some(table), _) => table_arn(region, table),
@@ -259,7 +259,7 @@ fn control(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
 
 /// Returns the permissions that a change of replicas requires in their regions. Source: "DynamoDB global tables security" in the Amazon
 /// DynamoDB Developer Guide, and ReplicationGroupUpdate in the Amazon DynamoDB API Reference.
-fn replicas(region: &Region, body: &Value) -> Vec<Ask> {
+fn replicas(region: &Region, body: &Value) -> Vec<RequiredPermission> {
     const CREATE: &[&str] = &[
         "CreateTable",
         "CreateTableReplica",
@@ -279,13 +279,13 @@ fn replicas(region: &Region, body: &Value) -> Vec<Ask> {
         ("GlobalTableWitnessUpdates", "Delete", &["DeleteGlobalTableWitness"]),
     ];
     let table = table_of(body["TableName"].as_str().unwrap_or_default());
-    let mut asks = Vec::new();
+    let mut needed = Vec::new();
     for (list, kind, actions) in taken {
         for update in body[list].as_array().into_iter().flatten() {
             let Some(other) = update[kind]["RegionName"].as_str() else { continue };
             let resource = format!("arn:aws:dynamodb:{other}:{}:table/{table}", region.account);
-            asks.extend(actions.iter().map(|action| ask(other, format!("dynamodb:{action}"), resource.clone())));
+            needed.extend(actions.iter().map(|action| permission(other, format!("dynamodb:{action}"), resource.clone())));
         }
     }
-    asks
+    needed
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::document::{self, Document};
-use super::evaluate::{Ask, Caller, CallerKind, Known, Verdict, decide};
+use super::evaluate::{RequiredPermission, Caller, CallerKind, Known, Verdict, decide};
 use super::permissions::{Granted, Layers, Permissions};
 use super::{Users, request};
 
@@ -24,10 +24,10 @@ fn caller() -> Caller {
     }
 }
 
-fn ask(keys: Known) -> Ask {
-    Ask {
+fn permission(keys: Known) -> RequiredPermission {
+    RequiredPermission {
         leading_keys: keys,
-        ..request::ask(
+        ..request::permission(
             "us-east-1",
             String::from("dynamodb:PutItem"),
             String::from("arn:aws:dynamodb:us-east-1:123456789012:table/requests"),
@@ -48,7 +48,7 @@ fn with(effect: &str, condition: &Value, keys: Known) -> Verdict {
     let all = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
     let one = json!({ "Effect": effect, "Action": "*", "Resource": "*", "Condition": condition });
     let statements = if effect == "Deny" { json!([all, one]) } else { json!([one]) };
-    decide(&[document(&statements)], &caller(), &ask(keys))
+    decide(&[document(&statements)], &caller(), &permission(keys))
 }
 
 fn allows(condition: &Value, keys: Known) -> bool {
@@ -128,8 +128,8 @@ fn variables_resolve_to_the_caller() {
     let old = json!({ "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*",
         "Condition": like("${aws:userid}") } });
     let old = document::parse(&old.to_string()).unwrap();
-    assert_eq!(decide(std::slice::from_ref(&old), &caller(), &ask(values(&["AIDAALICE"]))), Verdict::Implicit);
-    assert_eq!(decide(&[old], &caller(), &ask(values(&["${aws:userid}"]))), Verdict::Allowed);
+    assert_eq!(decide(std::slice::from_ref(&old), &caller(), &permission(values(&["AIDAALICE"]))), Verdict::Implicit);
+    assert_eq!(decide(&[old], &caller(), &permission(values(&["${aws:userid}"]))), Verdict::Allowed);
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn invalid_policies_are_errors() {
 
 #[test]
 fn actions_and_resources_have_wildcards_and_exceptions() {
-    let decide = |statement: Value| decide(&[document(&json!([statement]))], &caller(), &ask(Known::Absent));
+    let decide = |statement: Value| decide(&[document(&json!([statement]))], &caller(), &permission(Known::Absent));
     let table = "arn:aws:dynamodb:*:123456789012:table/requests";
     let of = |action: Value, resource: &str| json!({ "Effect": "Allow", "Action": action, "Resource": resource });
     for (statement, allowed) in [
@@ -251,9 +251,9 @@ proptest! {
                 "Null": { "dynamodb:LeadingKeys": "false" },
             },
         })).collect();
-        let asked = Ask {
+        let asked = RequiredPermission {
             action: action.clone(), resource: arn(&resource), leading_keys: Known::Values(keys.clone()),
-            ..ask(Known::Absent)
+            ..permission(Known::Absent)
         };
         let decided = decide(&[document(&json!(written))], &caller(), &asked);
         prop_assert_eq!(decided, naive(&statements, &action, &resource, &keys));
@@ -278,7 +278,7 @@ fn caller_tags_and_the_source_identity_are_condition_keys() {
     session.mfa = Some(false);
     let holds = |condition: Value| {
         let one = json!({ "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition });
-        decide(&[document(&one)], &session, &ask(Known::Absent)) == Verdict::Allowed
+        decide(&[document(&one)], &session, &permission(Known::Absent)) == Verdict::Allowed
     };
     assert!(holds(json!({ "StringEquals": { "aws:PrincipalTag/team": "a", "aws:SourceIdentity": "alice" } })));
     assert!(holds(json!({ "StringEquals": { "aws:PrincipalType": "AssumedRole" } })));
@@ -294,7 +294,7 @@ fn a_boundary_and_a_session_policy_limit_what_identity_policies_allow() {
     let put = || document(&of(json!("dynamodb:Put*")));
     let get = || document(&of(json!("dynamodb:Get*")));
     let check = |layers: Layers, granted: Granted| {
-        Permissions::Only(layers).check(&caller(), &ask(Known::Absent), granted).err().unwrap_or_default()
+        Permissions::Only(layers).check(&caller(), &permission(Known::Absent), granted).err().unwrap_or_default()
     };
     let layers = |identity: Vec<Document>, boundary: Option<Vec<Document>>, session: Option<Vec<Document>>| Layers {
         identity: identity.into(),

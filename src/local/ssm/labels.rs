@@ -9,7 +9,7 @@ use crate::local::Region;
 use crate::local::answer::Failure;
 
 /// The maximum number of labels of a version.
-const MOST: usize = 10;
+const MAX: usize = 10;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -43,9 +43,9 @@ pub(super) fn label(region: &Region, request: Label) -> Result<Value, Failure> {
         let (valid, invalid): (Vec<String>, Vec<String>) =
             request.labels.iter().cloned().partition(|label| is_valid(label));
         let new: Vec<String> = valid.into_iter().filter(|label| !stored.settings.labels.contains(label)).collect();
-        if stored.settings.labels.len() + new.len() > MOST {
+        if stored.settings.labels.len() + new.len() > MAX {
             let message = format!(
-                "A parameter version can have maximum {MOST} labels. Move one or more labels to another version and try again."
+                "A parameter version can have maximum {MAX} labels. Move one or more labels to another version and try again."
             );
             return Err(Failure::new("ParameterVersionLabelLimitExceeded", message));
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::local::answer::Failure;
 
 /// The maximum number of policies of a parameter.
-const MOST: usize = 10;
+const MAX: usize = 10;
 
 /// Returns whether a text removes all policies.
 pub(super) fn is_none(text: &str) -> bool {
@@ -25,9 +25,9 @@ fn parse(text: &str) -> Option<Vec<Value>> {
 pub(super) fn check(text: &str) -> Result<(), Failure> {
     let attribute = |message: &str| Failure::new("InvalidPolicyAttributeException", message);
     let policies = parse(text).ok_or_else(|| attribute("Invalid policies input: they are no list of objects."))?;
-    if policies.len() > MOST {
+    if policies.len() > MAX {
         let message = format!(
-            "You specified more than the maximum number of allowed policies for the parameter. The maximum is {MOST}."
+            "You specified more than the maximum number of allowed policies for the parameter. The maximum is {MAX}."
         );
         return Err(Failure::new("PoliciesLimitExceededException", message));
     }

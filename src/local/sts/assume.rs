@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Identity, RoleSession, TEMPORARY, Token, Who, credentials, invalid, is_account, is_name, mfa, seconds};
+use super::{Identity, RoleSession, TEMPORARY, Token, KeyOwner, credentials, invalid, is_account, is_name, mfa, seconds};
 use crate::local::LocalAws;
 use crate::local::answer::{Form, Refusal, Request, element};
-use crate::local::iam::{Assumption, Party, managed_document};
+use crate::local::iam::{Assumption, Signer, managed_document};
 
 /// The maximum session duration of any role, in seconds (STS API Reference, "AssumeRole").
 const LONGEST: i64 = 43_200;
@@ -17,7 +17,7 @@ const POLICY_LENGTH: usize = 2_048;
 const POLICIES: usize = 10;
 const TAGS: usize = 50;
 
-pub(super) fn assume(aws: &LocalAws, request: &Request, party: &Party) -> Result<String, Refusal> {
+pub(super) fn assume(aws: &LocalAws, request: &Request, signer: &Signer) -> Result<String, Refusal> {
     let form = request.form();
     let role_arn = form.get("RoleArn").cloned().unwrap_or_default();
     let mut parts = role_arn.split(':').skip(4);
@@ -39,14 +39,14 @@ pub(super) fn assume(aws: &LocalAws, request: &Request, party: &Party) -> Result
         return Err(invalid(format!("The transitive tag key {key} is not one of the tags")));
     }
     let mut stamped = RoleSession { id: None, source_identity: asked, tags, transitive, policies: None };
-    if let Some(before) = party.session() {
+    if let Some(before) = signer.session() {
         inherit(&mut stamped, before)?;
     }
     let external_id = form.get("ExternalId").cloned();
     let assumption = Assumption { account, name: role, arn: &role_arn, session: &session, external_id, mfa };
-    let allowed = party.assume(aws, &request.region, &assumption, &stamped)?;
+    let allowed = signer.assume(aws, &request.region, &assumption, &stamped)?;
     if let Some(allowed) = &allowed {
-        let chained = matches!(Identity::of(&request.key).who, Who::Session { .. });
+        let chained = matches!(Identity::of(&request.key).owner, KeyOwner::Session { .. });
         if duration > allowed.longest {
             let message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
             return Err(invalid(message));
@@ -59,7 +59,7 @@ pub(super) fn assume(aws: &LocalAws, request: &Request, party: &Party) -> Result
         stamped.id = Some(allowed.id.clone());
     }
     stamped.policies = policies(aws, account, &form)?;
-    let known = Identity { account, who: Who::Session { role, session: &session } };
+    let known = Identity { account, owner: KeyOwner::Session { role, session: &session } };
     let id = match &allowed {
         Some(allowed) => format!("{}:{session}", allowed.id),
         None => known.user_id(),
@@ -157,7 +157,7 @@ fn policies(aws: &LocalAws, account: &str, form: &Form) -> Result<Option<Vec<Str
         found.push(managed_document(aws, account, arn)?);
     }
     for text in &found {
-        Party::check_document(text)?;
+        Signer::check_document(text)?;
     }
     Ok(Some(found).filter(|found| !found.is_empty()))
 }

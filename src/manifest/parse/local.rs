@@ -3,14 +3,14 @@
 use indexmap::IndexMap;
 
 use crate::document::{Entry, Node, Reader, closest};
-use crate::kind::section::{Places, check_key};
+use crate::kind::section::{Spans, check_key};
 use crate::manifest::{LocalPolicy, LocalUserSection};
 use crate::resource::Invalid;
 use crate::resource::record_key::Role;
 
 pub(super) fn read_users(
     reader: &mut Reader<'_>,
-    places: &mut Places,
+    spans: &mut Spans,
     node: &Node,
 ) -> Option<IndexMap<String, LocalUserSection>> {
     let fields = reader.map(node, "local.users")?;
@@ -24,13 +24,13 @@ pub(super) fn read_users(
             reader.fault(entry.key_span.clone(), message, "duplicate user", help);
         }
         // A user with unreadable policies stays in the list, because an unlisted user has all permissions.
-        let policies = read_user(reader, places, entry).unwrap_or_default();
+        let policies = read_user(reader, spans, entry).unwrap_or_default();
         users.insert(entry.key.clone(), LocalUserSection { policies });
     }
     Some(users)
 }
 
-fn read_user(reader: &mut Reader<'_>, places: &mut Places, entry: &Entry) -> Option<Vec<LocalPolicy>> {
+fn read_user(reader: &mut Reader<'_>, spans: &mut Spans, entry: &Entry) -> Option<Vec<LocalPolicy>> {
     let user = &entry.key;
     let mut fields = reader.map(&entry.node, &format!("local.users.{user}"))?;
     let help = "add policies = [\"requester\"], or [] for no permissions";
@@ -39,7 +39,7 @@ fn read_user(reader: &mut Reader<'_>, places: &mut Places, entry: &Entry) -> Opt
     let items = reader.list(&policies?.node, "policies")?;
     let mut read = Vec::new();
     for (at, item) in items.iter().enumerate() {
-        places.insert(&["local", "users", user, &at.to_string()], item.span.clone());
+        spans.insert(&["local", "users", user, &at.to_string()], item.span.clone());
         if let Some(text) = reader.checked(item, "policies", check_policy) {
             read.push(Role::from_word(&text).map_or(LocalPolicy::File(text), LocalPolicy::Role));
         }
@@ -63,8 +63,8 @@ fn check_policy(text: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     let roles: Vec<&str> = Role::ALL.iter().map(|role| role.word()).collect();
-    let meant = closest(text, &roles).map(|role| format!("did you mean \"{role}\"? ")).unwrap_or_default();
+    let suggestion = closest(text, &roles).map(|role| format!("did you mean \"{role}\"? ")).unwrap_or_default();
     let help =
-        format!("{meant}Write a role ({}) or the path of a policy document that ends in .json", roles.join(", "));
+        format!("{suggestion}Write a role ({}) or the path of a policy document that ends in .json", roles.join(", "));
     Err(Invalid::new(format!("\"{text}\" is neither a role nor a JSON file"), help))
 }

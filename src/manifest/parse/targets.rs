@@ -13,7 +13,7 @@ use crate::resource::organization::{Depth, Search, check_unit};
 use crate::resource::{Invalid, check_region};
 
 /// The maximum number of accounts or regions of a section. No organization has as many.
-const MOST: usize = 100_000;
+const MAX: usize = 100_000;
 
 pub(super) fn read_target(reader: &mut Reader<'_>, aws: &AwsSection, entry: &Entry) -> Option<TargetSection> {
     let name = &entry.key;
@@ -155,9 +155,9 @@ fn read_search(reader: &mut Reader<'_>, node: &Node) -> Option<Search> {
 }
 
 /// Refuses two sections with the same account and region, as far as they are known: their passes would undo each other.
-pub(super) fn check_twins(reader: &mut Reader<'_>, manifest: &Manifest, sections: &[Entry]) {
+pub(super) fn check_duplicates(reader: &mut Reader<'_>, manifest: &Manifest, sections: &[Entry]) {
     let mut seen: HashMap<(AccountId, RegionName), String> = HashMap::new();
-    let mut told: HashSet<(String, String)> = HashSet::new();
+    let mut reported: HashSet<(String, String)> = HashSet::new();
     for target in manifest.destinations(&PolicyRoot::default(), &Discovered::default()) {
         let (Some(name), Some(account), Some(region)) = (target.name, target.route.account_id, target.region) else {
             continue;
@@ -171,7 +171,7 @@ pub(super) fn check_twins(reader: &mut Reader<'_>, manifest: &Manifest, sections
         let span =
             |section: &str| sections.iter().find(|entry| entry.key == section).map(|entry| entry.key_span.clone());
         let spans = span(&pair.0).zip(span(&pair.1));
-        if let Some((first, again)) = spans.filter(|_| told.insert(pair)) {
+        if let Some((first, again)) = spans.filter(|_| reported.insert(pair)) {
             let (account, region) = place;
             let message = format!("targets {twin} and {name} are the same: account {account}, region {region}");
             reader.twice(first, again, message, "give each its own account or region, or remove one");
@@ -188,7 +188,7 @@ fn read_list<T>(
     of: fn(String) -> T,
 ) -> Option<Vec<T>> {
     let items = reader.list(node, what)?;
-    if items.is_empty() || items.len() > MOST {
+    if items.is_empty() || items.len() > MAX {
         let message = format!("`{what}` has {} entries", items.len());
         reader.fault(node.span.clone(), message, "1 to 100,000", "list the entries of this section, or remove it");
     }

@@ -1,4 +1,4 @@
-//! `sentinel broker` and those who ask it, who have no permissions of their own.
+//! `sentinel broker` and its users, who have no permissions of their own.
 
 mod example;
 mod identity;
@@ -15,14 +15,14 @@ use serde_json::Value;
 use super::access::{provisioned, put_policy};
 use crate::world::{Call, Run, World, finish};
 
-/// A broker that runs, and ends with its test.
+/// A running broker, which ends with its test.
 pub struct Broker {
     child: Child,
     pub url: String,
     pub log: PathBuf,
 }
 
-/// Whom it serves: bob approves, olga operates, and everyone of the account asks.
+/// Its users: bob approves, olga operates, and everyone of the account may send requests.
 const SECTION: &str = "\
 [broker]
 principals = [\"arn:aws:iam::*:user/*\", \"arn:aws:sts::*:assumed-role/engineers/*\"]
@@ -34,7 +34,7 @@ prod = \"arn:aws:iam::123456789012:role/prod-admin\"
 served = \"arn:aws:iam::123456789012:role/served-user\"
 ";
 
-/// Returns a port that is free at the moment.
+/// Returns a port that is currently free.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -45,12 +45,12 @@ impl Broker {
         Self::start_as(world, port, &format!("http://127.0.0.1:{port}"), &[])
     }
 
-    /// Starts one that calls itself by another address than the one that it listens on.
+    /// Starts a broker whose configured address differs from the one that it listens on.
     pub fn start_as(world: &World, port: u16, url: &str, more: &[&str]) -> Self {
         Self::start_on(world, SECTION, (port, url), more)
     }
 
-    /// Starts one with this manifest.
+    /// Starts a broker with this manifest.
     fn start_with(world: &World, manifest: &str) -> Self {
         let port = free_port();
         Self::start_on(world, manifest, (port, &format!("http://127.0.0.1:{port}")), &[])
@@ -69,7 +69,7 @@ impl Broker {
         broker
     }
 
-    /// Waits until it answers.
+    /// Waits until it responds.
     fn wait(&self) {
         let began = Instant::now();
         while TcpStream::connect(self.authority()).is_err() {
@@ -82,7 +82,7 @@ impl Broker {
         self.url.strip_prefix("http://").unwrap()
     }
 
-    /// Sends a request as it is, and returns the status and the body of the answer.
+    /// Sends a request unchanged, and returns the status and the body of the response.
     pub fn send(&self, head: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.authority()).unwrap();
         let length = body.len();
@@ -97,7 +97,7 @@ impl Broker {
         (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
     }
 
-    /// Returns what it logged.
+    /// Returns its log entries.
     pub fn logged(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -108,14 +108,14 @@ impl Broker {
         self.child.wait().unwrap();
     }
 
-    /// Asks it to end, and returns its exit code.
+    /// Sends SIGTERM, and returns the exit code.
     fn terminate(mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         self.child.wait().unwrap().code()
     }
 
-    /// Runs a command as a user who asks this broker.
+    /// Runs a command as a user of this broker.
     pub fn run(&self, world: &World, user: &str, args: &[&str]) -> Run {
         let at = args.iter().position(|arg| *arg == "--").unwrap_or(args.len());
         let args = [&args[..at], &["--broker", &self.url], &args[at..]].concat();
@@ -130,7 +130,7 @@ impl Drop for Broker {
     }
 }
 
-/// Returns a world with policies and tables in which the users have no permission.
+/// Returns a world with policies and tables, in which the users have no permissions.
 pub fn world() -> World {
     let world = provisioned();
     for user in ["alice", "bob", "carol", "olga", "eve"] {
@@ -139,7 +139,7 @@ pub fn world() -> World {
     world
 }
 
-/// Asks for approval through a broker, and returns the request's id.
+/// Requests access through a broker, and returns the request's ID.
 #[track_caller]
 pub fn request(world: &World, broker: &Broker, user: &str) -> String {
     let wanted = ["request", "--profile", "prod", "--justification", "Deploy the hotfix", "--json"];
@@ -149,7 +149,7 @@ pub fn request(world: &World, broker: &Broker, user: &str) -> String {
 
 const PROD: &[&str] = &["exec", "--profile", "prod", "--", "env"];
 
-/// Returns the calls that the users made themselves, by whose keys they were signed.
+/// Returns the calls that were signed with the users' own keys.
 fn operations(calls: &[Call]) -> Vec<&str> {
     calls.iter().map(|call| call.operation.as_str()).collect()
 }
@@ -188,13 +188,13 @@ fn a_user_without_permissions_gets_credentials_of_the_role() {
     assert_eq!(logged[0]["access_key_id"], "ASIALOCAL:123456789012:dev-user:alice");
     let printed = broker.run(&world, "alice", &["credentials", "--profile", "dev"]).expect(0).json();
     assert_eq!(printed["AccessKeyId"], "ASIALOCAL:123456789012:dev-user:alice");
-    // By themselves they have nothing.
+    // The user's own credentials have no permissions.
     let own = world.run_as("alice", &["exec", "--profile", "dev", "--", "env"]).expect(1);
     assert!(own.stderr.contains("dynamodb:GetItem: AccessDeniedException"), "{}", own.stderr);
 }
 
 #[test]
-fn the_broker_reads_policies_where_its_options_say() {
+fn the_broker_reads_policies_as_its_options_specify() {
     let world = world();
     let text = "version: \"1\"\nrules:\n  - { name: eve, effect: allow, conditions: { users: [eve] } }\n";
     let body = serde_json::json!({ "Name": "/else/where/dev", "Value": text, "Type": "String" });
@@ -242,7 +242,7 @@ fn a_request_is_approved_used_and_revoked() {
     assert_eq!(outcomes, expected);
 }
 
-/// A grant of a minute: STS gives no credentials for less than fifteen, so that a session policy ends them.
+/// STS issues no credentials for less than fifteen minutes, so a session policy ends a grant of one minute.
 #[test]
 fn credentials_end_with_the_grant() {
     let world = world();
@@ -262,7 +262,7 @@ fn credentials_end_with_the_grant() {
 }
 
 #[test]
-fn what_is_not_ones_own_is_not_shown() {
+fn users_see_only_their_own_records() {
     let world = world();
     let broker = Broker::start(&world);
     let id = request(&world, &broker, "alice");
@@ -280,9 +280,9 @@ fn what_is_not_ones_own_is_not_shown() {
     assert_eq!(listed["requests"][0]["id"], *id);
 }
 
-/// Users of the same name in several accounts are different users.
+/// Users with the same name in several accounts are different users.
 #[test]
-fn a_record_belongs_to_its_arn_and_not_to_everyone_of_that_name() {
+fn records_of_equally_named_users_are_separate() {
     let world = world();
     let accounts = SECTION.replace("[broker]\n", "[broker]\naccounts = [\"123456789012\", \"222222222222\"]\n");
     let broker = Broker::start_with(&world, &accounts);
@@ -300,7 +300,7 @@ fn a_record_belongs_to_its_arn_and_not_to_everyone_of_that_name() {
 }
 
 #[test]
-fn who_is_not_served_cannot_fill_the_log() {
+fn refused_users_cannot_fill_the_log() {
     let world = world();
     let port = free_port();
     let broker = Broker::start_as(&world, port, &format!("http://127.0.0.1:{port}"), &["--rate", "1"]);
@@ -361,7 +361,7 @@ fn a_credential_server_asks_the_broker_at_each_fetch() {
     let broker = Broker::start(&world);
     let direct = broker.run(&world, "alice", &["exec", "--profile", "served", "--", "true"]).expect(1);
     assert!(direct.stderr.contains("only through a credential server"), "{}", direct.stderr);
-    // A shell that fetches, has the session revoked, and fetches again.
+    // A shell that fetches credentials, has the session revoked, and fetches again.
     let fetch =
         "curl -s -H \"Authorization: $AWS_CONTAINER_AUTHORIZATION_TOKEN\" $AWS_CONTAINER_CREDENTIALS_FULL_URI; echo";
     let sentinel = env!("CARGO_BIN_EXE_sentinel");
@@ -383,13 +383,13 @@ fn a_credential_server_asks_the_broker_at_each_fetch() {
 }
 
 #[test]
-fn what_cannot_be_logged_is_not_done() {
+fn an_operation_that_cannot_be_logged_is_not_performed() {
     let world = world();
     let mut broker = Broker::start(&world);
     broker.kill();
     let port = free_port();
     let url = format!("http://127.0.0.1:{port}");
-    // Whatever is written to this device, it has no room for it.
+    // Every write to this device fails, because it is full.
     let args = ["broker", "-f", "broker/sentinel.toml", "--listen", &format!("127.0.0.1:{port}"), "--url", &url];
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = world.command_as("broker", &args);
@@ -411,12 +411,12 @@ fn a_profile_without_a_role_and_a_stranger_are_refused() {
     put_policy(&world, "other", super::access::POLICY);
     let none = broker.run(&world, "alice", &["exec", "--profile", "other", "--", "true"]).expect(1);
     assert!(none.stderr.contains("no role for a profile other"), "{}", none.stderr);
-    // A role's session that is none of the principals.
+    // A role session that is not one of the principals.
     let mut command = world.command_as("alice", &["exec", "--profile", "dev", "--broker", &broker.url, "--", "true"]);
     command.env("AWS_ACCESS_KEY_ID", "ASIALOCAL:123456789012:interns:alice").env("AWS_SESSION_TOKEN", "local");
     let stranger = finish(command.spawn().unwrap()).expect(1);
     assert!(stranger.stderr.contains("does not serve this user"), "{}", stranger.stderr);
-    // One of another account.
+    // A user of another account.
     let mut command = world.command_as("alice", &["exec", "--profile", "dev", "--broker", &broker.url, "--", "true"]);
     command.env("AWS_ACCESS_KEY_ID", "ASIALOCAL:210987654321:engineers:alice").env("AWS_SESSION_TOKEN", "local");
     let stranger = finish(command.spawn().unwrap()).expect(1);
@@ -424,7 +424,7 @@ fn a_profile_without_a_role_and_a_stranger_are_refused() {
 }
 
 #[test]
-fn options_about_what_the_broker_decides_are_refused() {
+fn options_that_the_broker_determines_are_refused() {
     let world = world();
     for (args, option) in [
         (vec!["exec", "--profile", "dev", "--request-table", "mine", "--", "true"], "--request-table"),
@@ -468,12 +468,12 @@ fn it_listens_without_tls_on_loopback_only() {
 }
 
 #[test]
-fn each_user_is_held_to_a_rate() {
+fn each_user_has_a_rate_limit() {
     let world = world();
     let port = free_port();
     let url = format!("http://127.0.0.1:{port}");
     let broker = Broker::start_as(&world, port, &url, &["--rate", "1", "--at-once", "64", "--connections", "128"]);
-    // Five at once, and one more for each second that the runs take.
+    // Five requests at once, and one more for each second of the runs.
     let runs = std::thread::scope(|scope| {
         let ask = || broker.run(&world, "alice", &["list"]);
         let all: Vec<_> = (0..30).map(|_| scope.spawn(ask)).collect();
@@ -487,7 +487,7 @@ fn each_user_is_held_to_a_rate() {
 }
 
 #[test]
-fn it_serves_tls_to_who_trusts_its_certificate() {
+fn tls_works_for_clients_that_trust_the_certificate() {
     let world = world();
     let port = free_port();
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/e2e/broker/tls");
@@ -505,7 +505,7 @@ fn it_serves_tls_to_who_trusts_its_certificate() {
 }
 
 #[test]
-fn health_is_public_metrics_have_a_listener_of_their_own_and_sigterm_ends_the_broker() {
+fn health_is_public_metrics_have_a_separate_listener_and_sigterm_ends_the_broker() {
     let world = world();
     let (port, for_metrics) = (free_port(), format!("127.0.0.1:{}", free_port()));
     let broker =
@@ -525,7 +525,7 @@ fn health_is_public_metrics_have_a_listener_of_their_own_and_sigterm_ends_the_br
     assert_eq!(broker.terminate(), Some(0));
 }
 
-/// The manifest names the role of a profile, and `[broker.roles]` needs nothing.
+/// The manifest names the role of a profile, so `[broker.roles]` is not needed.
 #[test]
 fn the_broker_assumes_the_roles_that_the_profiles_name() {
     let world = world();

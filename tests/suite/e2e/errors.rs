@@ -1,4 +1,4 @@
-//! Errors of AWS, or on the way to it, before anything is planned: each has a message, a code and a fix.
+//! Errors of AWS or of the connection before anything is planned: each has a message, a code and a fix.
 
 use super::project;
 use crate::world::{Answer, World, finish};
@@ -199,9 +199,9 @@ fn the_json_of_an_error_has_its_causes() {
     assert!(verbose.contains("caused by: No such file or directory"), "{verbose}");
 }
 
-/// A manifest that exists and cannot be read is no reason to start another one, and an error of the system has no number.
+/// A manifest that exists and cannot be read is not reported as missing, and the system's error has no number.
 #[test]
-fn a_manifest_that_cannot_be_read_is_not_called_missing() {
+fn an_unreadable_manifest_is_not_reported_as_missing() {
     let world = World::new();
     let folder = world.folder.path();
     std::fs::create_dir(folder.join("folder.toml")).unwrap();

@@ -58,7 +58,7 @@ fn a_plan_fails_on_a_refused_difference() {
 }
 
 #[test]
-fn a_plan_fails_on_what_could_not_be_read() {
+fn a_plan_fails_on_failed_reads() {
     let world = applied();
     world.fail("DescribeTimeToLive", "AccessDeniedException", "acme-audit");
     world.run(&["plan", "--fail-on", "cases,refused,widened,lint"]).expect(0);

@@ -232,7 +232,7 @@ fn a_role_reads_policies_and_records_on_exact_arns() {
 }
 
 #[test]
-fn runtime_prints_the_policies_of_all_roles_and_says_why() {
+fn runtime_prints_the_policies_of_all_roles_with_a_note() {
     let world = World::new();
     world.write("sentinel.toml", MANIFEST).write("full.yaml", POLICY);
     let run = world.run(&["iam", "--for", "runtime"]).expect(0);

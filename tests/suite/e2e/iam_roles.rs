@@ -141,7 +141,7 @@ fn an_equivalent_policy_is_in_sync() {
 }
 
 #[test]
-fn roles_are_imported_with_their_documents_and_nothing_differs() {
+fn a_plan_of_imported_roles_has_no_changes() {
     let world = applied(MANIFEST);
     world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(0);
     let manifest = std::fs::read_to_string(world.folder.path().join("live/sentinel.toml")).unwrap();

@@ -64,7 +64,7 @@ fn a_plan_without_any_dynamodb_permission_shows_the_whole_layout() {
 }
 
 #[test]
-fn init_never_changes_what_exists() {
+fn init_never_changes_existing_resources() {
     let world = World::new();
     let put = json!({ "Name": "/sentinel/policies/dev", "Value": "mine", "Type": "String" });
     world.aws("AmazonSSM.PutParameter", &put);

@@ -115,6 +115,6 @@ fn an_apply_after_a_kill_ends_in_sync() {
     println!(
         "{kills} applies killed (SENTINEL_TEST_SEED={seed}), {cut} of them between their first write and their end"
     );
-    // A test whose kills all come too early or too late would show nothing.
+    // The test would prove nothing if all runs were killed too early or too late.
     assert!(kills < 20 || cut * 4 > usize::try_from(kills).unwrap(), "{cut} of {kills} were cut in the middle");
 }

@@ -1,4 +1,4 @@
-//! The information about a run: its log, its summary, its trace file, the request IDs of calls; and its time limit.
+//! The diagnostics of a run: its log, summary, trace file, and the request IDs of calls; and its time limit.
 
 use std::collections::BTreeMap;
 

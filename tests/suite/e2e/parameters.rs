@@ -181,7 +181,7 @@ fn every_setting_is_created_repaired_and_imported() {
         assert!(manifest.contains(line), "{line}: {manifest}");
     }
     world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
-    // And each can be removed.
+    // Each setting can be removed.
     let none =
         "[profiles.dev]\ndescription = \"\"\nallowed_pattern = \"\"\ntier = \"intelligent\"\nparameter_policies = {}\n";
     world.write("sentinel.toml", none);

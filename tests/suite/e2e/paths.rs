@@ -68,7 +68,7 @@ fn no_test_cases_are_read_from_outside_the_manifests_folder() {
 }
 
 #[test]
-fn nothing_is_written_through_a_link() {
+fn links_are_never_written_through() {
     let elsewhere = Elsewhere::new();
     let world = project();
     world.run(&["plan", "--out", "older.json"]).expect(0);

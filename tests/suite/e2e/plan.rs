@@ -5,7 +5,7 @@ use crate::snapshot;
 use crate::world::{Call, World};
 
 #[test]
-fn a_first_plan_shows_what_would_be_created_and_writes_nothing() {
+fn a_first_plan_shows_creations_and_writes_nothing() {
     let world = project();
     let run = world.run(&["plan"]).expect(0);
     snapshot!(run.stdout);

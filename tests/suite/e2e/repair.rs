@@ -228,7 +228,7 @@ fn a_ttl_change_too_soon_is_deferred() {
 }
 
 #[test]
-fn billing_goes_back_to_on_demand() {
+fn billing_is_switched_back_to_on_demand() {
     let world = created(EVERYTHING);
     provisioned(&world);
     world.repaired("billing_mode ", &[]);

@@ -214,7 +214,7 @@ fn an_operator_writes_only_their_own_place_records() {
 }
 
 #[test]
-fn the_roles_read_what_the_commands_read() {
+fn the_policies_of_roles_allow_the_reads_of_commands() {
     let world = world();
     let get = |table: &str| json!({ "TableName": table, "Key": { "id": { "S": "request#1" } } });
     let query = json!({

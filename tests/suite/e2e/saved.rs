@@ -469,7 +469,7 @@ fn a_plan_reads_and_writes_nothing_outside_its_folder() {
 }
 
 #[test]
-fn saving_replaces_an_older_plan_and_nothing_else() {
+fn saving_replaces_only_an_older_plan() {
     let world = project();
     world.run(&["plan", "--out", "p.json"]).expect(0);
     world.run(&["plan", "--out", "p.json"]).expect(0);

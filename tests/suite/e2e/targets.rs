@@ -159,7 +159,7 @@ fn names(document: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_section_stands_for_every_combination_of_its_accounts_and_regions() {
+fn a_section_describes_every_combination_of_its_accounts_and_regions() {
     let world = matrix();
     let plan = world.run(&["plan", "--json"]).expect(0).json();
     let prod = [
@@ -350,7 +350,7 @@ fn a_baseline_is_for_one_manifest_and_its_targets() {
 }
 
 #[test]
-fn a_baseline_is_kept_if_nothing_could_be_read() {
+fn a_baseline_is_unchanged_if_no_read_succeeds() {
     let world = matrix();
     let read = || std::fs::read_to_string(world.folder.path().join("b")).unwrap();
     world.run(&["status", "--baseline", "b"]).expect(0);

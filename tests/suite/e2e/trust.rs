@@ -31,11 +31,11 @@ fn world() -> World {
 }
 
 #[test]
-fn trust_check_names_each_statement_that_lets_somebody_around_the_broker() {
+fn trust_check_names_each_statement_that_bypasses_the_broker() {
     let world = world();
     let enforced = world.run_as("admin", &["trust", "check", "prod"]).expect(0);
     assert_eq!(enforced.stdout, "prod: enforced by AWS\n");
-    // A profile without a role, beside the other.
+    // A profile without a role, in addition to the other one.
     let all = world.run_as("admin", &["trust", "check"]).expect(2);
     assert!(all.stdout.contains("prod: enforced by AWS\n"), "{}", all.stdout);
     assert!(all.stdout.contains("  - the manifest names no role for the profile\n"), "{}", all.stdout);
@@ -65,9 +65,9 @@ fn trust_check_names_each_statement_that_lets_somebody_around_the_broker() {
     assert!(unknown.stderr.contains("did you mean prod?"), "{}", unknown.stderr);
 }
 
-/// What the check says is what the emulator does.
+/// The result of the check equals the behavior of the emulator.
 #[test]
-fn a_role_that_is_enforced_is_assumed_by_the_broker_alone() {
+fn only_the_broker_assumes_an_enforced_role() {
     let world = world();
     let assume = |key: &str, token: &str, role: &str| {
         let scope = format!("AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/sts/aws4_request");
@@ -87,7 +87,7 @@ fn a_role_that_is_enforced_is_assumed_by_the_broker_alone() {
 }
 
 #[test]
-fn trust_check_asks_iam_what_a_principal_may_do_with_the_tables() {
+fn trust_check_simulates_access_to_the_tables() {
     let world = world();
     let writes = json!({ "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Action": "dynamodb:PutItem",
         "Resource": "arn:aws:dynamodb:*:*:table/sentinel-requests",
@@ -145,7 +145,7 @@ fn plan_status_and_lint_say_for_each_profile_whether_aws_enforces_the_gate() {
         let states: Vec<&str> = gates.as_array().unwrap().iter().map(|one| one["gate"].as_str().unwrap()).collect();
         assert_eq!(states, ["unknown", "advisory", "enforced", "advisory"], "{command}");
     }
-    // Somebody changes a role, and the plan repairs it.
+    // Another user changes a role, and the plan repairs it.
     let account = trust(&json!({ "AWS": "123456789012" }));
     world.iam("UpdateAssumeRolePolicy", &[("RoleName", "admin"), ("PolicyDocument", &account)]);
     let gates = world.run(&roles(&["plan", "--json"])).expect(0).json()["gates"].clone();
@@ -158,7 +158,7 @@ fn plan_status_and_lint_say_for_each_profile_whether_aws_enforces_the_gate() {
 }
 
 #[test]
-fn exec_says_with_v_whether_aws_enforces_the_gate() {
+fn exec_with_v_reports_whether_aws_enforces_the_gate() {
     let world = super::broker::world();
     let broker = super::broker::Broker::start(&world);
     let run = broker.run(&world, "alice", &["exec", "-v", "--profile", "dev", "--", "true"]).expect(0);

@@ -352,7 +352,7 @@ fn a_parameter_is_adopted_and_pruned_and_removed_with_consent() {
     world.run(&["apply", "--prune", "--allow-destructive", "prune", "--yes"]).expect(0);
     let found = json!({ "Names": ["/app/x", "/other/policies/dev"] });
     assert_eq!(world.aws("AmazonSSM.GetParameters", &found)["InvalidParameters"], json!(["/app/x"]));
-    // And by its section.
+    // The section with this name can be used too.
     world.write("sentinel.toml", &format!("{AWS}[profiles.dev]\n[parameters.y]\nname = \"/app/y\"\nvalue = \"a\"\n"));
     world.run(&["apply", "--yes"]).expect(0);
     world.write("sentinel.toml", &format!("{AWS}[profiles.dev]\n[parameters.y]\nname = \"/app/y\"\nremoved = true\n"));

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::{MANIFEST, POLICY, project};
 use crate::world::World;
 
-/// The shared AWS files that a new user has.
+/// The shared AWS files of a new user.
 fn with_aws_files(world: &World) {
     world.write(
         ".aws/config",
@@ -25,7 +25,7 @@ fn without_a_terminal_the_flags_say_it_all() {
     assert_eq!(manifest, expected);
     assert_eq!(world.writes(), [""; 0]);
     world.run(&["plan", "--detailed-exitcode"]).expect(2);
-    // What is there is left as it is.
+    // Existing files are not changed.
     let again = world.run(&["init", "wizard", "--profile", "other", "--no-tables", "--yes"]).expect(1);
     assert!(again.stderr.contains("this file exists"), "{}", again.stderr);
     assert_eq!(std::fs::read_to_string(world.folder.path().join("sentinel.toml")).unwrap(), expected);
@@ -41,9 +41,9 @@ fn each_question_that_no_flag_answers_is_named() {
     assert!(!world.folder.path().join("sentinel.toml").exists());
 }
 
-/// What is live is brought into files, and a plan on them is empty.
+/// Live policies are written to files, and a plan of them has no changes.
 #[test]
-fn live_policies_are_brought_when_wanted() {
+fn live_policies_are_imported_on_request() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     let flags = [
@@ -69,9 +69,9 @@ fn live_policies_are_brought_when_wanted() {
     assert!(MANIFEST.contains("[tables.approvals]"));
 }
 
-/// Somebody who may read nothing yet gets a manifest all the same, and is told what was not read.
+/// A user without read permissions still gets a manifest, and a list of the failed reads.
 #[test]
-fn what_cannot_be_read_is_no_reason_to_stop() {
+fn the_wizard_continues_after_failed_reads() {
     let world = World::new();
     world.fail("GetParametersByPath", "AccessDeniedException", "");
     world.fail("DescribeTable", "AccessDeniedException", "");
@@ -98,9 +98,9 @@ fn what_cannot_be_read_is_no_reason_to_stop() {
     assert!(run.stderr.contains("AWS was not read: checking the credentials"), "{}", run.stderr);
 }
 
-/// A profile that has a policy keeps it.
+/// A profile with a policy keeps it.
 #[test]
-fn the_wizard_writes_a_policy_for_the_users_that_it_is_given() {
+fn the_wizard_writes_a_policy_for_the_given_users() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     let flags = [

@@ -295,8 +295,8 @@ fn comments(text: &str, texts: &[Range<usize>]) -> Vec<Comment> {
             continue;
         }
         let bytes = text.as_bytes();
-        let begins = bytes[at] == b'#' && (at == 0 || bytes[at - 1].is_ascii_whitespace());
-        if begins {
+        let start = bytes[at] == b'#' && (at == 0 || bytes[at - 1].is_ascii_whitespace());
+        if start {
             let end = text[at..].find('\n').map_or(text.len(), |end| at + end);
             let column = at - text[..at].rfind('\n').map_or(0, |end| end + 1);
             found.push(Comment { start: at, column, text: text[at..end].trim_end().to_owned() });

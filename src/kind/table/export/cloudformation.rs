@@ -16,8 +16,8 @@ use crate::resource::Live;
 
 pub(in crate::kind::table) fn add(desired: &Desired<Table>, live: Option<&Live<Table>>, stack: &mut Stack) {
     let table = &desired.initial;
-    let made = Made { desired, stack };
-    let (type_name, make): (_, fn(&Made<'_>, &Table) -> Properties) = match table.has_replicas() {
+    let made = TableContext { desired, stack };
+    let (type_name, make): (_, fn(&TableContext<'_>, &Table) -> Properties) = match table.has_replicas() {
         true => ("AWS::DynamoDB::GlobalTable", global_table::properties),
         false => ("AWS::DynamoDB::Table", single),
     };
@@ -116,12 +116,12 @@ fn limited_to(table: &Table, indexes: &BTreeMap<String, Index>) -> Table {
 }
 
 /// The context for building the properties of a table.
-pub(super) struct Made<'a> {
+pub(super) struct TableContext<'a> {
     pub(super) desired: &'a Desired<Table>,
     pub(super) stack: &'a Stack,
 }
 
-impl Made<'_> {
+impl TableContext<'_> {
     /// Returns the reference to the key that encrypts a table.
     pub(super) fn key(&self, encryption: &Encryption) -> Option<Value> {
         match encryption {
@@ -135,7 +135,7 @@ impl Made<'_> {
     }
 }
 
-fn single(made: &Made<'_>, table: &Table) -> Properties {
+fn single(made: &TableContext<'_>, table: &Table) -> Properties {
     let mut all = common(&made.desired.name, table);
     let capacity = table.billing.and_then(Billing::capacity);
     set(&mut all, "ProvisionedThroughput", capacity.map(throughput));

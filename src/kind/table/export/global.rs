@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::cloudformation::{Made, common, insights_of, of_region, policy};
+use super::cloudformation::{TableContext, common, insights_of, of_region, policy};
 use super::indexes::{global, limited};
 use super::scaling::{Scaled, scaled};
 use crate::kind::Desired;
@@ -10,7 +10,7 @@ use crate::kind::export::Export;
 use crate::kind::export::cloudformation::{Properties, properties as pairs, set};
 use crate::kind::table::{Billing, Consistency, Encryption, Index, Stream, Table, Units};
 
-pub(super) fn properties(made: &Made<'_>, table: &Table) -> Properties {
+pub(super) fn properties(made: &TableContext<'_>, table: &Table) -> Properties {
     let (name, settings) = (&made.desired.name, &table.settings);
     let scaling = scaled(name, table);
     let mut all = common(name, table);
@@ -57,7 +57,7 @@ pub(super) fn properties(made: &Made<'_>, table: &Table) -> Properties {
 }
 
 /// Returns the replica in the stack's region, which every template must list.
-fn home(made: &Made<'_>, table: &Table, scaling: &[Scaled]) -> Properties {
+fn home(made: &TableContext<'_>, table: &Table, scaling: &[Scaled]) -> Properties {
     let mut one = pairs([("Region", json!({ "Ref": "AWS::Region" }))]);
     one.extend(of_region(table));
     let key = table.encryption.as_ref().and_then(|encryption| made.key(encryption));

@@ -228,7 +228,7 @@ fn strong_replicas(body: &mut Body, replicas: Option<&Replicas>, module: &mut Mo
 /// Adds a resource for each replica of a group with eventual consistency, which has its own settings.
 fn eventual_replicas(desired: &Desired<Table>, live: Option<&Live<Table>>, module: &mut Module) {
     let Some(replicas) = &desired.initial.replicas else { return };
-    let there = live.and_then(|live| live.state.replicas.as_ref());
+    let existing = live.and_then(|live| live.state.replicas.as_ref());
     let (table, home) = (module.name(&desired.address), module.region.to_string());
     for (region, replica) in &replicas.regions {
         let mut body = Body::new();
@@ -247,7 +247,7 @@ fn eventual_replicas(desired: &Desired<Table>, live: Option<&Live<Table>>, modul
             .ignored
             .extend(replica.settings.deletion_protection.is_none().then_some("deletion_protection_enabled"));
         resource.ignored.extend(replica.settings.class.is_none().then_some("table_class_override"));
-        let is_there = there.is_some_and(|there| there.regions.contains_key(region));
+        let is_there = existing.is_some_and(|existing| existing.regions.contains_key(region));
         resource.existing = is_there.then(|| format!("{}:{home}", desired.name));
     }
 }
@@ -333,9 +333,9 @@ fn insights(desired: &Desired<Table>, live: Option<&Live<Table>>, module: &mut M
             continue;
         }
         let name = index.map_or_else(|| table.clone(), |index| format!("{table}_{}", mark(index)));
-        let there = live.and_then(|live| live.state.settings.contributor_insights.as_ref());
-        let is_there = there.is_some_and(|there: &Insights| {
-            there.all().any(|(one, found)| one == index && !matches!(found, Tracking::Off | Tracking::Failed))
+        let existing = live.and_then(|live| live.state.settings.contributor_insights.as_ref());
+        let is_there = existing.is_some_and(|existing: &Insights| {
+            existing.all().any(|(one, found)| one == index && !matches!(found, Tracking::Off | Tracking::Failed))
         });
         let account = module.account.clone();
         let mut body = Body::new();
@@ -375,8 +375,8 @@ fn kinesis(desired: &Desired<Table>, live: Option<&Live<Table>>, module: &mut Mo
     let Some((stream, precision)) = desired.initial.settings.kinesis.as_ref().and_then(|one| one.destination()) else {
         return;
     };
-    let there = live.and_then(|live| live.state.settings.kinesis.as_ref()?.destination());
-    let existing = there.filter(|(live, _)| *live == stream).map(|_| format!("{},{stream}", desired.name));
+    let existing = live.and_then(|live| live.state.settings.kinesis.as_ref()?.destination());
+    let existing = existing.filter(|(live, _)| *live == stream).map(|_| format!("{},{stream}", desired.name));
     let table = module.name(&desired.address);
     let mut body = Body::new();
     body.set("table_name", reference(TABLE, &table, "name")).set("stream_arn", stream);

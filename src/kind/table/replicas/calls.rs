@@ -17,7 +17,7 @@ use crate::resource::call::{CallError, Class};
 use crate::resource::{Gap, Observed, Tags};
 
 /// Reads the settings of the managed replicas, each in its region, and the deletion protection of unlisted replicas.
-pub(in crate::kind::table) async fn look(
+pub(in crate::kind::table) async fn observe(
     api: &TableApi,
     name: &str,
     managed: &Replicas,

@@ -1,6 +1,6 @@
 //! The differences between live and desired replicas.
 
-use super::{Consistency, ReplicaStatus, Replicas, own_words};
+use super::{Consistency, ReplicaStatus, Replicas, setting_lines};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::kind::table::{DeletionProtection, Field, Table, diff as tables};
 
@@ -101,7 +101,7 @@ pub(super) fn is_protected(replica: &Table) -> bool {
 }
 
 fn words(table: &Table) -> String {
-    let own = own_words(table);
+    let own = setting_lines(table);
     if own.is_empty() { String::from("present") } else { own.join(", ") }
 }
 

@@ -52,7 +52,7 @@ impl ReplicasSection {
                 Encryption::AwsOwned | Encryption::AwsManaged => false,
             }),
             tags: import::tags(table.tags.as_ref()),
-            settings: table.settings.clone().beyond_new(),
+            settings: table.settings.clone().without_defaults(),
         };
         let regions = live.regions.iter().map(|(region, table)| (region.clone(), replica(table)));
         Self {

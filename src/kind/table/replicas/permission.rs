@@ -55,8 +55,8 @@ pub(in crate::kind::table) fn arns(desired: &Desired<Table>, location: &Location
 /// Returns the ARNs of all keys in the regions of a table and of its replicas.
 pub(in crate::kind::table) fn keys(desired: &Desired<Table>, location: &Location) -> Vec<String> {
     let regions = managed(desired).into_iter().flat_map(|replicas| replicas.regions.keys());
-    let there = regions.map(|region| elsewhere(location, region).arn("kms", "key/*"));
-    std::iter::once(location.arn("kms", "key/*")).chain(there).collect()
+    let keys = regions.map(|region| elsewhere(location, region).arn("kms", "key/*"));
+    std::iter::once(location.arn("kms", "key/*")).chain(keys).collect()
 }
 
 /// Returns the ARN pattern of a table in any region: a replica to remove is in a region that is not in the manifest.

@@ -8,7 +8,7 @@ use super::diff::is_protected;
 use super::{Consistency, ReplicaStatus, Replicas, as_created};
 use crate::change::FieldChange;
 use crate::kind::table::steps::{TableStep, repair};
-use crate::kind::table::{Autoscaling, CalledChange, TableChange};
+use crate::kind::table::{Autoscaling, SeparateChange, TableChange};
 use crate::kind::table::{Class, Encryption, Field, Table, diff as tables};
 use crate::kind::{Address, Desired, KindId};
 use crate::resource::{Facts, Live};
@@ -58,9 +58,9 @@ pub(in crate::kind::table) fn removals(live: &Replicas, desired: &Replicas) -> V
 pub(in crate::kind::table) fn unscaled(name: &str, live: &Table, change: &TableChange) -> Vec<TableStep> {
     let TableChange::RemoveReplicas { regions, .. } = change else { return Vec::new() };
     let off = |region: &String| {
-        let scaled = live.settings.autoscaling.iter().flat_map(Autoscaling::off_writes);
+        let scaled = live.settings.autoscaling.iter().flat_map(Autoscaling::write_scaling_removals);
         let steps =
-            scaled.map(|off| TableStep::Setting { name: name.to_owned(), change: CalledChange::Autoscaling(off) });
+            scaled.map(|off| TableStep::Setting { name: name.to_owned(), change: SeparateChange::Autoscaling(off) });
         let within = |step| TableStep::InRegion { name: name.to_owned(), region: region.clone(), step: Box::new(step) };
         steps.map(within).collect::<Vec<_>>()
     };

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::group::{Life, Replica};
+use super::group::{Lifetime, Replica};
 use super::{MARKER, Marker, NO_TTL, ONE_OF_STRONG, SOURCE, busy, scaling};
 use crate::local::answer::Failure;
 use crate::local::clock::millis;
@@ -251,7 +251,7 @@ pub(super) fn is_of_customer(region: &Region, key: Option<&str>) -> bool {
 /// Refuses changes of missing members, and the creation of existing ones.
 fn check_members(state: &TableState, wanted: &Wanted<'_>, name: &str, now: i64) -> Result<(), Failure> {
     let group = &state.group;
-    let listed = |region: &str| group.replica(region).is_some_and(|replica| replica.life.status(now).is_some());
+    let listed = |region: &str| group.replica(region).is_some_and(|replica| replica.lifetime.status(now).is_some());
     let named = wanted.updates.iter().map(|update| region_of(update)).chain(wanted.deletes.iter().copied());
     let strangers: Vec<&str> = named.filter(|region| !listed(region)).collect();
     if !strangers.is_empty() {
@@ -261,7 +261,7 @@ fn check_members(state: &TableState, wanted: &Wanted<'_>, name: &str, now: i64) 
             strangers.join(", ")
         )));
     }
-    let is_leaving = |region: &str| group.replica(region).is_some_and(|replica| replica.life.leaving.is_some());
+    let is_leaving = |region: &str| group.replica(region).is_some_and(|replica| replica.lifetime.removal.is_some());
     match wanted.creates.iter().map(|create| region_of(create)).any(|region| listed(region) || is_leaving(region)) {
         true => Err(exists(name)),
         false => Ok(()),
@@ -367,7 +367,7 @@ fn add(
     let mut replica = Replica {
         region: region.to_owned(),
         source: endpoint.to_owned(),
-        life: Life::new(home),
+        lifetime: Lifetime::new(home),
         id: format!("{:08x}-0000-4000-8000-{:012x}", fastrand::u32(..), fastrand::u64(..1 << 48)),
         updated_at: 0,
         class: None,
@@ -461,7 +461,7 @@ pub(super) fn leave(home: &Region, state: &mut TableState, name: &str, region: &
             "Cannot delete table {name} in region {region} because it has deletion protection enabled. Disable deletion protection first."
         )));
     }
-    replica.life.leave(home);
+    replica.lifetime.leave(home);
     state.updated_at = now + millis(home.rules.table_update);
     Ok(())
 }
@@ -469,10 +469,10 @@ pub(super) fn leave(home: &Region, state: &mut TableState, name: &str, region: &
 fn witness(home: &Region, state: &mut TableState, wanted: &Wanted<'_>) {
     state.group.strong |= wanted.strong;
     if let Some(region) = wanted.witness_created {
-        state.group.witness = Some((region.to_owned(), Life::new(home)));
+        state.group.witness = Some((region.to_owned(), Lifetime::new(home)));
     }
-    if let (Some(_), Some((_, life))) = (wanted.witness_deleted, &mut state.group.witness) {
-        life.leave(home);
+    if let (Some(_), Some((_, lifetime))) = (wanted.witness_deleted, &mut state.group.witness) {
+        lifetime.leave(home);
     }
 }
 

@@ -18,7 +18,7 @@ pub(in crate::local::dynamodb) struct Group {
     pub(super) replicas: Vec<Replica>,
     /// The region of a witness, which stores no table.
     #[serde(default)]
-    pub(super) witness: Option<(String, Life)>,
+    pub(super) witness: Option<(String, Lifetime)>,
 }
 
 /// A replica, with its own settings.
@@ -27,7 +27,7 @@ pub(super) struct Replica {
     pub(super) region: String,
     /// The region from which it was created.
     pub(super) source: String,
-    pub(super) life: Life,
+    pub(super) lifetime: Lifetime,
     pub(super) id: String,
     pub(super) updated_at: i64,
     pub(super) class: Option<String>,
@@ -47,15 +47,15 @@ pub(super) struct Replica {
 
 /// The times when a member of a group is created and deleted, in milliseconds since 1970.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Life {
+pub(super) struct Lifetime {
     /// When the table starts to list it.
     pub(super) listed_at: i64,
     pub(super) active_at: i64,
-    pub(super) leaving: Option<Leaving>,
+    pub(super) removal: Option<Removal>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Leaving {
+pub(super) struct Removal {
     /// When it starts to be shown as deleting.
     from: i64,
     /// When the table stops listing it.
@@ -64,24 +64,24 @@ pub(super) struct Leaving {
     gone_at: i64,
 }
 
-impl Life {
+impl Lifetime {
     pub(super) fn new(region: &Region) -> Self {
         let (now, creation) = (region.clock.now(), region.rules.replica_creation);
-        Self { listed_at: now + millis(creation / 4), active_at: now + millis(creation), leaving: None }
+        Self { listed_at: now + millis(creation / 4), active_at: now + millis(creation), removal: None }
     }
 
     pub(super) fn leave(&mut self, region: &Region) {
         let (now, deletion) = (region.clock.now(), region.rules.replica_deletion);
         let from = now + millis(region.rules.table_update);
         let until = from + millis(deletion);
-        self.leaving = Some(Leaving { from, until, gone_at: until + millis(deletion / 4) });
+        self.removal = Some(Removal { from, until, gone_at: until + millis(deletion / 4) });
     }
 
     /// Returns the status in the table's list.
     pub(super) fn status(&self, now: i64) -> Option<&'static str> {
-        match self.leaving {
-            Some(leaving) if now >= leaving.until => None,
-            Some(leaving) if now >= leaving.from => Some("DELETING"),
+        match self.removal {
+            Some(removal) if now >= removal.until => None,
+            Some(removal) if now >= removal.from => Some("DELETING"),
             _ if now < self.listed_at => None,
             _ if now < self.active_at => Some("CREATING"),
             _ => Some("ACTIVE"),
@@ -90,28 +90,28 @@ impl Life {
 
     /// Returns whether its region has a table.
     pub(super) fn is_there(&self, now: i64) -> bool {
-        self.leaving.map_or(now >= self.listed_at, |leaving| now < leaving.gone_at)
+        self.removal.map_or(now >= self.listed_at, |removal| now < removal.gone_at)
     }
 
     fn is_over(&self, now: i64) -> bool {
-        self.leaving.is_some_and(|leaving| now >= leaving.gone_at)
+        self.removal.is_some_and(|removal| now >= removal.gone_at)
     }
 
     /// Returns whether it is a member, listed or about to be.
     pub(super) fn is_member(&self, now: i64) -> bool {
-        self.leaving.is_none_or(|leaving| now < leaving.until)
+        self.removal.is_none_or(|removal| now < removal.until)
     }
 
     fn is_busy(&self, now: i64) -> bool {
-        self.is_member(now) && (now < self.active_at || self.leaving.is_some())
+        self.is_member(now) && (now < self.active_at || self.removal.is_some())
     }
 }
 
 impl Group {
     /// Removes deleted members.
     pub(in crate::local::dynamodb) fn settle(&mut self, now: i64) {
-        self.replicas.retain(|replica| !replica.life.is_over(now));
-        self.witness = self.witness.take().filter(|(_, life)| !life.is_over(now));
+        self.replicas.retain(|replica| !replica.lifetime.is_over(now));
+        self.witness = self.witness.take().filter(|(_, lifetime)| !lifetime.is_over(now));
         if !self.has_members(now) {
             self.strong = false;
         }
@@ -126,7 +126,7 @@ impl Group {
     }
 
     pub(super) fn members(&self, now: i64) -> impl Iterator<Item = &Replica> {
-        self.replicas.iter().filter(move |replica| replica.life.is_member(now))
+        self.replicas.iter().filter(move |replica| replica.lifetime.is_member(now))
     }
 
     pub(in crate::local::dynamodb) fn has_members(&self, now: i64) -> bool {
@@ -135,8 +135,8 @@ impl Group {
 
     /// Returns whether a member is being created or deleted, which the table's status does not always show.
     pub(super) fn is_busy(&self, now: i64) -> bool {
-        let lives = self.replicas.iter().map(|replica| &replica.life);
-        lives.chain(self.witness.as_ref().map(|(_, life)| life)).any(|life| life.is_busy(now))
+        let lives = self.replicas.iter().map(|replica| &replica.lifetime);
+        lives.chain(self.witness.as_ref().map(|(_, lifetime)| lifetime)).any(|lifetime| lifetime.is_busy(now))
     }
 
     /// A change of the table's class also changes each replica. Source: DDB-TABLE-294.
@@ -175,14 +175,14 @@ impl Group {
             .map(|index| index["IndexName"].clone())
             .collect();
         let others = self.replicas.iter().filter(|replica| replica.region != from);
-        listed.extend(others.filter_map(|replica| Some(replica.listed(replica.life.status(now)?, &names, now))));
+        listed.extend(others.filter_map(|replica| Some(replica.listed(replica.lifetime.status(now)?, &names, now))));
         table["GlobalTableVersion"] = json!("2019.11.21");
         table["GlobalTableSettingsReplicationMode"] = json!(mode);
         table["Replicas"] = Value::Array(listed);
         if self.strong {
             table["MultiRegionConsistency"] = json!("STRONG");
             let witness = self.witness.as_ref();
-            if let Some((region, status)) = witness.and_then(|(region, life)| Some((region, life.status(now)?))) {
+            if let Some((region, status)) = witness.and_then(|(region, lifetime)| Some((region, lifetime.status(now)?))) {
                 table["GlobalTableWitnesses"] = json!([{ "RegionName": region, "WitnessStatus": status }]);
             }
         }

@@ -70,7 +70,7 @@ pub(super) fn check_items(region: &Region, home: &Region, name: &str) -> Result<
 
 /// Returns the status of a replica's table.
 fn status(replica: &Replica, state: &TableState, now: i64) -> &'static str {
-    match replica.life.status(now) {
+    match replica.lifetime.status(now) {
         None => "DELETING",
         Some("ACTIVE") if now < replica.updated_at || state.status(now) == "UPDATING" => "UPDATING",
         Some(status) => status,
@@ -116,7 +116,7 @@ fn described(region: &Region, own: &Replicated) -> Result<Value, Failure> {
             table.insert(String::from("SSEDescription"), shown);
         }
         // A replica that is being deleted is not a member.
-        if !replica.life.is_member(now) {
+        if !replica.lifetime.is_member(now) {
             for absent in
                 ["Replicas", "GlobalTableVersion", "GlobalTableSettingsReplicationMode", "MultiRegionConsistency"]
             {

@@ -80,7 +80,7 @@ pub(super) fn create_profile(home: &Region, form: &Form) -> Result<String, Refus
     let path = rules::path(form)?;
     home.store.write(|store| {
         if store::object::<Profile>(store, PROFILE, &name.to_ascii_lowercase())?.is_some() {
-            return Err(Refusal::there_already(format!("Instance Profile {name} already exists.")));
+            return Err(Refusal::already_exists(format!("Instance Profile {name} already exists.")));
         }
         let id = unique_id("AIPA", &rules::arn(home, "instance-profile", &path, name));
         let profile = Profile { name: name.clone(), path, id, created: home.clock.now(), roles: Vec::new() };
@@ -158,7 +158,7 @@ struct Provider {
 pub(super) fn create_provider(home: &Region, form: &Form) -> Result<String, Refusal> {
     let given = rules::required(form, "Url")?;
     let url = given.strip_prefix("https://").filter(|rest| !rest.is_empty() && !rest.starts_with('/'));
-    let url = url.ok_or_else(|| Refusal::unacceptable("Invalid Open ID Connect Provider URL"))?;
+    let url = url.ok_or_else(|| Refusal::invalid_input("Invalid Open ID Connect Provider URL"))?;
     if given.len() > 255 {
         return Err(rules::constraint(given, "Url", "Member must have length less than or equal to 255"));
     }
@@ -178,7 +178,7 @@ pub(super) fn create_provider(home: &Region, form: &Form) -> Result<String, Refu
     let provider = Provider { url, clients, thumbprints, created: home.clock.now(), tags: tags::read(form)? };
     home.store.write(|store| {
         if store::object::<Provider>(store, PROVIDER, &arn)?.is_some() {
-            return Err(Refusal::there_already(format!("Provider with url {given} already exists.")));
+            return Err(Refusal::already_exists(format!("Provider with url {given} already exists.")));
         }
         if store::objects::<Provider>(store, PROVIDER)?.len() >= PROVIDERS {
             return Err(Refusal::beyond("OpenIdConnectProvidersPerAccount", PROVIDERS));

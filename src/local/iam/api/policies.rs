@@ -137,7 +137,7 @@ pub(super) fn create_managed(home: &Region, form: &Form) -> Result<String, Refus
         // Names are unique regardless of path and case.
         if Policy::all(store)?.iter().any(|(_, one)| one.name.eq_ignore_ascii_case(name)) {
             let message = format!("A policy called {name} already exists. Duplicate names are not allowed.");
-            return Err(Refusal::there_already(message));
+            return Err(Refusal::already_exists(message));
         }
         policy.save(store, &arn)?;
         Ok(format!("<Policy>{}</Policy>", shown(&arn, &policy, 0)))

@@ -11,7 +11,7 @@ use crate::local::iam::managed;
 use crate::local::iam::role::{Role, Tags, unique_id};
 
 /// The maximum number of roles of an account (IAM User Guide, "IAM and AWS STS quotas").
-const MOST: usize = 1000;
+const MAX: usize = 1000;
 
 /// Finds the role of a request.
 pub(super) fn existing(home: &Region, form: &Form) -> Result<Role, Refusal> {
@@ -64,11 +64,11 @@ struct New {
 fn add(home: &Region, new: New) -> Result<String, Refusal> {
     home.store.write(|store| {
         if Role::load(store, &new.name)?.is_some() {
-            return Err(Refusal::there_already(format!("Role with name {} already exists.", new.name)));
+            return Err(Refusal::already_exists(format!("Role with name {} already exists.", new.name)));
         }
         let all = Role::all(store)?;
-        if all.len() >= MOST {
-            return Err(Refusal::beyond("RolesPerAccount", MOST));
+        if all.len() >= MAX {
+            return Err(Refusal::beyond("RolesPerAccount", MAX));
         }
         let (trust, trusted_ids) = documents::trust(home, store, &new.trust)?;
         if let Some(arn) = &new.boundary {
@@ -102,7 +102,7 @@ pub(super) fn create(home: &Region, form: &Form) -> Result<String, Refusal> {
     let path = rules::path(form)?;
     if path.starts_with("/aws-service-role/") {
         let message = "Paths that begin with /aws-service-role/ are reserved for service-linked roles.";
-        return Err(Refusal::unacceptable(message));
+        return Err(Refusal::invalid_input(message));
     }
     add(
         home,

@@ -22,7 +22,7 @@ pub(super) fn constraint(value: &str, field: &str, rule: &str) -> Refusal {
     let member = format!("{}{}", field[..1].to_lowercase(), &field[1..]);
     let value = if value == "null" { value.to_owned() } else { format!("'{value}'") };
     let at = format!("1 validation error detected: Value {value} at '{member}' failed to satisfy constraint");
-    Refusal::unacceptable(format!("{at}: {rule}"))
+    Refusal::invalid_input(format!("{at}: {rule}"))
 }
 
 /// Returns a required field with a name.
@@ -34,7 +34,7 @@ pub(super) fn name<'a>(form: &'a Form, field: &str, most: usize) -> Result<&'a S
     if !name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_+=,.@-".contains(letter)) {
         let member = format!("{}{}", field[..1].to_lowercase(), &field[1..]);
         let rule = "It must contain only alphanumeric characters and/or the following: +=,.@_-";
-        return Err(Refusal::unacceptable(format!("The specified value for {member} is invalid. {rule}")));
+        return Err(Refusal::invalid_input(format!("The specified value for {member} is invalid. {rule}")));
     }
     Ok(name)
 }
@@ -45,7 +45,7 @@ pub(super) fn path(form: &Form) -> Result<String, Refusal> {
     let fits = path.starts_with('/') && path.ends_with('/') && path.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
     if !fits || path.contains("//") || path.len() > PATH {
         let rule = "It must begin and end with / and contain only alphanumeric characters and/or / characters.";
-        return Err(Refusal::unacceptable(format!("The specified value for path is invalid. {rule}")));
+        return Err(Refusal::invalid_input(format!("The specified value for path is invalid. {rule}")));
     }
     Ok(path.clone())
 }

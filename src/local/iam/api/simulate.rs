@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Refusal, page, rules};
 use crate::local::answer::{Form, element};
-use crate::local::iam::evaluate::{Ask, Caller, CallerKind, Context, Known, condition_keys, lookup};
-use crate::local::iam::party;
+use crate::local::iam::evaluate::{RequiredPermission, Caller, CallerKind, Context, Known, condition_keys, lookup};
+use crate::local::iam::signer;
 use crate::local::iam::permissions::{Granted, Layers, Permissions};
 use crate::local::iam::request;
 use crate::local::iam::role::{HOME, Role, unique_id};
@@ -38,7 +38,7 @@ pub(super) fn principal(aws: &LocalAws, home: &Region, form: &Form) -> Result<St
     let mut results = Vec::new();
     for action in actions {
         for resource in &resources {
-            let asked = request::ask(HOME, action.clone(), (*resource).clone());
+            let asked = request::permission(HOME, action.clone(), (*resource).clone());
             results.push(result(&caller, &permissions, &with(asked, &context)));
         }
     }
@@ -76,7 +76,7 @@ fn simulated(aws: &LocalAws, home: &Region, source: &str) -> Result<(Caller, Per
         Some(("role", path)) => {
             let role = Role::find(home, path.rsplit('/').next().unwrap_or_default())?;
             let role = role.filter(|role| role.arn() == source).ok_or_else(missing)?;
-            let layers = party::layers(home, &role, None)?;
+            let layers = signer::layers(home, &role, None)?;
             Ok((caller(CallerKind::Session, role.id.clone(), None), Permissions::Only(layers)))
         }
         _ => Err(missing()),
@@ -95,29 +95,29 @@ fn context(form: &Form) -> Vec<(String, Vec<String>)> {
     found
 }
 
-fn with(asked: Ask, entries: &[(String, Vec<String>)]) -> Ask {
-    let mut ask = Ask { context: Context::of(&[""]), ..asked };
+fn with(asked: RequiredPermission, entries: &[(String, Vec<String>)]) -> RequiredPermission {
+    let mut permission = RequiredPermission { context: Context::of(&[""]), ..asked };
     for (key, values) in entries {
         match key.as_str() {
-            "dynamodb:leadingkeys" => ask.leading_keys = Known::Values(values.clone()),
-            "kms:resourcealiases" => ask.key_aliases = Known::Values(values.clone()),
-            "aws:requestedregion" => ask.region = values.first().cloned().unwrap_or_default(),
-            key => ask.context.set(key, values.clone()),
+            "dynamodb:leadingkeys" => permission.leading_keys = Known::Values(values.clone()),
+            "kms:resourcealiases" => permission.key_aliases = Known::Values(values.clone()),
+            "aws:requestedregion" => permission.region = values.first().cloned().unwrap_or_default(),
+            key => permission.context.set(key, values.clone()),
         }
     }
-    ask
+    permission
 }
 
-fn result(caller: &Caller, permissions: &Permissions, ask: &Ask) -> String {
-    let allowed = permissions.check(caller, ask, Granted::Nothing).is_ok();
+fn result(caller: &Caller, permissions: &Permissions, permission: &RequiredPermission) -> String {
+    let allowed = permissions.check(caller, permission, Granted::Nothing).is_ok();
     let decision = match permissions {
         _ if allowed => "allowed",
-        Permissions::Only(layers) if layers.denies(caller, ask) => "explicitDeny",
+        Permissions::Only(layers) if layers.denies(caller, permission) => "explicitDeny",
         _ => "implicitDeny",
     };
     let mut parts = vec![
-        element("EvalActionName", &ask.action),
-        element("EvalResourceName", &ask.resource),
+        element("EvalActionName", &permission.action),
+        element("EvalResourceName", &permission.resource),
         element("EvalDecision", decision),
         String::from("<MatchedStatements/>"),
     ];
@@ -126,7 +126,7 @@ fn result(caller: &Caller, permissions: &Permissions, ask: &Ask) -> String {
             let mut keys: Vec<String> = layers.documents().flat_map(condition_keys).collect();
             keys.sort();
             keys.dedup();
-            keys.retain(|key| lookup(key, caller, ask) == Known::Absent);
+            keys.retain(|key| lookup(key, caller, permission) == Known::Absent);
             keys.iter().map(|key| element("member", key)).collect()
         }
         Permissions::All | Permissions::Nothing => String::new(),

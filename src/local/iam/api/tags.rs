@@ -7,7 +7,7 @@ use crate::local::answer::{Form, Refusal, element};
 use crate::local::iam::role::{Role, Tags};
 
 /// The maximum number of tags of a role.
-const MOST: usize = 50;
+const MAX: usize = 50;
 
 /// Reads the tags of a form: `Tags.member.1.Key` and `Tags.member.1.Value`.
 pub(super) fn read(form: &Form) -> Result<Tags, Refusal> {
@@ -25,8 +25,8 @@ pub(super) fn read(form: &Form) -> Result<Tags, Refusal> {
             return Err(Refusal::new("InvalidInput", message));
         }
     }
-    if tags.len() > MOST {
-        let rule = format!("Member must have length less than or equal to {MOST}.");
+    if tags.len() > MAX {
+        let rule = format!("Member must have length less than or equal to {MAX}.");
         return Err(rules::constraint("[...]", "Tags", &rule));
     }
     Ok(tags)
@@ -61,7 +61,7 @@ pub(super) fn tag(home: &Region, form: &Form) -> Result<String, Refusal> {
     let new = read(form)?;
     change(home, form, |role, _| {
         role.tags.extend(new);
-        if role.tags.len() > MOST {
+        if role.tags.len() > MAX {
             let message = "The number of tags has reached the maximum limit.";
             return Err(Refusal::new("LimitExceeded", message).with_status(409));
         }

@@ -124,8 +124,8 @@ async fn a_role_is_returned_as_created() {
     let elsewhere = Keys { id: String::from("ASIALOCAL:111111111111:any:one"), token: String::new() };
     refused(call(&aws, &elsewhere, "iam", &[("Action", "GetRole"), ("RoleName", "prod-admin")]), "NoSuchEntity");
     refused(iam(&aws, "GetRole", &[("RoleName", "none")]), "NoSuchEntity: The role with name none cannot be found.");
-    let again = [("RoleName", "PROD-admin"), ("AssumeRolePolicyDocument", document.as_str())];
-    refused(iam(&aws, "CreateRole", &again), "EntityAlreadyExists: Role with name PROD-admin already exists.");
+    let second = [("RoleName", "PROD-admin"), ("AssumeRolePolicyDocument", document.as_str())];
+    refused(iam(&aws, "CreateRole", &second), "EntityAlreadyExists: Role with name PROD-admin already exists.");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
 use super::super::document::parse_trust;
-use super::super::evaluate::{Ask, Caller, CallerKind, Context};
+use super::super::evaluate::{RequiredPermission, Caller, CallerKind, Context};
 use super::super::request;
 use super::super::trust::{Named, Trust, decide};
 
@@ -126,7 +126,7 @@ fn written(line: &Line) -> Value {
     statement
 }
 
-fn caller(someone: AnyCaller, said: &RequestAttributes) -> Caller {
+fn caller(someone: AnyCaller, attributes: &RequestAttributes) -> Caller {
     let (kind, account, arn, principal, id) = match someone {
         AnyCaller::User { account, name } => {
             let arn = format!("arn:aws:iam::{account}:user/{name}");
@@ -150,24 +150,24 @@ fn caller(someone: AnyCaller, said: &RequestAttributes) -> Caller {
         name,
         source_identity: None,
         tags: BTreeMap::new(),
-        mfa: said.mfa,
+        mfa: attributes.mfa,
     }
 }
 
-fn asked(said: &RequestAttributes) -> Ask {
+fn asked(attributes: &RequestAttributes) -> RequiredPermission {
     let mut context =
         Context::of(&["sts:externalid", "sts:rolesessionname", "sts:sourceidentity", "aws:requesttag/", "aws:tagkeys"]);
     let one = |value: &str| vec![value.to_owned()];
-    context.set("sts:RoleSessionName", one(said.session));
+    context.set("sts:RoleSessionName", one(attributes.session));
     for (key, value) in
-        [("sts:ExternalId", said.external_id), ("sts:SourceIdentity", said.source), ("aws:RequestTag/team", said.tag)]
+        [("sts:ExternalId", attributes.external_id), ("sts:SourceIdentity", attributes.source), ("aws:RequestTag/team", attributes.tag)]
     {
         if let Some(value) = value {
             context.set(key, one(value));
         }
     }
-    let action = format!("sts:{}", said.action);
-    Ask { context, ..request::ask("us-east-1", action, String::from("arn:aws:iam::111111111111:role/prod")) }
+    let action = format!("sts:{}", attributes.action);
+    RequiredPermission { context, ..request::permission("us-east-1", action, String::from("arn:aws:iam::111111111111:role/prod")) }
 }
 
 /// How a list of principals names a caller, from each pair separately: 0 not at all, 1 by account, 2 by role, 3 directly.
@@ -202,15 +202,15 @@ fn has(names: &[(&str, &str)], someone: AnyCaller) -> u8 {
 }
 
 /// Whether a condition is true; `None` if it is unknown.
-fn holds(condition: If, someone: AnyCaller, said: &RequestAttributes) -> Option<bool> {
+fn holds(condition: If, someone: AnyCaller, attributes: &RequestAttributes) -> Option<bool> {
     Some(match condition {
-        If::ExternalId(id) => said.external_id == Some(id),
-        If::NotExternalId(id) => said.external_id != Some(id),
-        If::Source(name) => said.source == Some(name),
-        If::SessionLike(pattern) => said.session.starts_with(pattern.trim_end_matches('*')),
-        If::Tag(value) => said.tag == Some(value),
-        If::Mfa(true) => said.mfa == Some(true),
-        If::Mfa(false) => said.mfa != Some(true),
+        If::ExternalId(id) => attributes.external_id == Some(id),
+        If::NotExternalId(id) => attributes.external_id != Some(id),
+        If::Source(name) => attributes.source == Some(name),
+        If::SessionLike(pattern) => attributes.session.starts_with(pattern.trim_end_matches('*')),
+        If::Tag(value) => attributes.tag == Some(value),
+        If::Mfa(true) => attributes.mfa == Some(true),
+        If::Mfa(false) => attributes.mfa != Some(true),
         If::OwnAccount => match someone {
             AnyCaller::User { account, .. } | AnyCaller::Session { account, .. } => account == ACCOUNT,
             AnyCaller::Service(_) => return None,
@@ -220,14 +220,14 @@ fn holds(condition: If, someone: AnyCaller, said: &RequestAttributes) -> Option<
 }
 
 /// The second evaluator.
-fn naive(lines: &[Line], someone: AnyCaller, said: &RequestAttributes) -> Trust {
+fn naive(lines: &[Line], someone: AnyCaller, attributes: &RequestAttributes) -> Trust {
     let mut best = 0;
     for line in lines {
         let about = line.actions.iter().any(|action| {
             let action = action.trim_start_matches("sts:");
-            action == said.action || action == "*"
+            action == attributes.action || action == "*"
         });
-        let held: Vec<Option<bool>> = line.conditions.iter().map(|one| holds(*one, someone, said)).collect();
+        let held: Vec<Option<bool>> = line.conditions.iter().map(|one| holds(*one, someone, attributes)).collect();
         let (certain, possible) = (held.iter().all(|one| *one == Some(true)), !held.contains(&Some(false)));
         let exempt = || {
             let whole = |text: String| line.names.iter().any(|(kind, name)| *kind == "AWS" && *name == text);
@@ -285,7 +285,7 @@ fn lines() -> impl Strategy<Value = Vec<Line>> {
     prop::collection::vec(line, 0..5)
 }
 
-fn said() -> impl Strategy<Value = RequestAttributes> {
+fn attributes() -> impl Strategy<Value = RequestAttributes> {
     (
         select(vec!["AssumeRole", "SetSourceIdentity", "TagSession"]),
         select(vec![None, Some("x"), Some("y")]),
@@ -307,13 +307,13 @@ fn said() -> impl Strategy<Value = RequestAttributes> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
-    fn trust_policies_decide_like_the_naive_evaluator(lines in lines(), said in said()) {
+    fn trust_policies_decide_like_the_naive_evaluator(lines in lines(), attributes in attributes()) {
         let statements: Vec<Value> = lines.iter().map(written).collect();
         let text = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
         let policy = parse_trust(&text).unwrap();
         for someone in UNIVERSE {
-            let decided = decide(&policy, &BTreeMap::new(), &caller(someone, &said), &asked(&said));
-            prop_assert_eq!(decided, naive(&lines, someone, &said), "{:?} {}", someone, text);
+            let decided = decide(&policy, &BTreeMap::new(), &caller(someone, &attributes), &asked(&attributes));
+            prop_assert_eq!(decided, naive(&lines, someone, &attributes), "{:?} {}", someone, text);
         }
     }
 }
@@ -324,7 +324,7 @@ fn a_recreated_role_is_another_principal() {
     let text = json!({ "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Principal": { "AWS": arn },
         "Action": "sts:AssumeRole" } });
     let policy = parse_trust(&text.to_string()).unwrap();
-    let said = RequestAttributes {
+    let attributes = RequestAttributes {
         action: "AssumeRole",
         external_id: None,
         source: None,
@@ -332,10 +332,10 @@ fn a_recreated_role_is_another_principal() {
         tag: None,
         mfa: None,
     };
-    let broker = caller(UNIVERSE[3], &said);
+    let broker = caller(UNIVERSE[3], &attributes);
     for (id, trust) in [("AROABROKER", Trust::Granted(Named::ByRole)), ("AROAOLD", Trust::Implicit)] {
         let ids = BTreeMap::from([(arn.to_owned(), id.to_owned())]);
-        assert_eq!(decide(&policy, &ids, &broker, &asked(&said)), trust, "{id}");
+        assert_eq!(decide(&policy, &ids, &broker, &asked(&attributes)), trust, "{id}");
     }
 }
 

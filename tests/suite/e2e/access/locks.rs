@@ -161,7 +161,7 @@ fn naming_another_table_does_not_bypass_a_lock() {
     assert!(run.stderr.contains("alice is locked out of dev"), "{}", run.stderr);
     let run = exec(&["--request-table", "no-such-table"]).expect(1);
     assert!(run.stderr.contains("there is no table no-such-table (from --request-table)"), "{}", run.stderr);
-    // Nor does another manifest.
+    // Another manifest does not help either.
     world.write("sentinel.toml", "[tables.approvals]\nname = \"sentinel-sessions\"\n");
     let run = exec(&[]).expect(1);
     assert!(run.stderr.contains("alice is locked out of dev"), "{}", run.stderr);

@@ -217,7 +217,7 @@ fn permanent_keys_are_exchanged_and_never_released() {
 }
 
 #[test]
-fn the_command_inherits_nothing_stale() {
+fn the_command_does_not_inherit_stale_credentials() {
     let world = world();
     let stale = [
         "AWS_ACCESS_KEY",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{decisions, provisioned, put_policy, wait_for};
 use crate::world::{World, finish};
 
-/// A session whose command waits until it is told to end.
+/// A session whose command waits for the end of its input.
 struct Served {
     child: Child,
     id: String,
@@ -71,7 +71,7 @@ fn a_revoked_session_loses_access_at_the_next_fetch() {
         (&json!("active"), &json!(format!("alice={}", served.id)))
     );
 
-    // Its response is lost, and bob is still told that he revoked it.
+    // The response is lost, and the output for bob still says that he revoked it.
     for _ in 0..4 {
         world.lose("PutItem");
     }
@@ -249,14 +249,14 @@ fn signals_reach_the_command_and_its_exit_status_is_returned() {
 }
 
 #[test]
-fn a_server_that_is_killed_serves_nobody() {
+fn a_killed_server_does_not_respond() {
     let world = provisioned();
     let mut served = Served::start(&world, "alice", &["--profile", "served"]);
     served.child.kill().unwrap();
     served.child.wait().unwrap();
     let host = served.url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
     wait_for("the port to be free", || TcpStream::connect(&host).is_err());
-    // It is listed until a day after its last sign of life, and can be revoked during that time.
+    // It is listed until a day after its last activity, and can be revoked during that time.
     world.run_as("bob", &["server-revoke", &served.id, "--reason", "cleaning up"]).expect(0);
     finish(world.command_as("bob", &["server-session", &served.id]).spawn().unwrap()).expect(0);
 }
@@ -423,7 +423,7 @@ fn a_command_ends_with_its_server() {
 }
 
 #[test]
-fn core_dumps_are_off_while_credentials_are_held() {
+fn core_dumps_are_off_while_credentials_are_in_memory() {
     if !cfg!(target_os = "linux") {
         return;
     }
@@ -485,7 +485,7 @@ fn slow_clients_do_not_block_others() {
     served.end();
 }
 
-/// As the Go implementation writes it.
+/// The maximum duration, as in a policy of the Go implementation.
 #[test]
 fn a_session_ends_after_the_maximum_server_duration() {
     let world = provisioned();
@@ -503,7 +503,7 @@ fn a_session_ends_after_the_maximum_server_duration() {
     let why = refused["message"].as_str().unwrap();
     assert!(why.contains("rule \"short\" limits the session of a server to 3 s"), "{why}");
     assert_eq!(served.end(), 7);
-    // Another session lasts another three seconds; other modes have no such end.
+    // Another session lasts three more seconds, and other modes have no such end.
     let again = Served::start(&world, "alice", &["--profile", "served"]);
     assert_eq!(again.fetch().0, 200);
     again.end();

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::world::finish;
 
 #[test]
-fn every_step_of_the_demonstration_goes_as_it_says() {
+fn every_step_of_the_demonstration_has_the_documented_result() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/broker/demo");
     let mut command = Command::new(script);
     command.env("SENTINEL", env!("CARGO_BIN_EXE_sentinel"));

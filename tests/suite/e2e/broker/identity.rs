@@ -49,7 +49,7 @@ fn recorder(port: u16, to: u16) -> Receiver<(String, String)> {
     recorded
 }
 
-/// Returns a broker, and what a user sent to it.
+/// Returns a broker, and a recorded request of a user.
 fn recorded(world: &World, args: &[&str]) -> (Broker, String, Value) {
     let (own, seen) = (free_port(), free_port());
     let url = format!("http://127.0.0.1:{seen}");
@@ -62,7 +62,7 @@ fn recorded(world: &World, args: &[&str]) -> (Broker, String, Value) {
     (broker, path, serde_json::from_str(&body).unwrap())
 }
 
-/// Sends a question, and returns the word for the problem with it.
+/// Sends a request, and returns the code of the broker's problem with it.
 #[track_caller]
 fn problem(broker: &Broker, path: &str, question: &Value) -> String {
     let (status, answer) = broker.send(&format!("POST {path}"), &question.to_string());
@@ -75,7 +75,7 @@ fn problem(broker: &Broker, path: &str, question: &Value) -> String {
 const DEV: &[&str] = &["exec", "--profile", "dev", "--", "true"];
 
 #[test]
-fn an_identity_is_good_for_what_it_was_signed_for() {
+fn an_identity_is_valid_only_for_the_signed_operation() {
     let world = world();
     let (broker, path, question) = recorded(&world, DEV);
     assert_eq!(path, "/v1/credentials");
@@ -101,7 +101,7 @@ fn an_identity_is_good_for_what_it_was_signed_for() {
     );
     assert_eq!(changed(&|one| one["identity"]["url"] = json!("https://example.com/")), "identity");
     assert_eq!(changed(&|one| one["identity"]["method"] = json!("GET")), "identity");
-    // The path is part of what is signed.
+    // The signature covers the path.
     let mut other = question.clone();
     other["ask"] = json!("{\"profile\":\"dev\"}");
     assert_eq!(problem(&broker, "/v1/start-session", &other), "identity");
@@ -109,7 +109,7 @@ fn an_identity_is_good_for_what_it_was_signed_for() {
     assert_eq!(broker.logged().len(), 1, "nobody is known who could be logged");
 }
 
-/// Whoever runs one broker cannot ask another in the name of its users.
+/// The operator of one broker cannot call another on behalf of its users.
 #[test]
 fn an_identity_for_another_broker_is_refused() {
     let world = world();
@@ -124,7 +124,7 @@ fn an_identity_for_another_broker_is_refused() {
 fn an_old_identity_is_refused() {
     let world = world();
     let (broker, path, mut question) = recorded(&world, DEV);
-    // As it was signed a day ago: date and scope agree.
+    // As if signed a day ago: the date and the scope match.
     let headers = &mut question["identity"]["headers"];
     let today = headers["x-amz-date"].as_str().unwrap()[..8].to_owned();
     let authorization = headers["authorization"].as_str().unwrap().replace(&today, "20200101");
@@ -152,7 +152,7 @@ fn every_bad_request_is_answered_by_one_of_a_list() {
     let (status, answer) = broker.send("GET /v1/list", "");
     assert_eq!(status, 405, "{answer}");
     assert!(answer.contains("\"code\":\"method\""), "{answer}");
-    // An operation with what the command line does not let through.
+    // An operation with a value that the command line rejects.
     let (_broker, path, question) = recorded(&world, DEV);
     for ask in [
         "{\"profile\":\"../x\",\"mode\":\"cli\"}",
@@ -167,7 +167,7 @@ fn every_bad_request_is_answered_by_one_of_a_list() {
 }
 
 #[test]
-fn an_operation_goes_on_and_is_logged_if_its_client_disconnects() {
+fn an_operation_completes_and_is_logged_if_its_client_disconnects() {
     let world = world();
     let ask = ["request", "--profile", "prod", "--justification", "Deploy the hotfix"];
     let (broker, path, question) = recorded(&world, &ask);

@@ -256,7 +256,7 @@ async fn cross_account_access_needs_permission_and_trust() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_gone_is_shown_by_its_id_where_it_was_trusted() {
+async fn a_trust_policy_shows_a_deleted_role_by_its_id() {
     let aws = aws();
     let id = part(&create(&aws, "broker", json!({ "AWS": ACCOUNT })), "RoleId");
     let arn = "arn:aws:iam::123456789012:role/broker";

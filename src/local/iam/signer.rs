@@ -8,12 +8,12 @@ use super::managed;
 use super::permissions::{Layers, Permissions};
 use super::role::{HOME, Role};
 use crate::local::answer::{Failure, Request};
-use crate::local::sts::{Identity, RoleSession, Token, Who, is_temporary};
+use crate::local::sts::{Identity, RoleSession, Token, KeyOwner, is_temporary};
 use crate::local::{LocalAws, Region};
 
 /// The caller of a request.
 #[derive(Debug, Clone)]
-pub(in crate::local) struct Party {
+pub(in crate::local) struct Signer {
     pub(super) caller: Caller,
     pub(super) permissions: Permissions,
     /// The attributes of a role session.
@@ -45,7 +45,7 @@ impl From<Failure> for Unknown {
     }
 }
 
-impl Party {
+impl Signer {
     /// Identifies the caller of a request. The session of a role that was never created has all permissions.
     pub(in crate::local) fn of(aws: &LocalAws, request: &Request) -> Result<Self, Unknown> {
         let identity = Identity::of(&request.key);
@@ -65,18 +65,18 @@ impl Party {
             tags: BTreeMap::new(),
             mfa,
         };
-        match identity.who {
-            Who::Service(_) => {
+        match identity.owner {
+            KeyOwner::Service(_) => {
                 let caller = Caller { kind: CallerKind::Service, ..caller };
                 Ok(Self { caller, permissions: Permissions::Nothing, session: None })
             }
-            Who::User(name) => {
+            KeyOwner::User(name) => {
                 caller.name = Some(name.to_owned());
                 let policies = aws.1.policies(name);
                 let only = |identity| Permissions::Only(Layers { identity, ..Layers::default() });
                 Ok(Self { caller, permissions: policies.map_or(Permissions::All, only), session: None })
             }
-            Who::Session { role, session } => {
+            KeyOwner::Session { role, session } => {
                 caller.kind = CallerKind::Session;
                 caller.principal = format!("arn:aws:iam::{}:role/{role}", caller.account);
                 let home = aws.open_region(&caller.account, HOME).map_err(Unknown::Failed)?;
@@ -107,7 +107,7 @@ impl Party {
     }
 }
 
-impl Party {
+impl Signer {
     pub(super) fn has_all_permissions(&self) -> bool {
         matches!(self.permissions, Permissions::All)
     }

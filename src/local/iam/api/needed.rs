@@ -5,12 +5,12 @@
 use super::{rules, tags};
 use crate::local::Region;
 use crate::local::answer::{Form, Refusal};
-use crate::local::iam::evaluate::{Ask, Context};
-use crate::local::iam::request::ask;
+use crate::local::iam::evaluate::{RequiredPermission, Context};
+use crate::local::iam::request::permission;
 use crate::local::iam::role::Role;
 
 /// Returns the permissions of a request. Its resource may not exist; a policy for specific names then denies it.
-pub(super) fn of(home: &Region, region: &str, operation: &str, form: &Form) -> Result<Vec<Ask>, Refusal> {
+pub(super) fn of(home: &Region, region: &str, operation: &str, form: &Form) -> Result<Vec<RequiredPermission>, Refusal> {
     let text = |field: &str| form.get(field).map(String::as_str);
     let arn = |kind: &str, path: &str, name: &str| rules::arn(home, kind, path, name);
     let path = text("Path").filter(|path| path.starts_with('/')).unwrap_or("/");
@@ -35,23 +35,23 @@ pub(super) fn of(home: &Region, region: &str, operation: &str, form: &Form) -> R
         _ => profile.or_else(|| role_arn.clone()).unwrap_or_else(|| String::from("*")),
     };
     let context = context(operation, form, role.as_ref())?;
-    let of = |action: &str, resource: &str| Ask {
+    let of = |action: &str, resource: &str| RequiredPermission {
         context: context.clone(),
-        ..ask(region, format!("iam:{action}"), resource.to_owned())
+        ..permission(region, format!("iam:{action}"), resource.to_owned())
     };
-    let mut asks = vec![of(operation, &resource)];
+    let mut needed = vec![of(operation, &resource)];
     if form.contains_key("Tags.member.1.Key") {
         match operation {
-            "CreateRole" => asks.push(of("TagRole", &resource)),
-            "CreatePolicy" => asks.push(of("TagPolicy", &resource)),
-            "CreateOpenIDConnectProvider" => asks.push(of("TagOpenIDConnectProvider", &resource)),
+            "CreateRole" => needed.push(of("TagRole", &resource)),
+            "CreatePolicy" => needed.push(of("TagPolicy", &resource)),
+            "CreateOpenIDConnectProvider" => needed.push(of("TagOpenIDConnectProvider", &resource)),
             _ => {}
         }
     }
     if let Some(role) = role_arn.filter(|_| operation == "AddRoleToInstanceProfile") {
-        asks.push(of("PassRole", &role));
+        needed.push(of("PassRole", &role));
     }
-    Ok(asks)
+    Ok(needed)
 }
 
 fn context(operation: &str, form: &Form, role: Option<&Role>) -> Result<Context, Refusal> {
