@@ -155,6 +155,6 @@ impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let known = Self::ALL.iter().copied().find(|code| code.as_str() == text);
-        known.ok_or_else(|| D::Error::custom(format!("{text} is no code of an error")))
+        known.ok_or_else(|| D::Error::custom(format!("{text} is not an error code")))
     }
 }

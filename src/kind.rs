@@ -201,7 +201,7 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     ///
     /// # Errors
     ///
-    /// Returns the reason why it has no section, such as `left out: it is no plain string`.
+    /// Returns the reason why it has no section, such as `omitted: its type is not supported`.
     fn key_of_live(found: &Found<Self>, policy_root: &PolicyRoot) -> Result<String, String>;
 
     /// Returns the AWS names by which other resources refer to a live resource.

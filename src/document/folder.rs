@@ -86,7 +86,7 @@ impl Folder {
         let file = cases_file(Path::new(policy));
         if root.size(&file).is_err_and(|error| files::leads_out(&error)) {
             let problem = format!("the test case file \"{}\" is a link out of the manifest's folder", file.display());
-            return Err(Invalid::new(problem, "keep the test cases in a regular file beside the policy"));
+            return Err(Invalid::new(problem, "keep the test cases in a regular file next to the policy"));
         }
         Ok(())
     }

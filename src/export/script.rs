@@ -44,7 +44,7 @@ const HEAD: &str = r#"#!/bin/sh
 set -eu
 cd "$(dirname "$0")"
 
-# Writes a value as it is between the quotes of the short form of an option.
+# Escapes a value for the quotes in the shorthand syntax of an option.
 value() { printf '%s' "$1" | sed 's/[\\"]/\\&/g'; }
 "#;
 
@@ -108,7 +108,7 @@ fn body(delivery: Delivery) -> &'static str {
     match delivery {
         Delivery::Inline => "\nbody() { printf -- '--template-body file://%s' \"$1\"; }\n",
         Delivery::Bucket => {
-            "\n# The templates are larger than a request takes. Copy them to a bucket, and name it:\n#   aws s3 cp . s3://BUCKET/PREFIX \
+            "\n# The templates are too large for a request. Copy them to a bucket, and name it:\n#   aws s3 cp . s3://BUCKET/PREFIX \
              --recursive --exclude '*' --include '*.template.json'\n#   TEMPLATES=https://BUCKET.s3.REGION.amazonaws.com/PREFIX \
              ./deploy.sh\n: \"${TEMPLATES:?name the address of the templates}\"\nbody() { printf -- '--template-url %s/%s' \
              \"$TEMPLATES\" \"$1\"; }\n"
@@ -137,7 +137,7 @@ pub(super) fn stacks(blocks: &[Block<'_>], delivery: Delivery) -> String {
                      file://{resources}{values}\n    fi\n"
                 ));
             }
-            let whole = if stack.is_whole { "    # After an import nothing is left to change.\n" } else { "" };
+            let whole = if stack.is_whole { "    # After an import, there may be no changes.\n" } else { "" };
             script.push_str(whole);
             for template in &stack.templates {
                 script.push_str(&format!("    change_set {region} {name} CHANGE {template}{values}\n"));
@@ -159,7 +159,7 @@ pub(super) fn stack_sets(sets: &[Set], delivery: Delivery) -> String {
              cloudformation create-stack-set --stack-set-name {name} $(body {file}){values}\nfi\n",
             preferences(document["Instances"].as_array().into_iter().flatten().next())
         ));
-        script.push_str("# Stacks that are there already are left as they are by this.\n");
+        script.push_str("# This does not change existing stacks.\n");
         for group in document["Instances"].as_array().into_iter().flatten() {
             let list = |field: &str| {
                 let all = group[field].as_array().into_iter().flatten().filter_map(Value::as_str);

@@ -197,7 +197,7 @@ pub(super) fn removed<K: Kind>(
             "`{address}` is removed, but without an ownership tag Sentinel cannot tell whether it \
              created the resource"
         );
-        let help = "take ownership_tag = false out of [aws]; or remove the section, and delete the resource in AWS";
+        let help = "remove ownership_tag = false from [aws]; or remove the section, and delete the resource in AWS";
         resolver.fault(&place, Invalid::new(problem, help), "no ownership tag");
     }
     let ownership = resolver.ownership.clone();

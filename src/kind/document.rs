@@ -307,15 +307,15 @@ fn check_form(elements: &Map<String, Value>, what: &str, form: Form) -> Result<(
             Err(Invalid::new(format!("{what} has no Principal"), help))
         }
         (Form::Trust, _, Some(name)) => {
-            let help = format!("leave {name} out: the resource of a trust policy is its role");
+            let help = format!("remove {name}: the resource of a trust policy is its role");
             Err(Invalid::new(format!("{what} has a {name}"), help))
         }
         (Form::Identity, Some(name), _) => {
-            let help = format!("leave {name} out: the principal is who has the policy");
+            let help = format!("remove {name}: the principal is the user or role with the policy");
             Err(Invalid::new(format!("{what} has a {name}"), help))
         }
         (Form::Identity, None, None) => {
-            let help = "add \"Resource\": the ARNs that it is about, or \"*\"";
+            let help = "add \"Resource\": the ARNs that it applies to, or \"*\"";
             Err(Invalid::new(format!("{what} has no Resource"), help))
         }
         _ => Ok(()),

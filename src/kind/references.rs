@@ -90,10 +90,10 @@ pub(super) fn check(resolver: &mut Resolver<'_>, all: &[Address], references: &B
             })
             .collect();
         let first = cycle[0];
-        let message = format!("these refer to each other in a circle: {} -> {first}", steps.join(" -> "));
+        let message = format!("these resources refer to each other in a cycle: {} -> {first}", steps.join(" -> "));
         let invalid =
             Invalid::new(message, "remove one of the references: resources are applied after those that they refer to");
-        resolver.fault(&[first.kind.section(), &first.key], invalid, "the circle begins here");
+        resolver.fault(&[first.kind.section(), &first.key], invalid, "the cycle starts here");
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) fn check_removed(
             let mut parts = vec![from.kind.section(), from.key.as_str()];
             parts.extend(setting.iter().map(String::as_str));
             let problem = format!("`{from}` refers to `{to}`, which is removed");
-            let help = "refer to another one, or take removed = true out of that section";
+            let help = "refer to another one, or remove removed = true from that section";
             resolver.fault(&parts, Invalid::new(problem, help), "refers to a removed resource");
         }
     }

@@ -119,7 +119,7 @@ struct Register {
     suspended_state: Option<Value>,
     /// The service-linked role of DynamoDB.
     #[serde(rename = "RoleARN")]
-    #[expect(dead_code, reason = "AWS takes it and uses the service-linked role all the same")]
+    #[expect(dead_code, reason = "AWS accepts it and still uses the service-linked role")]
     role_arn: Option<String>,
 }
 

@@ -238,7 +238,7 @@ impl Folder {
             FileType::Symlink => "is a link",
             _ => "is no regular file",
         };
-        let advice = "and was left as it is; delete it, or name another folder with --local=PATH";
+        let advice = "and was not changed; delete it, or name another folder with --local=PATH";
         Err(format!("{} {what}, {advice}", path.display()))
     }
 

@@ -153,30 +153,29 @@ fn broker() -> Value {
             "items": { "type": "string", "pattern": "^arn:" },
             "uniqueItems": true,
             "description": format!(
-                "{what} Each entry is a caller's ARN as STS gives it, such as arn:aws:sts::123456789012:assumed-role/ROLE/*; \
+                "{what} Each entry is a caller's ARN as STS returns it, such as arn:aws:sts::123456789012:assumed-role/ROLE/*; \
                  * stands for any characters but a colon."
             ),
         })
     };
     json!({
         "type": "object",
-        "description": "The broker that alone may assume the roles of the profiles: `sentinel broker`.",
+        "description": "The broker, the only principal that may assume the roles of the profiles: `sentinel broker`.",
         "properties": {
             "url": {
                 "type": "string",
                 "pattern": "^https?://",
-                "description": "The address of the broker. The commands that use access ask it; --broker and SENTINEL_BROKER win \
-                 over it.",
+                "description": "The address of the broker, which the access commands call; overridden by --broker and SENTINEL_BROKER.",
             },
             "accounts": {
                 "type": "array",
                 "items": { "type": "string", "pattern": "^[0-9]{12}$" },
                 "uniqueItems": true,
-                "description": "The accounts whose users may ask; the broker's own when left out.",
+                "description": "The accounts whose users may send requests; by default the broker's own account.",
             },
-            "principals": patterns("Who of these accounts may ask; everyone when left out."),
-            "approvers": patterns("Who may answer requests and revoke them; nobody when left out."),
-            "operators": patterns("Who may use break-glass, revoke, and lock users; nobody when left out."),
+            "principals": patterns("The principals of these accounts that may send requests; everyone by default."),
+            "approvers": patterns("The principals that may approve, deny and revoke requests; nobody by default."),
+            "operators": patterns("The principals that may use break-glass, revoke, and lock users; nobody by default."),
             "roles": {
                 "type": "object",
                 "additionalProperties": { "type": "string", "pattern": "^arn:[^:]+:iam::[0-9]{12}:role/." },

@@ -17,7 +17,7 @@ pub fn starter(profile: &str, users: &[String]) -> Starter {
         "\
 # Who gets access to the profile {profile}. Sentinel reads the rules from the top, and the first that matches decides.
 version: \"1\"
-# Only credentials of this AWS profile are released. role_arn: [ARN] says more: users write ~/.aws/config themselves.
+# Only credentials of this AWS profile are released. role_arn: [ARN] is stricter, because users control ~/.aws/config.
 credentials:
   aws_profile: [{name}]
 rules:
@@ -39,7 +39,7 @@ rules:
     };
     let cases = format!(
         "\
-# What the policy has to decide. To run the test cases: sentinel policy test
+# The expected decisions of the policy. To run them: sentinel policy test
 profile: {name}
 cases:
 {}  - {{ name: nobody else gets access, user: {}, expect: deny, rule: rest }}

@@ -136,7 +136,7 @@ fn not_ours<K: Kind>(desired: &Desired<K>, live: &Live<K>) -> Option<FieldChange
     }
     let key = desired.ownership.as_deref().unwrap_or_default();
     let before = live.facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::words);
-    let how = "it does not have the ownership tag: take removed = true out, apply with --adopt, and put it back";
+    let how = "it does not have the ownership tag: remove removed = true, apply with --adopt, and add it again";
     Some(FieldChange::new(format!("tags.{key}"), before, FieldValue::words(OWNER), Takes::NotPossible, how))
 }
 

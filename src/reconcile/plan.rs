@@ -231,7 +231,7 @@ impl Plan {
             let doubt = |on: &Address| match known.get(on).map(|other| &other.unusable) {
                 Some(Some(why)) => Some(format!("it will be skipped: it depends on {on}, which cannot be used: {why}")),
                 None if resource.action == Action::Create => Some(format!(
-                    "it refers to {on}, which --only or --exclude leaves out: apply that first if it is not there"
+                    "it refers to {on}, which --only or --exclude excludes: apply that first if it does not exist"
                 )),
                 Some(None) | None => None,
             };

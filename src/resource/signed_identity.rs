@@ -87,7 +87,7 @@ impl BrokerUrl {
             return wrong(format!("\"{text}\" is not the address of a broker"));
         }
         if plain && !is_loopback(authority) {
-            return wrong(format!("\"{text}\": without TLS a broker is on loopback only"));
+            return wrong(format!("\"{text}\": a broker without TLS must be on loopback"));
         }
         Ok(Self(trimmed.to_owned()))
     }
@@ -133,21 +133,21 @@ pub struct Expected<'a> {
 pub enum Flaw {
     #[error("its method is not POST")]
     Method,
-    #[error("its body is another than that of GetCallerIdentity")]
+    #[error("its body is not that of GetCallerIdentity")]
     Body,
-    #[error("its address is not one of STS")]
+    #[error("its address is not an endpoint of STS")]
     Address,
-    #[error("it has a header that is not expected, or lacks one")]
+    #[error("it has an unexpected header, or lacks a required one")]
     Headers,
     #[error("a header has a value that is not valid")]
     Value,
     #[error("it is for another broker")]
     Broker,
-    #[error("it is for something else than what is asked")]
+    #[error("it is for another operation")]
     Digest,
     #[error("its signature does not cover all of its headers")]
     Unsigned,
-    #[error("its signature is not of the form of AWS's")]
+    #[error("its signature does not have AWS's format")]
     Signature,
     #[error("it is older than a minute, or from the future")]
     Age,

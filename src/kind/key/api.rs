@@ -236,7 +236,7 @@ pub(super) async fn owned(api: &KeyApi, ownership: &OwnerKey) -> (Vec<String>, V
     }
     let mut gaps = Vec::new();
     if let Some(more) = keys.len().checked_sub(TAGS_READ).filter(|more| *more > 0) {
-        let message = format!("only the tags of {TAGS_READ} keys were read, and not those of {more} more");
+        let message = format!("only the tags of {TAGS_READ} keys were read, and those of {more} more were not");
         gaps.push(Gap::new(what, &failed(LIST_RESOURCE_TAGS, Class::Rejected, message)));
     }
     let keys: Vec<(String, String)> = keys.into_iter().take(TAGS_READ).collect();

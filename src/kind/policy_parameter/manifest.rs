@@ -163,7 +163,7 @@ fn policy_file(resolver: &mut Resolver<'_>, key: &str, file: &str, section: &Pro
         return Some(text);
     }
     if let Err(invalid) = resolver.files.check_cases(file) {
-        resolver.fault(&place, invalid, "beside this file");
+        resolver.fault(&place, invalid, "next to this file");
     }
     // Relative to the working directory, so that the path can be opened.
     let shown = resolver.folder.join(file);

@@ -38,7 +38,7 @@ pub(super) fn schema() -> Schema {
                             "description": "AWS's data type; `text` for a policy.",
                         },
                         "role": {
-                            "description": "The role whose credentials the policy is about: { role = \"NAME\" } for [roles.NAME], \
+                            "description": "The role whose credentials the policy releases: { role = \"NAME\" } for [roles.NAME], \
                              which is then applied before the policy, or an ARN. The broker assumes it.",
                             "oneOf": [
                                 { "type": "string", "pattern": "^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$" },

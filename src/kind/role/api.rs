@@ -130,7 +130,7 @@ pub(super) async fn read(api: &RoleApi, name: &str, wants: RoleParts, passes: &[
 
 pub(super) async fn describe(api: &RoleApi, name: &str, passes: &[Class]) -> Result<Answer, CallError> {
     let answer = api.pacer.call(GET_ROLE, passes, || api.client.get_role().role_name(name).send()).await?;
-    answer.role.ok_or_else(|| failed(GET_ROLE, "the answer holds no role"))
+    answer.role.ok_or_else(|| failed(GET_ROLE, "the answer contains no role"))
 }
 
 /// Converts a role from a response.

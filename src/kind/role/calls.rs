@@ -45,7 +45,7 @@ pub(super) async fn execute(api: &RoleApi, step: &RoleStep, waiting: Waiting) ->
         }
         RoleStep::DeleteRoleBoundary { name } => {
             let call = || client.delete_role_permissions_boundary().role_name(name).send();
-            gone(pacer.call(DELETE_BOUNDARY, BUSY, call).await)
+            ignore_missing(pacer.call(DELETE_BOUNDARY, BUSY, call).await)
         }
         RoleStep::AttachRolePolicy { name, policy_arn } => {
             let arn = api.home().await?.fill(policy_arn);
@@ -54,7 +54,7 @@ pub(super) async fn execute(api: &RoleApi, step: &RoleStep, waiting: Waiting) ->
         }
         RoleStep::DetachRolePolicy { name, policy_arn } => {
             let call = || client.detach_role_policy().role_name(name).policy_arn(policy_arn).send();
-            gone(pacer.call(DETACH_POLICY, BUSY, call).await)
+            ignore_missing(pacer.call(DETACH_POLICY, BUSY, call).await)
         }
         RoleStep::PutRolePolicy { name, policy, document } => {
             let text = api.home().await?.document(document).to_json();
@@ -63,7 +63,7 @@ pub(super) async fn execute(api: &RoleApi, step: &RoleStep, waiting: Waiting) ->
         }
         RoleStep::DeleteRolePolicy { name, policy } => {
             let call = || client.delete_role_policy().role_name(name).policy_name(policy).send();
-            gone(pacer.call(DELETE_POLICY, BUSY, call).await)
+            ignore_missing(pacer.call(DELETE_POLICY, BUSY, call).await)
         }
         RoleStep::TagRole { name, tags } => {
             let list = sdk_tags(TAG_ROLE, tags)?;
@@ -87,7 +87,7 @@ fn done<T>(answer: Result<T, CallError>) -> Result<StepOutcome, CallError> {
 }
 
 /// The same for a call that removes something: if it does not exist, it has been removed.
-fn gone<T>(answer: Result<T, CallError>) -> Result<StepOutcome, CallError> {
+fn ignore_missing<T>(answer: Result<T, CallError>) -> Result<StepOutcome, CallError> {
     match answer {
         Err(error) if error.class == Class::NotFound => Ok(StepOutcome::Done),
         answer => done(answer),
@@ -98,14 +98,14 @@ fn gone<T>(answer: Result<T, CallError>) -> Result<StepOutcome, CallError> {
 fn explained(error: CallError) -> CallError {
     let explanation = match error.code.as_deref().unwrap_or_default() {
         "MalformedPolicyDocument" | "MalformedPolicyDocumentException" if error.class == Class::NotFound => {
-            "a user or role that the policy names is not there; create it first, or take it out"
+            "a user or role in the policy does not exist; create it first, or remove it from the policy"
         }
         "LimitExceeded" | "LimitExceededException" => {
-            "a quota of the account is reached: raise it under Service Quotas, AWS Identity and Access Management, if it can be raised, or \
-             give the role less"
+            "a quota of the account is reached: request an increase under Service Quotas, AWS Identity and Access Management, or reduce \
+                 the role's policies"
         }
         "NoSuchEntity" | "NoSuchEntityException" if error.class == Class::Rejected => {
-            "see the names with: aws iam list-policies"
+            "list the names with: aws iam list-policies"
         }
         _ => return error,
     };
@@ -203,9 +203,9 @@ async fn check_owner(
 
 async fn delete(api: &RoleApi, name: &str) -> Result<StepOutcome, CallError> {
     let call = || api.client.delete_role().role_name(name).send();
-    match gone(api.pacer.call(DELETE_ROLE, BUSY, call).await) {
+    match ignore_missing(api.pacer.call(DELETE_ROLE, BUSY, call).await) {
         Err(error) if matches!(error.code.as_deref(), Some("DeleteConflict" | "DeleteConflictException")) => {
-            Ok(StepOutcome::Conflict(format!("someone else gave it something meanwhile: {}", error.message)))
+            Ok(StepOutcome::Conflict(format!("someone else attached something to it meanwhile: {}", error.message)))
         }
         answer => answer,
     }

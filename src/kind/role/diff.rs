@@ -29,8 +29,8 @@ pub(super) fn changes(desired: &Desired<Role>, live: &Live<Role>) -> Vec<FieldCh
 /// Returns the difference if the live role is one of AWS's own.
 fn of_aws(live: &Role) -> Option<FieldChange<Field>> {
     let path = live.path.as_ref().filter(|path| rules::is_of_aws(path))?;
-    let how = "a service of AWS created it for itself, and sentinel never touches such a role: choose another name";
-    let wanted = FieldValue::words("a role of the account's own");
+    let how = "it belongs to an AWS service, and Sentinel never changes such a role: choose another name";
+    let wanted = FieldValue::words("a role of the account");
     Some(FieldChange::new(Field::Path, FieldValue::words(path), wanted, Takes::NotPossible, how))
 }
 
@@ -53,7 +53,7 @@ pub(super) fn diff(managed: &Role, live: &Role) -> Vec<FieldChange<Field>> {
     if let (Some(desired), Some(before)) = (path, &live.path)
         && desired != before
     {
-        let how = "decided when a role is created: it would take a new role, whose ARN and ID are others";
+        let how = "set when a role is created: a change requires a new role, with another ARN and ID";
         let (before, after) = (FieldValue::words(before), FieldValue::words(desired));
         changes.push(FieldChange::new(Field::Path, before, after, Takes::NewResource, how));
     }
@@ -159,7 +159,7 @@ pub(super) fn delete(desired: &Desired<Role>, live: &Live<Role>) -> Deletion<Rol
     let profiles = live.state.instance_profiles.iter().flatten().cloned().collect::<Vec<_>>();
     if let Some(first) = profiles.first() {
         let how = format!(
-            "machines get their permissions by it; where none does any more: aws iam remove-role-from-instance-profile \
+            "machines get their permissions from it; if none does anymore: aws iam remove-role-from-instance-profile \
              --instance-profile-name {first} --role-name {}",
             desired.name
         );

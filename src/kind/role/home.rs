@@ -88,8 +88,8 @@ pub(super) fn check(text: &str) -> Result<(), Invalid> {
         None => Ok(()),
         Some(at) => {
             let end = rest[at..].find('}').map_or(rest.len(), |end| at + end + 1);
-            let problem = format!("{} stands for nothing", &rest[at..end]);
-            Err(Invalid::new(problem, format!("there are {ACCOUNT} and {PARTITION}")))
+            let problem = format!("{} is not a known marker", &rest[at..end]);
+            Err(Invalid::new(problem, format!("the markers are {ACCOUNT} and {PARTITION}")))
         }
     }
 }

@@ -20,12 +20,12 @@ use crate::resource::Invalid;
 pub(super) fn key(found: &Found<Role>) -> Result<String, String> {
     let state = &found.live.state;
     if let Some(path) = state.path.as_ref().filter(|path| rules::is_of_aws(path)) {
-        return Err(format!("left out: a service of AWS created it for itself, at {path}"));
+        return Err(format!("omitted: it belongs to an AWS service, at {path}"));
     }
-    let Some(trust) = &state.trust else { return Err(String::from("left out: its trust policy was not read")) };
+    let Some(trust) = &state.trust else { return Err(String::from("omitted: its trust policy was not read")) };
     match check(trust, Form::Trust) {
         Ok(()) => Ok(found.name.clone()),
-        Err(invalid) => Err(format!("left out: its trust policy is none that a manifest takes: {}", invalid.problem)),
+        Err(invalid) => Err(format!("omitted: a manifest cannot express its trust policy: {}", invalid.problem)),
     }
 }
 
@@ -179,9 +179,9 @@ mod tests {
     #[test]
     fn a_role_that_no_manifest_can_express_is_not_imported() {
         let linked = import(Role { path: Some(String::from("/aws-service-role/x/")), ..plain() });
-        assert_eq!(reasons(&linked), ["left out: a service of AWS created it for itself, at /aws-service-role/x/"]);
+        assert_eq!(reasons(&linked), ["omitted: it belongs to an AWS service, at /aws-service-role/x/"]);
         let strange = import(Role { trust: Some(PolicyDocument::from_aws("x")), ..plain() });
-        assert!(reasons(&strange)[0].starts_with("left out: its trust policy is none"), "{strange:?}");
+        assert!(reasons(&strange)[0].starts_with("omitted: a manifest cannot express its trust policy"), "{strange:?}");
         assert!(strange.sections.roles.is_empty());
     }
 

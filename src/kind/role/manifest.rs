@@ -123,7 +123,7 @@ fn read_trust(section: &mut SectionReader<'_, '_>, fields: &mut Fields<'_>, entr
             by.key_span.clone(),
             message,
             "one too many",
-            "leave one out: both say who may assume the role",
+            "remove one: both define who may assume the role",
         );
         return None;
     }
@@ -136,17 +136,18 @@ fn read_trust(section: &mut SectionReader<'_, '_>, fields: &mut Fields<'_>, entr
         return trust::read(section.reader, &by.node).map(Trust::By);
     }
     if !section.is_removed() {
-        let message = format!("`roles.{}` does not say who may assume it", entry.key);
-        let help = "add trusted_by = { broker = true }, { accounts = [ … ] }, { principals = [ … ] } or { github = { … } }, or trust with the \
+        let message = format!("`roles.{}` does not define who may assume it", entry.key);
+        let help = "add trusted_by = { broker = true }, { accounts = [ … ] }, { principals = [ … ] } or { github = { … } }, or trust \
+             with the \
                     path of a JSON file";
-        section.reader.fault(entry.key_span.clone(), message, "trusted by whom?", help);
+        section.reader.fault(entry.key_span.clone(), message, "no trust policy", help);
     }
     None
 }
 
 fn read_session(reader: &mut Reader<'_>, node: &Node) -> Option<u32> {
     let Value::Integer(number) = node.value else {
-        reader.wrong_type(node, "max_session_duration", "a whole number of seconds");
+        reader.wrong_type(node, "max_session_duration", "an integer number of seconds");
         return None;
     };
     let seconds = u32::try_from(number).ok().filter(|seconds| SESSION.contains(seconds));
@@ -156,7 +157,7 @@ fn read_session(reader: &mut Reader<'_>, node: &Node) -> Option<u32> {
             node.span.clone(),
             message,
             "out of range",
-            "IAM takes 3,600 to 43,200 seconds: one to twelve hours",
+            "IAM accepts 3,600 to 43,200 seconds: one to twelve hours",
         );
     }
     seconds
@@ -330,7 +331,7 @@ fn resolve_policies(
     for (name, file) in section.policies.iter().flatten() {
         let place = ["roles", key, "policies", name];
         if section.permissions.is_some() && is_derived(name) {
-            let problem = format!("the policy `{name}` of `roles.{key}` has the name of one that permissions derives");
+            let problem = format!("the policy `{name}` of `roles.{key}` has the name of a policy that is derived for permissions");
             resolver.fault(&place, Invalid::new(problem, "choose another name"), "taken");
         }
         let read = read_document(resolver, file, Form::Identity);

@@ -35,7 +35,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     Err(Invalid::new(
-        format!("\"{name}\" is not a name IAM takes for a role"),
+        format!("\"{name}\" is not a valid name of an IAM role"),
         "use 1 to 64 letters, digits, and _ + = , . @ -",
     ))
 }
@@ -46,7 +46,7 @@ pub(super) fn check_policy_name(name: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     let help = "use 1 to 128 letters, digits, and _ + = , . @ -";
-    Err(Invalid::new(format!("\"{name}\" is not a name IAM takes for a policy"), help))
+    Err(Invalid::new(format!("\"{name}\" is not a valid name of an IAM policy"), help))
 }
 
 /// Checks the path of a role.
@@ -54,10 +54,10 @@ pub(super) fn check_path(path: &str) -> Result<(), Invalid> {
     let visible = path.chars().all(|letter| letter.is_ascii_graphic());
     if !path.starts_with('/') || !path.ends_with('/') || path.contains("//") || path.len() > 512 || !visible {
         let help = "write one such as /sentinel/, with a slash at both ends";
-        return Err(Invalid::new(format!("\"{path}\" is not a path IAM takes"), help));
+        return Err(Invalid::new(format!("\"{path}\" is not a valid IAM path"), help));
     }
     if is_of_aws(path) {
-        let help = "only services of AWS create roles there; choose another path";
+        let help = "only AWS services create roles there; choose another path";
         return Err(Invalid::new(format!("the path \"{path}\" is reserved for AWS"), help));
     }
     Ok(())
@@ -74,10 +74,10 @@ pub(super) fn check_description(text: &str) -> Result<(), Invalid> {
     if text.chars().count() <= DESCRIPTION && text.chars().all(fits) {
         return Ok(());
     }
-    let problem = "the description is not one IAM takes";
+    let problem = "the description is not valid in IAM";
     Err(Invalid::new(
         problem,
-        "use at most 1,000 characters of Latin-1: letters without accents, or with Western European ones",
+        "use at most 1,000 characters of Latin-1: letters without accents, or with Western European accents",
     ))
 }
 
@@ -137,8 +137,8 @@ pub(super) fn check_principal(arn: &str) -> Result<(), Invalid> {
     if fits {
         return Ok(());
     }
-    let help = "write the ARN of a user or role, such as arn:aws:iam::123456789012:role/deploy; whole accounts go into accounts, and \
-                what else there is into a JSON file with trust";
+    let help = "write the ARN of a user or role, such as arn:aws:iam::123456789012:role/deploy; for whole accounts use accounts, and for \
+         other principals a JSON file with trust";
     Err(Invalid::new(format!("\"{arn}\" is not the ARN of a user or a role"), help))
 }
 
@@ -169,7 +169,7 @@ pub(super) fn check_external_id(id: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     Err(Invalid::new(
-        format!("\"{id}\" is not an external ID STS takes"),
+        format!("\"{id}\" is not a valid external ID"),
         "use 2 to 1,224 letters, digits, and _ + = , . @ : / -",
     ))
 }
@@ -188,7 +188,7 @@ pub(super) fn check_trust_size(trust: &PolicyDocument) -> Result<(), Invalid> {
         return Ok(());
     }
     let help = format!(
-        "IAM takes {default} by default, and {most} where the quota \"Role trust policy length\" was raised: name fewer principals"
+        "IAM accepts {default} by default, and {most} if the quota \"Role trust policy length\" was raised: name fewer principals"
     );
     Err(Invalid::new(format!("the trust policy has {size} characters"), help))
 }
@@ -201,7 +201,7 @@ pub(super) fn check_managed_count(policies: &BTreeSet<String>) -> Result<(), Inv
         return Ok(());
     }
     let help = format!(
-        "IAM attaches {default} to a role by default, and {most} where the quota \"Managed policies per role\" was raised"
+        "IAM attaches {default} to a role by default, and {most} if the quota \"Managed policies per role\" was raised"
     );
     Err(Invalid::new(format!("{count} managed policies are too many for a role"), help))
 }
@@ -212,8 +212,8 @@ pub(super) fn check_inline_size(policies: &BTreeMap<String, PolicyDocument>) -> 
     if size <= INLINE {
         return Ok(());
     }
-    let help = "IAM takes 10,240 in all inline policies of a role together, white space not counted: make managed policies of some, and \
-                name those in managed_policies; sentinel iam prints what is derived, divided as managed policies take it";
+    let help = "IAM accepts 10,240 in all inline policies of a role together, without white space: convert some to managed policies, and \
+         name them in managed_policies; sentinel iam prints the derived policies, divided into managed policies";
     Err(Invalid::new(format!("the inline policies have {size} characters"), help))
 }
 

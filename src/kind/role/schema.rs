@@ -36,7 +36,7 @@ fn trusted_by() -> Value {
     let account = json!({ "type": "string", "pattern": "^([0-9]{12}|\\$\\{sentinel:account\\})$" });
     json!({
         "type": "object",
-        "description": "Who may assume a role: the broker alone; accounts, users and roles; or jobs of GitHub Actions.",
+        "description": "Who may assume the role: only the broker; accounts, users and roles; or jobs of GitHub Actions.",
         "oneOf": [
             {
                 "properties": { "broker": { "const": true, "description": "The role that has permissions = \"broker\"." } },
@@ -55,7 +55,7 @@ fn trusted_by() -> Value {
                         "type": "string",
                         "minLength": 2,
                         "maxLength": 1224,
-                        "description": "What they have to name as the external ID.",
+                        "description": "The external ID that they must specify.",
                     },
                     "mfa": { "type": "boolean", "description": "Whether they need multi-factor authentication." },
                 },
@@ -91,29 +91,29 @@ fn trusted_by() -> Value {
 fn role() -> Value {
     json!({
         "type": "object",
-        "description": "One IAM role. What is left out is not managed.",
+        "description": "One IAM role. Omitted settings are not managed.",
         "properties": {
             "name": {
                 "type": "string",
                 "pattern": "^[A-Za-z0-9_+=,.@-]+$",
                 "maxLength": 64,
-                "description": "The name in AWS; the section's own name where it is left out.",
+                "description": "The name in AWS; by default the section's name.",
             },
             "path": {
                 "type": "string",
                 "pattern": "^/(?!aws-service-role/|aws-reserved/)([!-~]+/)?$",
                 "maxLength": 512,
-                "description": "The path, which is part of the ARN (/ when left out); decided when the role is created.",
+                "description": "The path, which is part of the ARN; / by default. Set when the role is created.",
             },
-            "description": { "type": "string", "maxLength": 1000, "description": "What the role is for." },
+            "description": { "type": "string", "maxLength": 1000, "description": "The purpose of the role." },
             "max_session_duration": {
                 "type": "integer",
                 "minimum": SESSION.start(),
                 "maximum": SESSION.end(),
-                "description": "How long a session may last at most, in seconds.",
+                "description": "The maximum session duration in seconds.",
             },
             "permissions_boundary": {
-                "description": "The managed policy that bounds what the role may do, or false for none.",
+                "description": "The managed policy that is the permissions boundary, or false for none.",
                 "oneOf": [{ "const": false }, { "$ref": "#/$defs/managed_policy" }],
             },
             "trust": { "type": "string", "description": "The file with the trust policy, in JSON." },
@@ -123,18 +123,19 @@ fn role() -> Value {
                 "items": { "$ref": "#/$defs/managed_policy" },
                 "uniqueItems": true,
                 "maxItems": 25,
-                "description": "The managed policies that are attached. Where given they are the whole set.",
+                "description": "The attached managed policies. If set, the list is complete.",
             },
             "policies": {
                 "type": "object",
                 "propertyNames": { "pattern": "^[A-Za-z0-9_+=,.@-]{1,128}$" },
                 "additionalProperties": { "type": "string" },
-                "description": "The inline policies: the path of a JSON file for each. Where given they are the whole set, with those of \
-                 permissions.",
+                "description": "The inline policies: the path of a JSON file for each. If set, the list is complete, together with those \
+                     of permissions.",
             },
             "permissions": {
                 "enum": Permissions::words(),
-                "description": "For what use of this manifest the role is: an inline policy sentinel is derived as sentinel iam prints it.",
+                "description": "The use of this manifest by the role: an inline policy named sentinel is derived, as printed by sentinel \
+                     iam.",
             },
             "tags": { "$ref": "#/$defs/tags" },
             "removed": removed(),
@@ -170,11 +171,11 @@ fn plan() -> PlanSchema {
 }
 
 fn planned() -> Value {
-    let document = || json!({ "type": "object", "description": "As JSON, in one form whatever its spelling.", "additionalProperties": true });
+    let document = || json!({ "type": "object", "description": "As normalized JSON.", "additionalProperties": true });
     json!({
         "type": "object",
-        "description": "What a role is, or is created with; what is left out is not managed. ${sentinel:account} and \
-         ${sentinel:partition} stand for the account that it is created in.",
+        "description": "The state of a role; omitted settings are not managed. ${sentinel:account} and ${sentinel:partition} are \
+             replaced by those of its account.",
         "properties": {
             "path": { "type": "string" },
             "description": { "type": "string" },

@@ -157,7 +157,7 @@ impl KindStep for RoleStep {
     fn describe(&self) -> String {
         match self {
             Self::CreateRole { .. } => String::from("creating"),
-            Self::UpdateRole { .. } => String::from("changing the description and the longest session"),
+            Self::UpdateRole { .. } => String::from("changing the description and the maximum session duration"),
             Self::PutRoleTrust { .. } => String::from("replacing the trust policy"),
             Self::PutRoleBoundary { .. } => String::from("setting the permissions boundary"),
             Self::DeleteRoleBoundary { .. } => String::from("removing the permissions boundary"),
@@ -168,7 +168,7 @@ impl KindStep for RoleStep {
             Self::TagRole { .. } => String::from("tagging"),
             Self::UntagRole { .. } => String::from("removing tags"),
             Self::AwaitRole { .. } => String::from("waiting until IAM shows the changes"),
-            Self::CheckRoleOwner { .. } => String::from("checking whose role it is"),
+            Self::CheckRoleOwner { .. } => String::from("checking the owner of the role"),
             Self::DeleteRole { .. } => String::from("deleting"),
         }
     }
@@ -422,7 +422,7 @@ mod tests {
             "deleting the policy stray",
             "writing the policy own",
             "attaching arn:aws:iam::aws:policy/ReadOnlyAccess",
-            "changing the description and the longest session",
+            "changing the description and the maximum session duration",
             "removing tags",
             "tagging",
             "waiting until IAM shows the changes",
@@ -474,7 +474,7 @@ mod tests {
         let steps = delete(&removed, &opposite(&removed));
         assert_eq!(
             words(&steps),
-            ["checking whose role it is", "detaching stray", "deleting the policy stray", "deleting"]
+            ["checking the owner of the role", "detaching stray", "deleting the policy stray", "deleting"]
         );
         assert_eq!(steps.last().unwrap().needs(), Some(Consent::Role));
         assert_eq!(delete(&Desired { ownership: None, ..removed.clone() }, &opposite(&removed)), []);

@@ -58,7 +58,8 @@ pub enum Jobs {
     Branch(String),
 }
 
-const HELP: &str = "write { broker = true }, { accounts = [\"123456789012\"] }, { principals = [\"arn:aws:iam::123456789012:role/NAME\"] }, or \
+const HELP: &str = "write { broker = true }, { accounts = [\"123456789012\"] }, { principals = [\"arn:aws:iam::123456789012:role/NAME\"] \
+     }, or \
                     { github = { repository = \"OWNER/NAME\", environment = \"NAME\" } }; or name a JSON file with trust";
 
 /// Reads `trusted_by`.
@@ -84,7 +85,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<TrustedBy> {
             }
         },
         [_, other, ..] => {
-            let message = "`trusted_by` has several ways to name who may assume the role";
+            let message = "`trusted_by` has several kinds of principals";
             reader.fault(other.key_span.clone(), message, "one too many", HELP);
             None
         }
@@ -148,14 +149,14 @@ fn read_jobs(
         }
         (None, Some(branch)) => reader.checked(&branch.node, "branch", check_part).map(Jobs::Branch),
         (Some(_), Some(branch)) => {
-            let help = "leave one out: the token of a job in an environment does not tell its branch";
+            let help = "remove one: the token of a job in an environment does not contain its branch";
             reader.fault(branch.key_span.clone(), "`github` has both `environment` and `branch`", "one too many", help);
             None
         }
         (None, None) => {
             let help =
                 "add environment = \"NAME\" or branch = \"NAME\": otherwise any pull request could assume the role";
-            reader.fault(node.span.clone(), "`github` does not say which jobs", "which jobs?", help);
+            reader.fault(node.span.clone(), "`github` does not restrict the jobs", "which jobs?", help);
             None
         }
     }
@@ -179,7 +180,7 @@ fn check_part(name: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     Err(Invalid::new(
-        format!("\"{name}\" cannot be named here"),
+        format!("\"{name}\" is not valid here"),
         "write the whole name, of visible ASCII without * ? : $ \" \\",
     ))
 }
@@ -275,15 +276,16 @@ pub(super) fn document(
 fn broker_fault(brokers: &[&Address]) -> Invalid {
     match brokers {
         [] => Invalid::new(
-            "the manifest has no role that the broker runs with",
-            "add permissions = \"broker\" to that role; or name its ARN: trusted_by = { principals = [\"arn:aws:iam::ACCOUNT:role/NAME\"] }",
+            "the manifest has no role for the broker",
+            "add permissions = \"broker\" to that role; or name its ARN: trusted_by = { principals = \
+                 [\"arn:aws:iam::ACCOUNT:role/NAME\"] }",
         ),
         several => {
             let names: Vec<String> = several.iter().map(ToString::to_string).collect();
-            let problem = format!("the manifest has several roles that a broker runs with: {}", names.join(", "));
+            let problem = format!("the manifest has several roles for a broker: {}", names.join(", "));
             Invalid::new(
                 problem,
-                "name the ARN of the one that is meant: trusted_by = { principals = [\"arn:aws:iam::ACCOUNT:role/NAME\"] }",
+                "name the ARN of one of them: trusted_by = { principals = [\"arn:aws:iam::ACCOUNT:role/NAME\"] }",
             )
         }
     }
@@ -334,8 +336,8 @@ mod tests {
             let (served, names) = broker(keys);
             document(&TrustedBy::Broker, &served, &names).unwrap_err().problem
         };
-        assert_eq!(refused(&[]), "the manifest has no role that the broker runs with");
-        assert_eq!(refused(&["a", "b"]), "the manifest has several roles that a broker runs with: roles.a, roles.b");
+        assert_eq!(refused(&[]), "the manifest has no role for the broker");
+        assert_eq!(refused(&["a", "b"]), "the manifest has several roles for a broker: roles.a, roles.b");
     }
 
     #[test]

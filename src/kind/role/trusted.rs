@@ -21,7 +21,7 @@ const PAGES: usize = 20;
 pub async fn trust(api: &RoleApi, role: &RoleArn) -> Result<Option<PolicyDocument>, CallError> {
     let Some(answer) = found(api, role).await?.filter(|answer| answer.arn == **role) else { return Ok(None) };
     let text = answer.assume_role_policy_document.as_deref();
-    text.map(|text| Some(api::document(text))).ok_or_else(|| failed(GET_ROLE, "the answer holds no trust policy"))
+    text.map(|text| Some(api::document(text))).ok_or_else(|| failed(GET_ROLE, "the answer contains no trust policy"))
 }
 
 /// Returns the ARN of the role with this name, whatever its path. Returns `None` if the role does not exist.

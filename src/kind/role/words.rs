@@ -76,7 +76,7 @@ pub(super) fn layout(role: &Role) -> Vec<Line> {
     lines.extend(trust.iter().map(|trust| Line::new("trust", trust_words(trust))));
     for (number, arn) in managed_policies.iter().flatten().enumerate() {
         let beyond =
-            (number == MANAGED.0).then(|| format!(" (from here on beyond the default quota of {})", MANAGED.0));
+            (number == MANAGED.0).then(|| format!(" (this and all following ones exceed the default quota of {})", MANAGED.0));
         lines.push(Line::new("managed policy", format!("{arn}{}", beyond.unwrap_or_default())));
     }
     for (name, policy) in policies.iter().flatten() {
@@ -92,7 +92,7 @@ pub(super) fn layout(role: &Role) -> Vec<Line> {
 fn trust_words(trust: &PolicyDocument) -> String {
     let size = rules::size(trust);
     match size > TRUST.0 {
-        true => format!("{}, {size} characters: beyond the default quota of {}", trust.words(), TRUST.0),
+        true => format!("{}, {size} characters: exceeds the default quota of {}", trust.words(), TRUST.0),
         false => trust.words(),
     }
 }

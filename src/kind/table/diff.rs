@@ -191,7 +191,7 @@ fn require_consent_to_lower(managed: &Table, live: &Table, changes: &mut [FieldC
 }
 
 const LOWERED: &str =
-    "lowered in place; autoscaling, which the manifest does not have, may have raised it for the traffic there is";
+    "lowered in place; autoscaling, which the manifest does not have, may have raised it for the current traffic";
 
 /// Compares the on-demand limits and the warm throughput of existing indexes.
 fn diff_index_settings(

@@ -51,7 +51,7 @@ fn subscription() -> Value {
                 "description": "Which messages are delivered: the path of a JSON file, or the filter as a table; {} \
                      for no filter.",
             },
-            "filter_policy_scope": { "enum": scopes, "description": "What the filter is matched with." },
+            "filter_policy_scope": { "enum": scopes, "description": "The part of a message that the filter applies to." },
             "raw": {
                 "type": "boolean",
                 "description": "Whether messages are delivered without SNS metadata; for sqs, http, https and \

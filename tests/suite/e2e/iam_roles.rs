@@ -235,7 +235,8 @@ fn a_missing_provider_is_reported_before_any_creation() {
 #[test]
 fn the_regions_of_an_account_share_the_same_role() {
     let world = world(
-        "[targets.one]\nregion = \"us-east-1\"\n[targets.two]\nregion = \"eu-west-1\"\n[profiles.dev]\n[roles.reader]\ntrusted_by = { accounts = [\"123456789012\"] }\npermissions = \"requester\"\n",
+        "[targets.one]\nregion = \"us-east-1\"\n[targets.two]\nregion = \"eu-west-1\"\n[profiles.dev]\n[roles.reader]\ntrusted_by = { \
+             accounts = [\"123456789012\"] }\npermissions = \"requester\"\n",
     );
     world.run(&["apply", "--yes"]).expect(0);
     let writes = world.writes();
@@ -308,11 +309,11 @@ fn refused(manifest: &str) -> String {
 fn invalid_role_settings_are_faults_with_their_line() {
     let of = |settings: &str| refused(&format!("[roles.x]\n{settings}\n"));
     for (settings, message) in [
-        ("", "`roles.x` does not say who may assume it"),
-        ("trusted_by = { broker = true }", "the manifest has no role that the broker runs with"),
+        ("", "`roles.x` does not define who may assume it"),
+        ("trusted_by = { broker = true }", "the manifest has no role for the broker"),
         ("trusted_by = {}", "`trusted_by` names nobody"),
         ("trusted_by = { principals = [\"*\"] }", "\"*\" is not the ARN of a user or a role"),
-        ("trusted_by = { github = { repository = \"acme/infra\" } }", "`github` does not say which jobs"),
+        ("trusted_by = { github = { repository = \"acme/infra\" } }", "`github` does not restrict the jobs"),
         ("trust = \"roles/own.json\"", "has no Principal"),
         ("trust = \"roles/broker.json\"\npolicies = { a = \"roles/broker.json\" }", "has a Principal"),
         ("trust = \"roles/broker.json\"\nmax_session_duration = 60", "`max_session_duration` cannot be 60"),
@@ -330,7 +331,8 @@ fn invalid_role_settings_are_faults_with_their_line() {
 #[test]
 fn permissions_too_large_for_one_role_are_a_fault() {
     let tables: String = (0..60)
-        .map(|number| format!("[tables.t{number}]\nname = \"a-long-name-of-a-table-{number}\"\npartition_key = {{ name = \"id\", type = \"S\" }}\n"))
+        .map(|number| format!("[tables.t{number}]\nname = \"a-long-name-of-a-table-{number}\"\npartition_key = {{ name = \"id\", type = \
+             \"S\" }}\n"))
         .collect();
     let said = refused(&format!("{tables}[roles.ci]\ntrust = \"roles/broker.json\"\npermissions = \"apply\"\n"));
     assert!(said.contains("the inline policies have") && said.contains("10,240"), "{said}");
