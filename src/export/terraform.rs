@@ -6,7 +6,7 @@ use super::syntax::block;
 use super::{Exported, File, Target, Tf, gather};
 use crate::kind::Site;
 use crate::kind::export::Export;
-use crate::kind::export::terraform::{BlockType, Body, Expression, Item, Kept, Module, Resource, Variable, Version};
+use crate::kind::export::terraform::{BlockType, Body, Expression, Item, PreventDestroy, Module, Resource, Variable, Version};
 
 /// The provider configurations, by their distinguishing settings.
 #[derive(Debug, Default)]
@@ -155,7 +155,7 @@ impl TargetBlocks<'_> {
         let list = |names: Vec<String>| Expression::List(names.into_iter().map(Expression::Reference).collect());
         body.maybe("depends_on", (!one.depends_on.is_empty()).then(|| list(one.depends_on.clone())));
         let mut lifecycle = Body::new();
-        lifecycle.maybe("prevent_destroy", (one.kept == Kept::Yes).then_some(true));
+        lifecycle.maybe("prevent_destroy", (one.prevent_destroy == PreventDestroy::Yes).then_some(true));
         let ignored: Vec<String> = one.ignored.iter().map(|name| (*name).to_owned()).collect();
         lifecycle.maybe("ignore_changes", (!ignored.is_empty()).then(|| list(ignored)));
         if !lifecycle.0.is_empty() {

@@ -52,7 +52,7 @@ pub trait Role: Any + fmt::Debug + Clone + Copy + Default + PartialEq + Eq {
     /// A short text about the change of a secret.
     const SECRET: &'static str;
     /// The values that are sent again if only a setting changes and the manifest does not manage the value.
-    const KEPT: Kept;
+    const REWRITABLE: Rewritable;
 
     /// Returns values as a difference shows them.
     fn sides(values: Sides<&str>) -> Sides<FieldValue>;
@@ -60,7 +60,7 @@ pub trait Role: Any + fmt::Debug + Clone + Copy + Default + PartialEq + Eq {
 
 /// The live values that can be written again unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum Rewritable {
     /// Those of type `String`.
     Plain,
     All,
@@ -268,13 +268,13 @@ fn is_secret_by_accident<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> bool
 /// Returns whether settings can be changed, which requires writing a value again.
 fn rewrite<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Rewrite {
     let secret = managed.content.as_ref().is_some_and(Content::is_secret);
-    let possible = match (&live.parameter_type, R::KEPT) {
+    let possible = match (&live.parameter_type, R::REWRITABLE) {
         // The manifest manages the value, and its environment variable is not set.
         _ if managed.content.as_ref().is_some_and(Content::is_unset) => false,
-        _ if R::KEPT == Kept::All && is_secret_by_accident(managed, live) => false,
+        _ if R::REWRITABLE == Rewritable::All && is_secret_by_accident(managed, live) => false,
         // Another type is a difference that Sentinel does not repair.
-        (Some(before), Kept::All) => managed.parameter_type.as_ref().is_none_or(|desired| desired == before),
-        (Some(ParameterType::SecureString), Kept::Plain) => live.content.is_some() && secret,
+        (Some(before), Rewritable::All) => managed.parameter_type.as_ref().is_none_or(|desired| desired == before),
+        (Some(ParameterType::SecureString), Rewritable::Plain) => live.content.is_some() && secret,
         (kind, _) => kind.as_ref().is_none_or(|kind| *kind == ParameterType::String),
     };
     if possible { Rewrite::Possible } else { Rewrite::NotPossible }

@@ -44,7 +44,7 @@ pub struct Resource {
     /// The arguments that Terraform ignores: those that the manifest does not manage, and those that AWS changes.
     pub ignored: Vec<&'static str>,
     /// Whether Terraform refuses to destroy it.
-    pub kept: Kept,
+    pub prevent_destroy: PreventDestroy,
     /// Its import ID; `None` if it is not known to exist.
     pub existing: Option<String>,
 }
@@ -57,7 +57,7 @@ pub enum BlockType {
 
 /// Whether Terraform refuses to destroy a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum PreventDestroy {
     Yes,
     No,
 }
@@ -189,7 +189,7 @@ impl Module {
             body,
             depends_on: Vec::new(),
             ignored: Vec::new(),
-            kept: Kept::No,
+            prevent_destroy: PreventDestroy::No,
             existing: None,
         };
         let position = self.blocks.len();

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Key, PolicyDocument, Rotation};
 use crate::kind::Desired;
 use crate::kind::export::cloudformation::{Properties, Stack, properties, set, tags};
-use crate::kind::export::terraform::{Body, Kept, Module, add_tags, reference};
+use crate::kind::export::terraform::{Body, PreventDestroy, Module, add_tags, reference};
 use crate::resource::Live;
 
 /// Returns the ID of a live key, which AWS generates.
@@ -60,7 +60,7 @@ pub(super) fn terraform(desired: &Desired<Key>, live: Option<&Live<Key>>, module
     body.maybe("rotation_period_in_days", days);
     body.maybe("multi_region", *multi_region);
     let resource = module.add(desired, "aws_kms_key", body);
-    resource.kept = Kept::Yes;
+    resource.prevent_destroy = PreventDestroy::Yes;
     resource.existing = live.and_then(key_id).map(str::to_owned);
     // If the manifest has no description, a new key gets one that names its purpose.
     resource.ignored.extend(desired.managed.description.is_none().then_some("description"));

@@ -50,7 +50,7 @@ impl Role for Values {
     const VALUE: Field = Field::Value;
     const OTHER_TYPE: &'static str = "AWS cannot change the type of a parameter; delete it, and apply creates it again";
     const SECRET: &'static str = "written as a new version; values are not shown";
-    const KEPT: store::Kept = store::Kept::All;
+    const REWRITABLE: store::Rewritable = store::Rewritable::All;
 
     fn sides(values: Sides<&str>) -> Sides<FieldValue> {
         let lines = values.live.contains('\n') || values.desired.contains('\n');

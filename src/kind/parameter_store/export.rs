@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ParameterType, Role, Stored, Tier};
 use crate::kind::export::cloudformation::{Stack, properties, set};
-use crate::kind::export::terraform::{Body, Kept, Module, add_tags};
+use crate::kind::export::terraform::{Body, PreventDestroy, Module, add_tags};
 use crate::kind::{Desired, KindId};
 use crate::resource::Live;
 
@@ -119,7 +119,7 @@ pub(in crate::kind) fn terraform<R: Role>(
     ];
     ignored.extend(unmanaged.into_iter().filter(|(_, is_so)| *is_so).map(|(name, _)| name));
     let resource = module.add(desired, "aws_ssm_parameter", body);
-    resource.kept = Kept::Yes;
+    resource.prevent_destroy = PreventDestroy::Yes;
     resource.ignored = ignored;
     resource.depends_on.extend(alias);
     resource.existing = live.map(|_| desired.name.clone());

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::content::Secret;
 use super::key::OF_AWS;
-use super::{Content, Kept, ParameterType, Role, Stored, Write};
+use super::{Content, Rewritable, ParameterType, Role, Stored, Write};
 use crate::kind::Desired;
 use crate::kind::permission::{Location, On, Permission};
 use crate::resource::call::{Operation, operation};
@@ -45,7 +45,7 @@ pub(in crate::kind) fn delegated<R: Role>(desired: &Desired<Stored<R>>, location
     }
     let mut operations = USES.to_vec();
     // An unmanaged value is read when it is written back with another setting.
-    operations.extend((R::KEPT == Kept::All && desired.managed.content.is_none()).then_some(DECRYPT));
+    operations.extend((R::REWRITABLE == Rewritable::All && desired.managed.content.is_none()).then_some(DECRYPT));
     let statement = format!("{}Encryption", R::STATEMENT);
     vec![Permission { statement, shared: true, operations, on: on_key(desired, location) }]
 }

@@ -58,7 +58,7 @@ impl Role for Policies {
     const VALUE: Field = Field::Content;
     const OTHER_TYPE: &'static str = "it cannot contain a policy; delete the parameter, and apply creates it again";
     const SECRET: &'static str = "written as a new version; plan --show-secrets shows the difference";
-    const KEPT: store::Kept = store::Kept::Plain;
+    const REWRITABLE: store::Rewritable = store::Rewritable::Plain;
 
     fn sides(values: Sides<&str>) -> Sides<FieldValue> {
         let document = |text: &str| FieldValue::Document(text.into());

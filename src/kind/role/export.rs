@@ -6,7 +6,7 @@ use super::home::{ACCOUNT, Home, PARTITION};
 use super::{Boundary, PolicyDocument, Role};
 use crate::kind::export::cloudformation::{Properties, Stack, id, properties, set, tags};
 use crate::kind::export::mark;
-use crate::kind::export::terraform::{Body, Kept, Module, add_tags, reference};
+use crate::kind::export::terraform::{Body, PreventDestroy, Module, add_tags, reference};
 use crate::kind::permission::Location;
 use crate::kind::{Desired, KindId, Site};
 use crate::resource::{Facts, Live};
@@ -117,7 +117,7 @@ pub(super) fn terraform(desired: &Desired<Role>, live: Option<&Live<Role>>, modu
     let depends_on = module.export.referred(&desired.depends_on, KindId::Role);
     let depends_on = depends_on.map(|role| format!("{ROLE}.{}", module.name(role)));
     let resource = module.add(desired, ROLE, body);
-    resource.kept = Kept::Yes;
+    resource.prevent_destroy = PreventDestroy::Yes;
     resource.site = Site::Account;
     resource.depends_on.extend(depends_on);
     resource.existing = live.map(|_| desired.name.clone());

@@ -21,7 +21,7 @@ pub(super) const KEY: &str = "autoscaling";
 
 /// Settings of a live scaling policy that no manifest can express. A change of the policy keeps them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct UnsupportedScaling {
     /// The name of the policy in AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -47,7 +47,7 @@ pub struct Autoscaling {
     #[serde(skip)]
     pub whole: bool,
     #[serde(skip)]
-    pub(super) kept: BTreeMap<Dimension, Kept>,
+    pub(super) kept: BTreeMap<Dimension, UnsupportedScaling>,
     /// Settings that no manifest can express, as text.
     #[serde(skip)]
     pub(super) more: Vec<String>,
@@ -86,14 +86,14 @@ impl Autoscaling {
         is_on.map(|(one, found)| {
             let how = "deregistered before the table is deleted, because AWS would keep it";
             let change = in_place(field(&one), words(one.1, found), words(one.1, Scale::Off), how);
-            (change, SetScale { index_name: one.0, units: one.1, scale: Scale::Off, kept: Kept::default() })
+            (change, SetScale { index_name: one.0, units: one.1, scale: Scale::Off, kept: UnsupportedScaling::default() })
         })
     }
 
     /// Returns the changes that turn off the autoscaling of writes.
     pub(super) fn write_scaling_removals(&self) -> impl Iterator<Item = SetScale> {
         let is_on = self.all().filter(|((_, units), scale)| *units == Units::Write && *scale != Scale::Off);
-        is_on.map(|(one, _)| SetScale { index_name: one.0, units: one.1, scale: Scale::Off, kept: Kept::default() })
+        is_on.map(|(one, _)| SetScale { index_name: one.0, units: one.1, scale: Scale::Off, kept: UnsupportedScaling::default() })
     }
 
     /// Returns whether autoscaling adjusts these units of the table or an index.
@@ -126,7 +126,7 @@ pub struct SetScale {
     pub units: Units,
     pub scale: Scale,
     #[serde(default)]
-    pub kept: Kept,
+    pub kept: UnsupportedScaling,
 }
 
 /// Returns the field of a dimension.
@@ -349,7 +349,7 @@ mod tests {
         let tables = Sides { live: &Table::default(), desired: &Table::default() };
         let desired = table(Some(within(1, 10, Some(70))), Some(Scale::Off));
         let mut live = table(Some(within(1, 10, Some(60))), Some(within(1, 5, None)));
-        let kept = Kept { name: Some(String::from("mine")), scale_in_cooldown: Some(60), ..Kept::default() };
+        let kept = UnsupportedScaling { name: Some(String::from("mine")), scale_in_cooldown: Some(60), ..UnsupportedScaling::default() };
         live.kept.insert((None, Units::Read), kept.clone());
         let changes = desired.repair(&live, &tables);
         assert_eq!(changes.len(), desired.diff(&live, &tables).len());

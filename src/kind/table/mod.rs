@@ -75,7 +75,7 @@ use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use crate::resource::check_table_name as check_name;
 pub use api::TableApi;
-pub use autoscaling::{Autoscaling, Kept, SetScale};
+pub use autoscaling::{Autoscaling, UnsupportedScaling, SetScale};
 use billing::FIRST_CAPACITY;
 pub use billing::{Billing, Capacity};
 pub use builtin::Builtin;

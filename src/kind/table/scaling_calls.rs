@@ -6,7 +6,7 @@ use aws_sdk_applicationautoscaling::types as sdk;
 use futures_util::future;
 
 use super::api::{describe, failed};
-use super::autoscaling::{Autoscaling, Dimension, KEY, Kept, SetScale};
+use super::autoscaling::{Autoscaling, Dimension, KEY, UnsupportedScaling, SetScale};
 use super::scales::{Bounds, Scale, Scales, Target, Units};
 use super::setting::is_unknown;
 use super::{Table, TableApi};
@@ -163,7 +163,7 @@ fn add<'a>(
         match policy.target_tracking_scaling_policy_configuration() {
             Some(tracking) if tracking.customized_metric_specification().is_none() => {
                 tracked = Some(Target::of_percent(tracking.target_value));
-                let kept = Kept {
+                let kept = UnsupportedScaling {
                     name: Some(policy.policy_name.clone()),
                     scale_in_cooldown: tracking.scale_in_cooldown,
                     scale_out_cooldown: tracking.scale_out_cooldown,
@@ -201,7 +201,7 @@ fn add<'a>(
 }
 
 /// Returns the settings of a policy that no manifest can express.
-fn unsupported(kept: &Kept) -> impl Iterator<Item = String> {
+fn unsupported(kept: &UnsupportedScaling) -> impl Iterator<Item = String> {
     let cooldown = |which: &str, seconds: Option<i32>| {
         seconds.filter(|seconds| *seconds != 0).map(|seconds| format!("with a scale-{which} cooldown of {seconds} s"))
     };

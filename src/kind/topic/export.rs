@@ -6,7 +6,7 @@ use super::rules::without_password;
 use super::{FilterScope, PolicyDocument, Subscription, Topic, TopicKey};
 use crate::kind::export::cloudformation::{Properties, Stack, id, properties, set, tags};
 use crate::kind::export::mark;
-use crate::kind::export::terraform::{Body, Kept, Module, add_tags, reference};
+use crate::kind::export::terraform::{Body, PreventDestroy, Module, add_tags, reference};
 use crate::kind::{Desired, KindId};
 use crate::resource::Live;
 
@@ -113,7 +113,7 @@ pub(super) fn terraform(desired: &Desired<Topic>, live: Option<&Live<Topic>>, mo
     let alias = module.export.referred(&desired.depends_on, KindId::Key);
     let alias = alias.map(|key| format!("aws_kms_alias.{}", module.name(key)));
     let resource = module.add(desired, TOPIC, body);
-    resource.kept = Kept::Yes;
+    resource.prevent_destroy = PreventDestroy::Yes;
     resource.depends_on.extend(alias);
     resource.existing = live.and_then(|live| live.facts.arn.clone());
     let unmanaged = [

@@ -1,6 +1,6 @@
 //! The scalable targets and scaling policies of a table and its indexes, with the names that the AWS console and Sentinel use.
 
-use crate::kind::table::{Autoscaling, Bounds, Kept, Scale, Table, Target, Units};
+use crate::kind::table::{Autoscaling, Bounds, UnsupportedScaling, Scale, Table, Target, Units};
 
 /// One scalable dimension.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Scaled {
     }
 
     /// Returns the settings of a live policy that no manifest can express, which are kept.
-    pub(super) fn kept(&self, live: &Table) -> Option<Kept> {
+    pub(super) fn kept(&self, live: &Table) -> Option<UnsupportedScaling> {
         live.settings.autoscaling.as_ref()?.kept.get(&(self.index.clone(), self.units)).cloned()
     }
 

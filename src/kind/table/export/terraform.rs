@@ -6,7 +6,7 @@ use super::indexes::limited;
 use super::scaling::{Scaled, scaled};
 use super::{attributes, indexes};
 use crate::kind::export::mark;
-use crate::kind::export::terraform::{Body, Expression, Kept, Module, Resource, Version, add_tags, reference};
+use crate::kind::export::terraform::{Body, Expression, PreventDestroy, Module, Resource, Version, add_tags, reference};
 use crate::kind::table::{
     Attribute, Billing, Capacity, Class, Consistency, Encryption, Index, Insights, Precision, Projection, Recovery,
     Replicas, Stream, Table, Tracking, Ttl, Warm,
@@ -64,7 +64,7 @@ pub(in crate::kind::table) fn add(desired: &Desired<Table>, live: Option<&Live<T
     let id = module.name(&desired.address);
     let depends_on = aliases(desired, module);
     let resource = module.add(desired, TABLE, body);
-    resource.kept = Kept::Yes;
+    resource.prevent_destroy = PreventDestroy::Yes;
     resource.depends_on = depends_on;
     resource.ignored = ignored(desired, strong);
     resource.existing = live.map(|_| desired.name.clone());
@@ -240,7 +240,7 @@ fn eventual_replicas(desired: &Desired<Table>, live: Option<&Live<Table>>, modul
         body.maybe("deletion_protection_enabled", replica.settings.deletion_protection.map(|protection| protection.0));
         let resource = module.add_named(format!("{table}_{region}"), "aws_dynamodb_table_replica", body);
         resource.region = Some(region.clone());
-        resource.kept = Kept::Yes;
+        resource.prevent_destroy = PreventDestroy::Yes;
         add_tags(resource, replica.tags.as_ref(), replica.tags.as_ref());
         resource.ignored.extend(recovery.is_none().then_some("point_in_time_recovery"));
         resource
@@ -299,16 +299,16 @@ fn scaling(one: &Scaled, table: &str, live: Option<&Live<Table>>, module: &mut M
     let resource = module.add_named(name.clone(), "aws_appautoscaling_target", body);
     resource.depends_on = vec![format!("{TABLE}.{table}")];
     resource.existing = is_there.then(|| id.clone());
-    let kept = live.and_then(|live| one.kept(&live.state)).unwrap_or_default();
-    let policy = kept.name.clone().unwrap_or_else(|| one.policy());
+    let extra = live.and_then(|live| one.kept(&live.state)).unwrap_or_default();
+    let policy = extra.name.clone().unwrap_or_else(|| one.policy());
     let target = |attribute: &str| reference("aws_appautoscaling_target", &name, attribute);
     let mut metric = Body::new();
     metric.set("predefined_metric_type", one.metric);
     let mut tracking = Body::new();
     tracking.set("target_value", Expression::Number(one.target()));
-    tracking.maybe("scale_in_cooldown", kept.scale_in_cooldown.map(i64::from));
-    tracking.maybe("scale_out_cooldown", kept.scale_out_cooldown.map(i64::from));
-    tracking.maybe("disable_scale_in", kept.disable_scale_in);
+    tracking.maybe("scale_in_cooldown", extra.scale_in_cooldown.map(i64::from));
+    tracking.maybe("scale_out_cooldown", extra.scale_out_cooldown.map(i64::from));
+    tracking.maybe("disable_scale_in", extra.disable_scale_in);
     tracking.block("predefined_metric_specification", metric);
     let mut body = Body::new();
     body.set("name", &policy).set("policy_type", "TargetTrackingScaling");
