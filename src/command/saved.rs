@@ -366,8 +366,9 @@ async fn looked_at(
     };
     check_local(context, &destination)?;
     let reader = context.reach(&destination, &users, &account).await?;
-    let looked =
-        async { Ok(reconcile::look(&reader, destination.clone(), desired.clone(), plan.scope.clone()).await?) };
+    let looked = async {
+        Ok(reconcile::observe_and_plan(&reader, destination.clone(), desired.clone(), plan.scope.clone()).await?)
+    };
     let now = context.reading(looked).await.map_err(|error| explained(error, &destination))?.plan;
     // Also on the AWS emulator, which is of one account: a manifest may be tried on it whatever its account, a plan was made on it.
     if let (Some(expected), Some(caller)) = (target.account(), &now.target.caller)

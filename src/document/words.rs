@@ -64,11 +64,7 @@ const YAML: Known = &[
         "write \\\\ for a backslash, or use single quotes",
     ),
     ("expected string scalar", "a key that is not a string", "write the key as a word"),
-    (
-        "alias references unknown anchor",
-        "an alias without an anchor",
-        "define it first with &NAME, or write the value",
-    ),
+    ("alias references unknown anchor", "an alias without an anchor", "define it first with &NAME, or write the value"),
     ("unclosed bracket", "a bracket that is not closed", "add the closing bracket"),
 ];
 

@@ -6,7 +6,9 @@ use super::syntax::block;
 use super::{Exported, File, Target, Tf, gather};
 use crate::kind::Site;
 use crate::kind::export::Export;
-use crate::kind::export::terraform::{BlockType, Body, Expression, Item, PreventDestroy, Module, Resource, Variable, Version};
+use crate::kind::export::terraform::{
+    BlockType, Body, Expression, Item, Module, PreventDestroy, Resource, Variable, Version,
+};
 
 /// The provider configurations, by their distinguishing settings.
 #[derive(Debug, Default)]

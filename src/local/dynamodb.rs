@@ -167,7 +167,7 @@ fn create_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
 
 fn describe_table(region: &Region, body: Value) -> Result<Value, Failure> {
     let name = table_name(&body)?;
-    let state = state::look(region, &name)?;
+    let state = state::read_state(region, &name)?;
     let mut answer = call(region, "DescribeTable", body)?;
     state.unwrap_or_default().show(region, &mut answer["Table"]);
     Ok(answer)
@@ -403,7 +403,7 @@ fn check_attributes(region: &Region, name: &str, state: &TableState, body: &Valu
 /// Reads and writes items, which requires an ACTIVE table.
 fn items(region: &Region, operation: &str, body: Value) -> Result<Value, Failure> {
     if let Some(name) = body["TableName"].as_str()
-        && let Some(state) = state::look(region, name)?
+        && let Some(state) = state::read_state(region, name)?
     {
         if ["CREATING", "DELETING"].contains(&state.status(region.clock.now())) {
             return Err(Failure::new("ResourceNotFoundException", "Requested resource not found"));

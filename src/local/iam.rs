@@ -8,13 +8,13 @@ mod api;
 mod document;
 mod evaluate;
 mod managed;
-mod signer;
 mod pattern;
 mod permissions;
 #[cfg(test)]
 mod probe;
 mod request;
 mod role;
+mod signer;
 mod trust;
 
 use std::sync::Arc;
@@ -25,16 +25,16 @@ use super::answer::{Failure, Refusal, Request, element};
 use super::sts::RoleSession;
 use super::{LocalAws, Region};
 use document::Document;
-use evaluate::{RequiredPermission, CallerKind, Context};
-use signer::Unknown;
+use evaluate::{CallerKind, Context, RequiredPermission};
 use permissions::Granted;
 use role::{HOME, Role};
+use signer::Unknown;
 use trust::{Named, Trust};
 
 pub(super) use api::answer;
-pub(super) use signer::Signer;
 #[cfg(test)]
 pub(crate) use probe::Probe;
+pub(super) use signer::Signer;
 
 /// The users whose permissions are limited to their policies. Every other user has all permissions.
 #[derive(Debug, Clone, Default)]
@@ -163,7 +163,9 @@ impl Signer {
             context: context.clone(),
             ..request::permission(region, format!("sts:{action}"), wanted.arn.to_owned())
         };
-        let refused = |permission: &RequiredPermission, why: &str| Err(denied(&format!("{} {why}", self.unauthorized(permission))));
+        let refused = |permission: &RequiredPermission, why: &str| {
+            Err(denied(&format!("{} {why}", self.unauthorized(permission))))
+        };
         let mut actions = vec!["AssumeRole"];
         let Some(role) = role else {
             let permission = required("AssumeRole");
@@ -184,13 +186,19 @@ impl Signer {
         for action in actions {
             let permission = required(action);
             if role.arn() != wanted.arn {
-                return refused(&permission, &format!("because no role trust policy allows the {} action", permission.action));
+                return refused(
+                    &permission,
+                    &format!("because no role trust policy allows the {} action", permission.action),
+                );
             }
             let named = match trust::decide(&policy, &role.trusted_ids, &caller, &permission) {
                 Trust::Granted(named) => named,
                 Trust::Explicit => return refused(&permission, "with an explicit deny in the role trust policy"),
                 Trust::Implicit => {
-                    return refused(&permission, &format!("because no role trust policy allows the {} action", permission.action));
+                    return refused(
+                        &permission,
+                        &format!("because no role trust policy allows the {} action", permission.action),
+                    );
                 }
             };
             // A principal of another account always needs its own permission.

@@ -31,7 +31,8 @@ pub fn conform(desired: &DesiredResource, root: &PolicyRoot) -> Result<(), Strin
     if let Some(fault) = faults.into_sorted().first() {
         return Err(format!("{address}: {}", fault.message));
     }
-    let expressed = loaded.desired.into_iter().next().map(|expressed| if adopt { expressed.adopted() } else { expressed });
+    let expressed =
+        loaded.desired.into_iter().next().map(|expressed| if adopt { expressed.adopted() } else { expressed });
     // The resources that it refers to have their own sections, which this manifest lacks.
     if expressed.map(DesiredResource::independent).is_some_and(|expressed| expressed == desired.clone().independent()) {
         return Ok(());

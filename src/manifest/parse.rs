@@ -11,7 +11,7 @@ use super::vary::{self, Values, Variants};
 use super::{AwsSection, Manifest, OwnershipTag};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{Node, Reader, Value};
-use crate::kind::section::{Spans, SectionReader, check_key, read_tags};
+use crate::kind::section::{SectionReader, Spans, check_key, read_tags};
 use crate::kind::{KindId, policy_parameter};
 use crate::resource::destination::Destination;
 use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName};

@@ -10,7 +10,7 @@ use super::{LocalPolicy, Manifest, Parsed};
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::document::{Folder, Variables};
 use crate::iam::{self, Beyond};
-use crate::kind::section::{Home, Spans, Resolver, Unset};
+use crate::kind::section::{Home, Resolver, Spans, Unset};
 use crate::kind::{Address, DesiredResource, Misplaced, Sections};
 use crate::resource::Invalid;
 use crate::resource::destination::Destination;

@@ -11,7 +11,7 @@ use super::Manifest;
 use super::targets::section_of;
 use crate::diagnostic::{Faults, Source, some};
 use crate::document::{Entry, Fields, Node, Reader, Value, closest};
-use crate::kind::section::{Spans, SectionReader};
+use crate::kind::section::{SectionReader, Spans};
 use crate::kind::{Address, KindId, Sections};
 use crate::resource::Invalid;
 use crate::resource::destination::{Destination, Region};
@@ -85,7 +85,12 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, manifest: &Manifest) {
         let known: Vec<&str> = resources(root, one.address.kind).map(|entry| entry.key.as_str()).collect();
         if !known.contains(&one.entry.key.as_str()) {
             let message = format!("there is no [{section}.{}] to override", one.entry.key);
-            reader.fault(one.entry.key_span.clone(), message, "not in the manifest", suggestion(&one.entry.key, &known));
+            reader.fault(
+                one.entry.key_span.clone(),
+                message,
+                "not in the manifest",
+                suggestion(&one.entry.key, &known),
+            );
         }
     }
 }

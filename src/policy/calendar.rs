@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::meaning::{Outcome, Subject, schedule, outcome_at};
+use super::meaning::{Outcome, Subject, outcome_at, schedule};
 use super::times::{self, covers_week};
 use super::week::{Piece, UserClass, Zones, overlapping, pieces, user_classes, zone};
 use super::{Mode, Policy};

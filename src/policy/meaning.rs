@@ -273,7 +273,8 @@ fn change<'p>(
     let mut open = week.iter().filter(|(_, _, is)| *is != Outcome::Deny);
     let outcome = open.clone().next().map(|(_, _, outcome)| *outcome);
     let common = outcome.filter(|outcome| open.all(|(_, _, is)| is == outcome));
-    let hours = common.map(|outcome| (outcome, week.iter().filter(|(_, _, is)| *is == outcome).map(|one| one.0).collect()));
+    let hours =
+        common.map(|outcome| (outcome, week.iter().filter(|(_, _, is)| *is == outcome).map(|one| one.0).collect()));
     Some(Change {
         turns: turns.into_iter().map(|((before, after), pieces)| AnswerChange { before, after, pieces }).collect(),
         hours,
@@ -561,7 +562,10 @@ mod tests {
         let only = |names: &str| format!("prod now allows only credentials of the AWS profile {names}");
         assert_eq!(effects("", one), [(Direction::Closes, only("a"))]);
         assert_eq!(effects(one, two), [(Direction::Opens, only("a or b"))]);
-        assert_eq!(effects(two, ""), [(Direction::Opens, String::from("prod now allows credentials of any AWS profile"))]);
+        assert_eq!(
+            effects(two, ""),
+            [(Direction::Opens, String::from("prod now allows credentials of any AWS profile"))]
+        );
         assert_eq!(effects(one, one), [(Direction::Same, String::from("access does not change"))]);
     }
 

@@ -59,7 +59,7 @@ impl Sessions {
     /// Returns who is calling, for all connections of a session.
     pub(super) fn identity(&self, route: &Route, config: &SdkConfig, pacer: &Arc<Pacer>) -> Arc<Identity> {
         let session = self.of(route);
-        let new = || Arc::new(Identity::new(config, pacer, Reuse::ForAWhile));
+        let new = || Arc::new(Identity::new(config, pacer, Reuse::Cached));
         Arc::clone(session.identity.get_or_init(new))
     }
 }

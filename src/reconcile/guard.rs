@@ -211,7 +211,7 @@ mod tests {
 
     use super::*;
     use crate::kind::policy_parameter::{ParameterType, PolicyParameter};
-    use crate::kind::table::{CalledChange, SetRecovery, TableStep};
+    use crate::kind::table::{SeparateChange, SetRecovery, TableStep};
     use crate::kind::{Desired, ObservedResource, Pair, Presence, Step};
     use crate::reconcile::{Intent, Scope, diff};
     use crate::resource::caller::Caller;
@@ -349,7 +349,7 @@ mod tests {
         let name = String::from("t");
         resource.steps.push(Step::Table(TableStep::Setting {
             name,
-            change: CalledChange::Recovery(SetRecovery { enabled: false, days: None, loses: true }),
+            change: SeparateChange::Recovery(SetRecovery { enabled: false, days: None, loses: true }),
         }));
         plan.resources[11].withheld = std::mem::take(&mut plan.resources[11].steps);
         plan.resources[11].action = Action::Refused;

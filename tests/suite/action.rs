@@ -111,7 +111,8 @@ fn act(state: &mut State, method: &str, path: &str, body: &Value, root: &str) ->
             let shown: Vec<&Value> = state.comments.iter().skip((page - 1) * 2).take(2).collect();
             let more = state.comments.len() > page * 2;
             let link = if more { format!("<{root}{place}?page={}>; rel=\"next\"", page + 1) } else { String::new() };
-            let link = state.next.clone().map_or(link, |next| format!("<{}>; rel=\"next\"", next.replace("ROOT", root)));
+            let link =
+                state.next.clone().map_or(link, |next| format!("<{}>; rel=\"next\"", next.replace("ROOT", root)));
             (200, link, json!(shown))
         }
         ("POST", ["issues", _, "comments"]) => {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ParameterType, Role, Stored, Tier};
 use crate::kind::export::cloudformation::{Stack, properties, set};
-use crate::kind::export::terraform::{Body, PreventDestroy, Module, add_tags};
+use crate::kind::export::terraform::{Body, Module, PreventDestroy, add_tags};
 use crate::kind::{Desired, KindId};
 use crate::resource::Live;
 

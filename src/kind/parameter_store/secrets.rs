@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::content::Secret;
 use super::key::OF_AWS;
-use super::{Content, Rewritable, ParameterType, Role, Stored, Write};
+use super::{Content, ParameterType, Rewritable, Role, Stored, Write};
 use crate::kind::Desired;
 use crate::kind::permission::{Location, On, Permission};
 use crate::resource::call::{Operation, operation};

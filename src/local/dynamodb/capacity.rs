@@ -14,7 +14,7 @@ use crate::local::clock::millis;
 pub(in crate::local) fn capacity(region: &Region, table: &str, index: Option<&str>) -> Option<(i64, i64)> {
     let home = replicas::home(region, table).ok()?;
     let region = home.as_deref().unwrap_or(region);
-    let state = super::state::look(region, table).ok()?.unwrap_or_default();
+    let state = super::state::read_state(region, table).ok()?.unwrap_or_default();
     let described = call(region, "DescribeTable", json!({ "TableName": table })).ok()?;
     let described = &described["Table"];
     match index {

@@ -51,7 +51,7 @@ impl Engine {
         let connection = store::open_hardened(file.path()).map_err(|error| at(error.to_string()))?;
         file.check_unchanged()?;
         let mut watch = Watch { folder, connection, version: 0, tables: 0 };
-        watch.look().map_err(|error| error.to_string())?;
+        watch.check().map_err(|error| error.to_string())?;
         Ok(Self(Mutex::new(Open { database, watch: Some(watch) })))
     }
 
@@ -60,7 +60,7 @@ impl Engine {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Open { database, watch } = &mut *open;
         if let Some(watch) = watch
-            && watch.look().map_err(|error| error.to_string())? == Seen::OtherTables
+            && watch.check().map_err(|error| error.to_string())? == Seen::OtherTables
         {
             *database = self::open(&watch.folder)?;
         }
@@ -71,7 +71,7 @@ impl Engine {
     /// changing one requires the lock of the region's other file.
     pub(in crate::local) fn note_own_change(&self) -> Result<(), String> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let looked = open.watch.as_mut().map(Watch::look).transpose();
+        let looked = open.watch.as_mut().map(Watch::check).transpose();
         looked.map(drop).map_err(|error| error.to_string())
     }
 }
@@ -85,7 +85,7 @@ enum Seen {
 
 impl Watch {
     /// Checks whether the tables have changed since the last check.
-    fn look(&mut self) -> rusqlite::Result<Seen> {
+    fn check(&mut self) -> rusqlite::Result<Seen> {
         let version = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0))?;
         if version == self.version {
             return Ok(Seen::Same);

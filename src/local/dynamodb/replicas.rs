@@ -46,9 +46,10 @@ pub(super) fn home(region: &Region, name: &str) -> Result<Option<Arc<Region>>, F
     let Some(Marker { home }) = marker else { return Ok(None) };
     let home = region.peer(&home)?;
     // A deleted replica may leave its marker, so the table decides.
-    let state = super::state::look(&home, name)?;
+    let state = super::state::read_state(&home, name)?;
     let now = region.clock.now();
-    let has = state.is_some_and(|state| state.group.replica(&region.name).is_some_and(|own| own.lifetime.is_there(now)));
+    let has =
+        state.is_some_and(|state| state.group.replica(&region.name).is_some_and(|own| own.lifetime.is_there(now)));
     Ok(has.then_some(home))
 }
 
@@ -135,7 +136,7 @@ pub(super) fn tagged(region: &Region) -> Result<crate::local::tagging::Tagged, F
     let mut tagged = crate::local::tagging::Tagged::new();
     for name in names(region)? {
         let Some(home) = home(region, &name)? else { continue };
-        let state = super::state::look(&home, &name)?.unwrap_or_default();
+        let state = super::state::read_state(&home, &name)?.unwrap_or_default();
         if let Some(replica) = state.group.replica(&region.name) {
             tagged.insert(region.arn("dynamodb", &format!("table/{name}")), replica.tags.clone());
         }

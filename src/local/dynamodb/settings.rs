@@ -55,7 +55,7 @@ pub(super) fn update_ttl(region: &Region, body: Value) -> Result<Value, Failure>
 
 pub(super) fn describe_ttl(region: &Region, body: Value) -> Result<Value, Failure> {
     let name = table_name(&body)?;
-    let state = state::look(region, &name)?.unwrap_or_default();
+    let state = state::read_state(region, &name)?.unwrap_or_default();
     let now = region.clock.now();
     let mut answer = call(region, "DescribeTimeToLive", body)?;
     if state.status(now) == "CREATING" {
@@ -237,7 +237,7 @@ pub(super) fn tags_in_use(name: &str) -> Failure {
 
 pub(super) fn list_tags(region: &Region, body: Value) -> Result<Value, Failure> {
     let name = table_of(region, &body)?;
-    state::look(region, &name)?;
+    state::read_state(region, &name)?;
     call(region, "ListTagsOfResource", body)
 }
 

@@ -232,7 +232,7 @@ fn exists(region: &Region, name: &str) -> Result<bool, Failure> {
 }
 
 /// Returns the state of an existing table. Locks the store only to complete a change.
-pub(super) fn look(region: &Region, name: &str) -> Result<Option<TableState>, Failure> {
+pub(super) fn read_state(region: &Region, name: &str) -> Result<Option<TableState>, Failure> {
     let state = region.store.read(|store| TableState::load(store, name))?;
     let due = state.as_ref().is_some_and(|state| state.is_due(region.clock.now()));
     if due { region.store.write(|store| TableState::settled(region, store, name)) } else { Ok(state) }

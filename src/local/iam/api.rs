@@ -1,8 +1,8 @@
 //! The IAM API with AWS's rules and texts: roles, their policies and tags, and the resources that roles refer to. It uses the Query
 //! protocol. The state is common to all regions of an account.
 
-mod needed;
 mod documents;
+mod needed;
 mod others;
 mod policies;
 mod roles;

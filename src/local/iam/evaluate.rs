@@ -144,7 +144,11 @@ pub(super) enum Verdict {
 }
 
 /// Decides on one permission. If it is unknown whether a statement applies, an allow does not apply and a deny does.
-pub(super) fn decide<'a>(policies: impl IntoIterator<Item = &'a Document>, caller: &Caller, permission: &RequiredPermission) -> Verdict {
+pub(super) fn decide<'a>(
+    policies: impl IntoIterator<Item = &'a Document>,
+    caller: &Caller,
+    permission: &RequiredPermission,
+) -> Verdict {
     let mut verdict = Verdict::Implicit;
     for policy in policies {
         for statement in &policy.statements {
@@ -159,7 +163,12 @@ pub(super) fn decide<'a>(policies: impl IntoIterator<Item = &'a Document>, calle
 }
 
 /// Returns whether a statement applies to a permission, without regard to its principals.
-pub(super) fn applies(statement: &Statement, version: Version, caller: &Caller, permission: &RequiredPermission) -> Truth {
+pub(super) fn applies(
+    statement: &Statement,
+    version: Version,
+    caller: &Caller,
+    permission: &RequiredPermission,
+) -> Truth {
     let action = |action: &String| {
         let parts = pattern::plain(&action.to_ascii_lowercase());
         Truth::from(pattern::matches(&parts, &permission.action.to_ascii_lowercase()))

@@ -1,7 +1,7 @@
 //! Patterns in policies: wildcards and policy variables.
 
 use super::document::Version;
-use super::evaluate::{RequiredPermission, Caller, Known, lookup};
+use super::evaluate::{Caller, Known, RequiredPermission, lookup};
 
 /// A part of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,12 @@ fn wild(letter: char) -> Part {
 /// Returns the parts of a text with its variables replaced, or `None` if one is unknown. The value of a variable is literal: a `*` in it is
 /// not a wildcard. Source: IAM User Guide, "IAM policy elements: Variables and tags", which also defines `${*}`, `${?}` and `${$}`, and
 /// says that older versions of the language have no variables.
-pub(super) fn expanded(text: &str, version: Version, caller: &Caller, permission: &RequiredPermission) -> Option<Vec<Part>> {
+pub(super) fn expanded(
+    text: &str,
+    version: Version,
+    caller: &Caller,
+    permission: &RequiredPermission,
+) -> Option<Vec<Part>> {
     if version == Version::V2008 {
         return Some(plain(text));
     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::document::Document;
-use super::evaluate::{RequiredPermission, Caller, Verdict, decide};
+use super::evaluate::{Caller, RequiredPermission, Verdict, decide};
 
 /// The permissions of a caller.
 #[derive(Debug, Clone)]
@@ -51,7 +51,12 @@ impl Layers {
 
 impl Permissions {
     /// Checks one permission. The error continues a sentence with the action and the resource.
-    pub(super) fn check(&self, caller: &Caller, permission: &RequiredPermission, granted: Granted) -> Result<(), String> {
+    pub(super) fn check(
+        &self,
+        caller: &Caller,
+        permission: &RequiredPermission,
+        granted: Granted,
+    ) -> Result<(), String> {
         let layers = match self {
             Self::All => return Ok(()),
             Self::Nothing if granted == Granted::Everything => return Ok(()),

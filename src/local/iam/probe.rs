@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::document::parse_trust;
-use super::evaluate::{RequiredPermission, Caller, CallerKind, Context};
+use super::evaluate::{Caller, CallerKind, Context, RequiredPermission};
 use super::request;
 use super::trust::{Trust, decide};
 
@@ -48,7 +48,10 @@ impl Probe<'_> {
             context.set("sts:ExternalId", vec![id.to_owned()]);
         }
         let resource = String::from("arn:aws:iam::111111111111:role/prod");
-        let permission = RequiredPermission { context, ..request::permission("us-east-1", String::from("sts:AssumeRole"), resource) };
+        let permission = RequiredPermission {
+            context,
+            ..request::permission("us-east-1", String::from("sts:AssumeRole"), resource)
+        };
         Ok(matches!(decide(&document, &BTreeMap::new(), &caller, &permission), Trust::Granted(_)))
     }
 }

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::evaluate::{RequiredPermission, Context, Known};
+use super::evaluate::{Context, Known, RequiredPermission};
 use crate::local::Region;
 use crate::local::answer::Form;
 use crate::local::dynamodb::key_schema;
@@ -45,7 +45,10 @@ pub(super) fn of_ssm(region: &Region, operation: &str, body: &Value) -> Vec<Requ
     let actions = std::iter::once(operation).chain(tagged.then_some("AddTagsToResource"));
     let of = |action: &str| {
         let action = format!("ssm:{action}");
-        resources.iter().map(move |resource| permission(&region.name, action.clone(), resource.clone())).collect::<Vec<_>>()
+        resources
+            .iter()
+            .map(move |resource| permission(&region.name, action.clone(), resource.clone()))
+            .collect::<Vec<_>>()
     };
     actions.flat_map(of).collect()
 }
@@ -173,7 +176,12 @@ fn item(region: &Region, action: &str, body: &Value) -> RequiredPermission {
 fn transaction(region: &Region, operation: &'static str, body: &Value) -> Vec<RequiredPermission> {
     let parts = body["TransactItems"].as_array().into_iter().flatten();
     let parts = parts.flat_map(|part| part.as_object().into_iter().flatten());
-    parts.map(|(kind, part)| RequiredPermission { enclosing: Some(operation), ..item(region, &format!("{kind}Item"), part) }).collect()
+    parts
+        .map(|(kind, part)| RequiredPermission {
+            enclosing: Some(operation),
+            ..item(region, &format!("{kind}Item"), part)
+        })
+        .collect()
 }
 
 fn batch(region: &Region, operation: &str, body: &Value) -> Vec<RequiredPermission> {
@@ -284,7 +292,8 @@ fn replicas(region: &Region, body: &Value) -> Vec<RequiredPermission> {
         for update in body[list].as_array().into_iter().flatten() {
             let Some(other) = update[kind]["RegionName"].as_str() else { continue };
             let resource = format!("arn:aws:dynamodb:{other}:{}:table/{table}", region.account);
-            needed.extend(actions.iter().map(|action| permission(other, format!("dynamodb:{action}"), resource.clone())));
+            needed
+                .extend(actions.iter().map(|action| permission(other, format!("dynamodb:{action}"), resource.clone())));
         }
     }
     needed

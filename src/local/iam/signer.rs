@@ -8,7 +8,7 @@ use super::managed;
 use super::permissions::{Layers, Permissions};
 use super::role::{HOME, Role};
 use crate::local::answer::{Failure, Request};
-use crate::local::sts::{Identity, RoleSession, Token, KeyOwner, is_temporary};
+use crate::local::sts::{Identity, KeyOwner, RoleSession, Token, is_temporary};
 use crate::local::{LocalAws, Region};
 
 /// The caller of a request.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::document::{self, Document};
-use super::evaluate::{RequiredPermission, Caller, CallerKind, Known, Verdict, decide};
+use super::evaluate::{Caller, CallerKind, Known, RequiredPermission, Verdict, decide};
 use super::permissions::{Granted, Layers, Permissions};
 use super::{Users, request};
 

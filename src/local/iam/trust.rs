@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::document::{Document, Effect, Principal, Principals};
-use super::evaluate::{RequiredPermission, Caller, CallerKind, Truth, applies};
+use super::evaluate::{Caller, CallerKind, RequiredPermission, Truth, applies};
 
 /// How a trust policy names a caller. Each variant grants more than the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +30,12 @@ pub(super) enum Trust {
 
 /// Decides on one permission. If it is unknown whether a statement applies, an allow does not apply and a deny does. `ids` are the unique
 /// IDs of the roles in the policy.
-pub(super) fn decide(policy: &Document, ids: &BTreeMap<String, String>, caller: &Caller, permission: &RequiredPermission) -> Trust {
+pub(super) fn decide(
+    policy: &Document,
+    ids: &BTreeMap<String, String>,
+    caller: &Caller,
+    permission: &RequiredPermission,
+) -> Trust {
     let mut best = None;
     for statement in &policy.statements {
         let holds = applies(statement, policy.version, caller, permission);

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Identity, RoleSession, TEMPORARY, Token, KeyOwner, credentials, invalid, is_account, is_name, mfa, seconds};
+use super::{
+    Identity, KeyOwner, RoleSession, TEMPORARY, Token, credentials, invalid, is_account, is_name, mfa, seconds,
+};
 use crate::local::LocalAws;
 use crate::local::answer::{Form, Refusal, Request, element};
 use crate::local::iam::{Assumption, Signer, managed_document};

@@ -455,7 +455,7 @@ fn the_manifest_and_the_environment_name_the_broker() {
 }
 
 #[test]
-fn it_listens_without_tls_on_loopback_only() {
+fn a_broker_listens_without_tls_on_loopback_only() {
     let world = world();
     let args = |listen| ["broker", "--url", "https://broker.example.com", "--listen", listen];
     let run = world.run(&args("0.0.0.0:0")).expect(1);

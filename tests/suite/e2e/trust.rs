@@ -107,7 +107,7 @@ fn trust_check_simulates_access_to_the_tables() {
 }
 
 #[test]
-fn plan_status_and_lint_say_for_each_profile_whether_aws_enforces_the_gate() {
+fn plan_status_and_lint_report_for_each_profile_whether_aws_enforces_the_gate() {
     let world = World::quick();
     world.write("roles/broker.json", &trust(&json!({ "Service": "ecs-tasks.amazonaws.com" })));
     world.write("policies/dev.yaml", "version: \"1\"\nrules:\n  - { name: rest, effect: deny }\n");

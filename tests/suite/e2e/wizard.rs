@@ -12,7 +12,7 @@ fn with_aws_files(world: &World) {
 }
 
 #[test]
-fn without_a_terminal_the_flags_say_it_all() {
+fn without_a_terminal_flags_replace_all_questions() {
     let world = World::new();
     with_aws_files(&world);
     let run = world

@@ -182,7 +182,8 @@ impl Group {
         if self.strong {
             table["MultiRegionConsistency"] = json!("STRONG");
             let witness = self.witness.as_ref();
-            if let Some((region, status)) = witness.and_then(|(region, lifetime)| Some((region, lifetime.status(now)?))) {
+            if let Some((region, status)) = witness.and_then(|(region, lifetime)| Some((region, lifetime.status(now)?)))
+            {
                 table["GlobalTableWitnesses"] = json!([{ "RegionName": region, "WitnessStatus": status }]);
             }
         }

@@ -18,7 +18,7 @@ use crate::local::{Region, kms};
 const ITEMS: [&str; 6] = ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"];
 
 pub(super) fn answer(region: &Region, own: &Replicated, operation: &str, body: &Value) -> Result<Value, Failure> {
-    let status = look(region, own)?.1;
+    let status = read_state(region, own)?.1;
     let Replicated { home, name } = own;
     // Source of a replica's responses during its creation: DDB-TABLE-298.
     match (operation, status) {
@@ -61,7 +61,7 @@ pub(super) fn answer(region: &Region, own: &Replicated, operation: &str, body: &
 
 /// Refuses items of a replica that is being created.
 pub(super) fn check_items(region: &Region, home: &Region, name: &str) -> Result<(), Failure> {
-    let state = crate::local::dynamodb::state::look(home, name)?.unwrap_or_default();
+    let state = crate::local::dynamodb::state::read_state(home, name)?.unwrap_or_default();
     match state.group.replica(&region.name).map(|own| status(own, &state, region.clock.now())) {
         Some("CREATING") => Err(not_found(name)),
         _ => Ok(()),
@@ -78,8 +78,8 @@ fn status(replica: &Replica, state: &TableState, now: i64) -> &'static str {
 }
 
 /// Returns the state of the table, and the status of the replica.
-fn look(region: &Region, own: &Replicated) -> Result<(TableState, &'static str), Failure> {
-    let state = crate::local::dynamodb::state::look(&own.home, &own.name)?.unwrap_or_default();
+fn read_state(region: &Region, own: &Replicated) -> Result<(TableState, &'static str), Failure> {
+    let state = crate::local::dynamodb::state::read_state(&own.home, &own.name)?.unwrap_or_default();
     let replica = state.group.replica(&region.name).ok_or_else(|| not_found(&own.name))?;
     let status = status(replica, &state, region.clock.now());
     Ok((state, status))
@@ -87,7 +87,7 @@ fn look(region: &Region, own: &Replicated) -> Result<(TableState, &'static str),
 
 /// Returns a replica's description of the table, with its own ARN, ID and settings. Source: DDB-TABLE-229.
 fn described(region: &Region, own: &Replicated) -> Result<Value, Failure> {
-    let (state, status) = look(region, own)?;
+    let (state, status) = read_state(region, own)?;
     let home = &own.home;
     let replica = state.group.replica(&region.name).ok_or_else(|| not_found(&own.name))?;
     let mut table = call(home, "DescribeTable", json!({ "TableName": own.name }))?["Table"].take();

@@ -33,7 +33,7 @@ pub(in crate::local::dynamodb) fn of_new_index(region: &Region, name: &str, body
     if created.is_empty() {
         return Ok(());
     }
-    let state = crate::local::dynamodb::state::look(region, name)?.unwrap_or_default();
+    let state = crate::local::dynamodb::state::read_state(region, name)?.unwrap_or_default();
     let now = region.clock.now();
     let regions: Vec<&str> = state.group.members(now).map(|replica| replica.region.as_str()).collect();
     let described =

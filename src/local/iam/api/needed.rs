@@ -5,12 +5,17 @@
 use super::{rules, tags};
 use crate::local::Region;
 use crate::local::answer::{Form, Refusal};
-use crate::local::iam::evaluate::{RequiredPermission, Context};
+use crate::local::iam::evaluate::{Context, RequiredPermission};
 use crate::local::iam::request::permission;
 use crate::local::iam::role::Role;
 
 /// Returns the permissions of a request. Its resource may not exist; a policy for specific names then denies it.
-pub(super) fn of(home: &Region, region: &str, operation: &str, form: &Form) -> Result<Vec<RequiredPermission>, Refusal> {
+pub(super) fn of(
+    home: &Region,
+    region: &str,
+    operation: &str,
+    form: &Form,
+) -> Result<Vec<RequiredPermission>, Refusal> {
     let text = |field: &str| form.get(field).map(String::as_str);
     let arn = |kind: &str, path: &str, name: &str| rules::arn(home, kind, path, name);
     let path = text("Path").filter(|path| path.starts_with('/')).unwrap_or("/");

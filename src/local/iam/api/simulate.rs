@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{Refusal, page, rules};
 use crate::local::answer::{Form, element};
-use crate::local::iam::evaluate::{RequiredPermission, Caller, CallerKind, Context, Known, condition_keys, lookup};
-use crate::local::iam::signer;
+use crate::local::iam::evaluate::{Caller, CallerKind, Context, Known, RequiredPermission, condition_keys, lookup};
 use crate::local::iam::permissions::{Granted, Layers, Permissions};
 use crate::local::iam::request;
 use crate::local::iam::role::{HOME, Role, unique_id};
+use crate::local::iam::signer;
 use crate::local::{LocalAws, Region};
 
 pub(super) fn principal(aws: &LocalAws, home: &Region, form: &Form) -> Result<String, Refusal> {

@@ -7,7 +7,7 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
 use super::super::document::parse_trust;
-use super::super::evaluate::{RequiredPermission, Caller, CallerKind, Context};
+use super::super::evaluate::{Caller, CallerKind, Context, RequiredPermission};
 use super::super::request;
 use super::super::trust::{Named, Trust, decide};
 
@@ -159,15 +159,20 @@ fn asked(attributes: &RequestAttributes) -> RequiredPermission {
         Context::of(&["sts:externalid", "sts:rolesessionname", "sts:sourceidentity", "aws:requesttag/", "aws:tagkeys"]);
     let one = |value: &str| vec![value.to_owned()];
     context.set("sts:RoleSessionName", one(attributes.session));
-    for (key, value) in
-        [("sts:ExternalId", attributes.external_id), ("sts:SourceIdentity", attributes.source), ("aws:RequestTag/team", attributes.tag)]
-    {
+    for (key, value) in [
+        ("sts:ExternalId", attributes.external_id),
+        ("sts:SourceIdentity", attributes.source),
+        ("aws:RequestTag/team", attributes.tag),
+    ] {
         if let Some(value) = value {
             context.set(key, one(value));
         }
     }
     let action = format!("sts:{}", attributes.action);
-    RequiredPermission { context, ..request::permission("us-east-1", action, String::from("arn:aws:iam::111111111111:role/prod")) }
+    RequiredPermission {
+        context,
+        ..request::permission("us-east-1", action, String::from("arn:aws:iam::111111111111:role/prod"))
+    }
 }
 
 /// How a list of principals names a caller, from each pair separately: 0 not at all, 1 by account, 2 by role, 3 directly.
