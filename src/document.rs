@@ -400,7 +400,7 @@ mod tests {
             ("a: 1\na: 2\n", "2: invalid YAML: the key `a` is defined twice"),
             ("a: 1\n\"\\x61\": 2\n", "2: invalid YAML: the key `a` is defined twice"),
             // Text after the end of the document is not parsed, so it is not allowed.
-            ("a: 1\n...\n[[[ % x\n", "3: invalid YAML: a value that begins with `%`"),
+            ("a: 1\n...\n[[[ % x\n", "3: invalid YAML: a value that starts with `%`"),
         ] {
             assert_eq!(faults_of(text), [expected], "{text:?}");
         }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Key, PolicyDocument, Rotation};
 use crate::kind::Desired;
 use crate::kind::export::cloudformation::{Properties, Stack, properties, set, tags};
-use crate::kind::export::terraform::{Body, PreventDestroy, Module, add_tags, reference};
+use crate::kind::export::terraform::{Body, Module, PreventDestroy, add_tags, reference};
 use crate::resource::Live;
 
 /// Returns the ID of a live key, which AWS generates.

@@ -105,7 +105,12 @@ pub(super) enum Policies {
 }
 
 /// Reads a role and the requested parts.
-pub(super) async fn read(api: &RoleApi, name: &str, wants: RoleParts, passes: &[Class]) -> Result<Live<Role>, CallError> {
+pub(super) async fn read(
+    api: &RoleApi,
+    name: &str,
+    wants: RoleParts,
+    passes: &[Class],
+) -> Result<Live<Role>, CallError> {
     let managed: OptionFuture<_> = wants.managed.then(|| read_managed(api, name)).into();
     let policies: OptionFuture<_> = match wants.policies {
         Policies::Unread => None,

@@ -6,7 +6,7 @@ use super::home::{ACCOUNT, Home, PARTITION};
 use super::{Boundary, PolicyDocument, Role};
 use crate::kind::export::cloudformation::{Properties, Stack, id, properties, set, tags};
 use crate::kind::export::mark;
-use crate::kind::export::terraform::{Body, PreventDestroy, Module, add_tags, reference};
+use crate::kind::export::terraform::{Body, Module, PreventDestroy, add_tags, reference};
 use crate::kind::permission::Location;
 use crate::kind::{Desired, KindId, Site};
 use crate::resource::{Facts, Live};

@@ -119,7 +119,7 @@ mod tests {
     fn an_unknown_marker_is_refused() {
         assert_eq!(check(&format!("a {ACCOUNT} b {PARTITION} ${{aws:userid}}")), Ok(()));
         let refused = check("arn:aws:iam::${sentinel:acount}:role/x").unwrap_err();
-        assert_eq!(refused.problem, "${sentinel:acount} stands for nothing");
+        assert_eq!(refused.problem, "${sentinel:acount} is not a known marker");
         assert!(check("${sentinel:").is_err());
     }
 

@@ -190,6 +190,9 @@ mod tests {
         let managed = (0..30).map(|number| format!("arn:aws:iam::aws:policy/P{number}")).collect();
         let imported = import(Role { managed_policies: Some(managed), ..plain() });
         assert_eq!(imported.sections.roles["prod"].managed_policies, None);
-        assert_eq!(reasons(&imported), ["managed_policies is not managed: 30 managed policies are too many for a role"]);
+        assert_eq!(
+            reasons(&imported),
+            ["managed_policies is not managed: 30 managed policies are too many for a role"]
+        );
     }
 }

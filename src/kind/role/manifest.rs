@@ -331,7 +331,9 @@ fn resolve_policies(
     for (name, file) in section.policies.iter().flatten() {
         let place = ["roles", key, "policies", name];
         if section.permissions.is_some() && is_derived(name) {
-            let problem = format!("the policy `{name}` of `roles.{key}` has the name of a policy that is derived for permissions");
+            let problem = format!(
+                "the policy `{name}` of `roles.{key}` has the name of a policy that is derived for permissions"
+            );
             resolver.fault(&place, Invalid::new(problem, "choose another name"), "taken");
         }
         let read = read_document(resolver, file, Form::Identity);
@@ -354,7 +356,12 @@ fn read_document(resolver: &Resolver<'_>, file: &str, form: Form) -> Result<Poli
 }
 
 /// Returns a value that was read. An error becomes a fault, which names the file if there is one.
-fn value_or_fault<T>(resolver: &mut Resolver<'_>, place: &[&str], file: Option<&String>, read: Result<T, Invalid>) -> Option<T> {
+fn value_or_fault<T>(
+    resolver: &mut Resolver<'_>,
+    place: &[&str],
+    file: Option<&String>,
+    read: Result<T, Invalid>,
+) -> Option<T> {
     let fault = |mut invalid: Invalid| {
         if let Some(file) = file.filter(|file| !invalid.problem.contains(*file)) {
             invalid.problem = format!("{file}: {}", invalid.problem);

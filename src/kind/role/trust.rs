@@ -74,7 +74,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<TrustedBy> {
     let given: Vec<&Entry> = [broker, github, named].into_iter().flatten().collect();
     match given[..] {
         [] => {
-            reader.fault(node.span.clone(), "`trusted_by` names nobody", "who may assume it?", HELP);
+            reader.fault(node.span.clone(), "`trusted_by` names nobody", "no principal", HELP);
             None
         }
         [_] => match (broker, github) {
@@ -121,7 +121,7 @@ fn read_principals(
     };
     if read.accounts.is_empty() && read.principals.is_empty() {
         let help = "add accounts = [\"123456789012\"], or principals with the ARNs of users and roles";
-        reader.fault(node.span.clone(), "`trusted_by` names nobody", "who may assume it?", help);
+        reader.fault(node.span.clone(), "`trusted_by` names nobody", "no principal", help);
         return None;
     }
     Some(read)

@@ -75,8 +75,8 @@ pub(super) fn layout(role: &Role) -> Vec<Line> {
     lines.extend(permissions_boundary.iter().map(|one| Line::new("permissions_boundary", boundary(one))));
     lines.extend(trust.iter().map(|trust| Line::new("trust", trust_words(trust))));
     for (number, arn) in managed_policies.iter().flatten().enumerate() {
-        let beyond =
-            (number == MANAGED.0).then(|| format!(" (this and all following ones exceed the default quota of {})", MANAGED.0));
+        let beyond = (number == MANAGED.0)
+            .then(|| format!(" (this and all following ones exceed the default quota of {})", MANAGED.0));
         lines.push(Line::new("managed policy", format!("{arn}{}", beyond.unwrap_or_default())));
     }
     for (name, policy) in policies.iter().flatten() {
@@ -143,13 +143,13 @@ mod tests {
         };
         assert_eq!(trust_words(&trust("x")), "1 statement");
         let large = trust_words(&trust(&"x".repeat(TRUST.0)));
-        assert!(large.ends_with("beyond the default quota of 2048"), "{large}");
+        assert!(large.ends_with("exceeds the default quota of 2048"), "{large}");
         let managed: BTreeSet<String> = (0..11).map(|number| format!("arn:aws:iam::aws:policy/P{number:02}")).collect();
         let role = Role { managed_policies: Some(managed), ..Role::default() };
         let beyond: Vec<usize> = layout(&role)
             .iter()
             .enumerate()
-            .filter(|(_, line)| line.words.contains("beyond"))
+            .filter(|(_, line)| line.words.contains("exceed"))
             .map(|(at, _)| at)
             .collect();
         assert_eq!(beyond, [10]);

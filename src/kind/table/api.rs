@@ -10,7 +10,7 @@ use futures_util::future::{self, OptionFuture};
 
 use super::delete::SeenTable;
 use super::polling::Polling;
-use super::setting::{SettingReads, Setting};
+use super::setting::{Setting, SettingReads};
 use super::status::TableStatus;
 use super::{
     AWS_MANAGED, Encryption, IndexStatus, Replicas, Table, TableStep, Ttl, Warm, delete, diff, replicas, scaling_calls,

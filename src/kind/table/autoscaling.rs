@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::scales::{Bounds, DEFAULT_TARGET, Scale, Scales, Units};
 use super::scaling_calls::{self, DEREGISTER_TARGET, DESCRIBE_POLICIES, DESCRIBE_TARGETS, PUT_POLICY, REGISTER_TARGET};
-use super::setting::{SeparateSetting, Phase, Setting, SettingChange, in_place};
+use super::setting::{Phase, SeparateSetting, Setting, SettingChange, in_place};
 use super::{Billing, Field, Index, Table, TableApi};
 use crate::change::{FieldChange, Sides};
 use crate::document::{Fields, Reader};
@@ -86,14 +86,22 @@ impl Autoscaling {
         is_on.map(|(one, found)| {
             let how = "deregistered before the table is deleted, because AWS would keep it";
             let change = in_place(field(&one), words(one.1, found), words(one.1, Scale::Off), how);
-            (change, SetScale { index_name: one.0, units: one.1, scale: Scale::Off, kept: UnsupportedScaling::default() })
+            (
+                change,
+                SetScale { index_name: one.0, units: one.1, scale: Scale::Off, kept: UnsupportedScaling::default() },
+            )
         })
     }
 
     /// Returns the changes that turn off the autoscaling of writes.
     pub(super) fn write_scaling_removals(&self) -> impl Iterator<Item = SetScale> {
         let is_on = self.all().filter(|((_, units), scale)| *units == Units::Write && *scale != Scale::Off);
-        is_on.map(|(one, _)| SetScale { index_name: one.0, units: one.1, scale: Scale::Off, kept: UnsupportedScaling::default() })
+        is_on.map(|(one, _)| SetScale {
+            index_name: one.0,
+            units: one.1,
+            scale: Scale::Off,
+            kept: UnsupportedScaling::default(),
+        })
     }
 
     /// Returns whether autoscaling adjusts these units of the table or an index.
@@ -349,7 +357,11 @@ mod tests {
         let tables = Sides { live: &Table::default(), desired: &Table::default() };
         let desired = table(Some(within(1, 10, Some(70))), Some(Scale::Off));
         let mut live = table(Some(within(1, 10, Some(60))), Some(within(1, 5, None)));
-        let kept = UnsupportedScaling { name: Some(String::from("mine")), scale_in_cooldown: Some(60), ..UnsupportedScaling::default() };
+        let kept = UnsupportedScaling {
+            name: Some(String::from("mine")),
+            scale_in_cooldown: Some(60),
+            ..UnsupportedScaling::default()
+        };
         live.kept.insert((None, Units::Read), kept.clone());
         let changes = desired.repair(&live, &tables);
         assert_eq!(changes.len(), desired.diff(&live, &tables).len());

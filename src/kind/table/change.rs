@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::setting::SettingChange;
 use super::{
-    Attribute, Billing, Capacity, UpdateTableChange, Consistency, Encryption, Index, Limits, NewReplica, SetWarm, Warm,
+    Attribute, Billing, Capacity, Consistency, Encryption, Index, Limits, NewReplica, SetWarm, UpdateTableChange, Warm,
 };
 use crate::change::{Consent, Protection};
 

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::BackupStatus;
 use super::api::{SETTLING, TableApi, describe, failed, read_tags};
 use super::polling::Polling;
 use super::status::TableStatus;
-use super::{Autoscaling, SeparateChange, DeletionProtection, Field, Table, TableStep, protection, replicas};
+use super::{Autoscaling, DeletionProtection, Field, SeparateChange, Table, TableStep, protection, replicas};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::kind::{Deletion, Desired, Waiting};
 use crate::resource::call::{CREATE_BACKUP, CallError, Class, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, SCAN};

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::api::{SETTLING, failed};
 use super::polling::Polling;
-use super::setting::{SeparateSetting, Phase, Setting, SettingChange, in_place};
+use super::setting::{Phase, SeparateSetting, Setting, SettingChange, in_place};
 use super::{Field, Index, Table, TableApi};
 use crate::change::{FieldChange, Sides};
 use crate::document::write::quoted;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::api::{SETTLING, failed};
 use super::polling::Polling;
 use super::rules::check_home;
-use super::setting::{SeparateSetting, Phase, Setting, SettingChange, in_place};
+use super::setting::{Phase, SeparateSetting, Setting, SettingChange, in_place};
 use super::{Field, Table, TableApi};
 use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
 use crate::document::write::quoted;

@@ -75,7 +75,7 @@ use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use crate::resource::check_table_name as check_name;
 pub use api::TableApi;
-pub use autoscaling::{Autoscaling, UnsupportedScaling, SetScale};
+pub use autoscaling::{Autoscaling, SetScale, UnsupportedScaling};
 use billing::FIRST_CAPACITY;
 pub use billing::{Billing, Capacity};
 pub use builtin::Builtin;
@@ -99,7 +99,7 @@ pub use replicas::{Consistency, NewReplica, ReplicaSection, ReplicaStatus, Repli
 pub use resource_policy::{Holder, OfStream, OfTable, ResourcePolicy, SetPolicy, StreamPolicy, TablePolicy};
 pub use rules::{INCLUDE_LIMIT, INDEX_LIMIT, KEY_LIMIT, LOCAL_INDEX_LIMIT, check_attribute};
 pub use scales::{Bounds, Scale, Scales, Target, Units};
-pub use setting::{SeparateChange, UpdateTableChange, Settings};
+pub use setting::{SeparateChange, Settings, UpdateTableChange};
 use status::TableStatus;
 pub use steps::TableStep;
 pub use stream::{SetStream, Stream};

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types as sdk;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::setting::{UpdateTableSetting, Phase, Setting, SettingChange, diff_guard};
+use super::setting::{Phase, Setting, SettingChange, UpdateTableSetting, diff_guard};
 use super::{Field, Table};
 use crate::change::{Consent, FieldChange, Sides};
 use crate::document::{Fields, Reader};

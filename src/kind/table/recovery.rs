@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::{SETTLING, failed};
-use super::setting::{SeparateSetting, Phase, Setting, SettingChange, in_place};
+use super::setting::{Phase, SeparateSetting, Setting, SettingChange, in_place};
 use super::{Field, Table, TableApi};
 use crate::change::{Consent, FieldChange, Sides};
 use crate::document::{self, Fields, Node, Reader};

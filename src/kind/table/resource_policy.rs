@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::api::{SETTLING, failed};
 use super::polling::Polling;
-use super::setting::{SeparateSetting, Phase, Setting, SettingChange};
+use super::setting::{Phase, SeparateSetting, Setting, SettingChange};
 use super::{Field, Stream, Table, TableApi};
 use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
 use crate::document::write::quoted;

@@ -6,7 +6,7 @@ use aws_sdk_applicationautoscaling::types as sdk;
 use futures_util::future;
 
 use super::api::{describe, failed};
-use super::autoscaling::{Autoscaling, Dimension, KEY, UnsupportedScaling, SetScale};
+use super::autoscaling::{Autoscaling, Dimension, KEY, SetScale, UnsupportedScaling};
 use super::scales::{Bounds, Scale, Scales, Target, Units};
 use super::setting::is_unknown;
 use super::{Table, TableApi};
@@ -98,7 +98,12 @@ async fn read(api: &TableApi, name: &str, of: &[Option<String>]) -> Result<Autos
 /// Reads the autoscaling of the parts of a table that will be deleted, because AWS does not delete it with them: that of unlisted indexes
 /// if the manifest manages autoscaling, and all of it if the table is deleted. Source: DDB-TABLE-292 and 323 in the lab notes of
 /// ack-api-quirks.
-pub(super) async fn read_deleted_scaling(api: &TableApi, desired: &Desired<Table>, live: &mut Table, gaps: &mut Vec<Gap>) {
+pub(super) async fn read_deleted_scaling(
+    api: &TableApi,
+    desired: &Desired<Table>,
+    live: &mut Table,
+    gaps: &mut Vec<Gap>,
+) {
     let managed = &desired.managed;
     let goes = !desired.presence.is_present();
     let is_kept = |index: &String| managed.indexes.as_ref().is_none_or(|wanted| wanted.contains_key(index));

@@ -21,7 +21,9 @@ use super::protection::DeletionProtection;
 use super::recovery::Recovery;
 use super::resource_policy::{StreamPolicy, TablePolicy};
 use super::stream::Stream;
-pub(super) use super::traits::{SeparateSetting, UpdateTableSetting, Phase, Setting, SettingChange, diff_guard, in_place};
+pub(super) use super::traits::{
+    Phase, SeparateSetting, Setting, SettingChange, UpdateTableSetting, diff_guard, in_place,
+};
 use super::warm::Warm;
 use super::{Field, Table, TableApi};
 use crate::change::{FieldChange, Sides};

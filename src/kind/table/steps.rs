@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::rebuild;
 use super::scaling_calls::DESCRIBE_TARGETS;
-use super::setting::{SeparateSetting, Phase, Setting};
+use super::setting::{Phase, SeparateSetting, Setting};
 use super::{
-    Autoscaling, Billing, SeparateChange, Capacity, Encryption, Field, Index, Limits, Replicas, Settings, Table,
+    Autoscaling, Billing, Capacity, Encryption, Field, Index, Limits, Replicas, SeparateChange, Settings, Table,
     TableChange, TableStatus, Ttl, Warm, replicas,
 };
 use crate::change::{Consent, FieldChange, Protection, Sides, Takes};
@@ -438,8 +438,8 @@ mod tests {
     use super::super::opposite::opposite;
     use super::*;
     use crate::kind::table::{
-        Attribute, AttributeType, UpdateTableChange, Class, DeletionProtection, IndexKey, IndexStatus, Key, Projection,
-        Recovery, SetClass, SetDeletionProtection, SetRecovery, changes,
+        Attribute, AttributeType, Class, DeletionProtection, IndexKey, IndexStatus, Key, Projection, Recovery,
+        SetClass, SetDeletionProtection, SetRecovery, UpdateTableChange, changes,
     };
     use crate::kind::{Address, KindId, Presence};
     use crate::resource::Facts;

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types as sdk;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::setting::{UpdateTableSetting, Phase, Setting, SettingChange, in_place};
+use super::setting::{Phase, Setting, SettingChange, UpdateTableSetting, in_place};
 use super::{Billing, Field, Table};
 use crate::change::{FieldChange, Sides};
 use crate::document::{Fields, Reader};

@@ -6,7 +6,7 @@ use super::rules::without_password;
 use super::{FilterScope, PolicyDocument, Subscription, Topic, TopicKey};
 use crate::kind::export::cloudformation::{Properties, Stack, id, properties, set, tags};
 use crate::kind::export::mark;
-use crate::kind::export::terraform::{Body, PreventDestroy, Module, add_tags, reference};
+use crate::kind::export::terraform::{Body, Module, PreventDestroy, add_tags, reference};
 use crate::kind::{Desired, KindId};
 use crate::resource::Live;
 

@@ -284,7 +284,7 @@ fn a_concurrently_created_role_is_not_changed() {
     world.run(&["apply", "p.json", "--yes"]).expect(4);
     assert_eq!(world.writes(), [""; 0]);
     let run = world.run(&["apply", "--yes"]);
-    assert!(run.stdout.contains("decided when a role is created"), "{}", run.stdout);
+    assert!(run.stdout.contains("set when a role is created"), "{}", run.stdout);
 }
 
 #[test]

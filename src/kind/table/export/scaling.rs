@@ -1,6 +1,6 @@
 //! The scalable targets and scaling policies of a table and its indexes, with the names that the AWS console and Sentinel use.
 
-use crate::kind::table::{Autoscaling, Bounds, UnsupportedScaling, Scale, Table, Target, Units};
+use crate::kind::table::{Autoscaling, Bounds, Scale, Table, Target, Units, UnsupportedScaling};
 
 /// One scalable dimension.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,9 @@ use super::indexes::limited;
 use super::scaling::{Scaled, scaled};
 use super::{attributes, indexes};
 use crate::kind::export::mark;
-use crate::kind::export::terraform::{Body, Expression, PreventDestroy, Module, Resource, Version, add_tags, reference};
+use crate::kind::export::terraform::{
+    Body, Expression, Module, PreventDestroy, Resource, Version, add_tags, reference,
+};
 use crate::kind::table::{
     Attribute, Billing, Capacity, Class, Consistency, Encryption, Index, Insights, Precision, Projection, Recovery,
     Replicas, Stream, Table, Tracking, Ttl, Warm,
