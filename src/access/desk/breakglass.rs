@@ -1,5 +1,6 @@
 //! Break-glass: open an event, list, show, end.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -8,9 +9,10 @@ use super::{
 };
 use crate::access::breakglass::{Closed, Event, Events, Excess, Filter, LONGEST, Opened, Status};
 use crate::access::emergency::{Action, Breakglass};
-use crate::access::gate::{Remedy, Stopped};
+use crate::access::gate::{Decision, Remedy, Stopped, User};
 use crate::access::log::Outcome;
 use crate::access::time::later;
+use crate::policy::Mode;
 
 fn events<'a>(desk: &'a Desk<'_>) -> Events<'a> {
     Events(desk.gateway.records(&desk.tables.breakglass))
@@ -65,12 +67,63 @@ impl Operation for Open {
         desk.need(&[Right::Operate])?;
         desk.known_profile(&self.profile)?;
         let user = desk.user().await?;
+        let (id, now) = (new_id()?, desk.now);
+        let event = self.event(&user, new_id()?, now);
+        let parameter = desk.parameter(&self.profile);
+        let gate = desk.gate(PolicyOf { profile: &self.profile, parameter: &parameter });
         if user.user_id.is_empty() {
+            let why = format!("AWS STS names no unique ID for {}, under which the event would be recorded", user.arn);
+            let decision = gate.undecided(user.clone().into_owned(), Mode::Cli, &id, now);
+            log_refusal(desk, decision.refused(None, why), &event)?;
             return Ok(Opening::NoId(user.arn.clone()));
         }
-        let now = desk.now;
-        let event = Event {
-            id: new_id()?,
+        let (mut decision, limits) = gate.may_open(&user, &id, now).await?;
+        let events = events(desk);
+        if decision.allowed() {
+            if let Some(active) = events.active(&user, &event.profile, now).await? {
+                log_refusal(desk, decision.refused(None, already_open(&active)), &event)?;
+                return Ok(Opening::Another(Box::new(active)));
+            }
+            let usage = events.usage(&user, &event, limits, now).await?;
+            if let Some(excess) = usage.excess(self.duration, limits) {
+                let mut why = excess.words(&user, &event.profile, limits);
+                if let Excess::Hours { left: left @ 60.. } = excess {
+                    why.push_str(&format!("; --duration {}m is left", left / 60));
+                }
+                decision = decision.refused(Some(Remedy::Request), why);
+            }
+        }
+        if !decision.allowed() {
+            return Ok(Opening::Refused(Box::new(Refused::of(&log_refusal(desk, decision, &event)?))));
+        }
+        let breakglass = Breakglass::of(&event, Action::Opened);
+        let opened =
+            Decision { breakglass: Some(breakglass.clone()), breakglass_id: Some(event.id.clone()), ..decision.clone() };
+        desk.log.write(&opened, None, Outcome::Opened)?;
+        // The line above precedes the write, so that another one has to follow if the event is not opened.
+        Ok(match events.open(&event, &user).await? {
+            Opened::Done => Opening::Opened { event: Box::new(event), breakglass },
+            Opened::Another(active) => {
+                log_refusal(desk, decision.refused(None, already_open(&active)), &event)?;
+                Opening::Another(active)
+            }
+            Opened::Taken => {
+                let why = format!("another event of {} for {} was being opened", event.invoker, event.profile);
+                log_refusal(desk, decision.refused(None, why), &event)?;
+                Opening::Taken(Box::new(event))
+            }
+        })
+    }
+
+    fn is_done(answer: &Opening) -> bool {
+        matches!(answer, Opening::Opened { .. })
+    }
+}
+
+impl Open {
+    fn event(&self, user: &User, id: String, now: Timestamp) -> Event {
+        Event {
+            id,
             invoker: user.name.clone(),
             invoker_arn: Some(user.arn.clone()),
             profile: self.profile.clone(),
@@ -84,45 +137,19 @@ impl Operation for Open {
             closed_at: None,
             closed_reason: None,
             problem: None,
-        };
-        let events = events(desk);
-        let parameter = desk.parameter(&self.profile);
-        let (mut decision, limits) = desk
-            .gate(PolicyOf { profile: &self.profile, parameter: &parameter })
-            .may_open(&user, &new_id()?, now)
-            .await?;
-        if decision.allowed() {
-            if let Some(held) = events.active(&user, &event.profile, now).await? {
-                return Ok(Opening::Another(Box::new(held)));
-            }
-            let usage = events.usage(&user, &event, limits, now).await?;
-            if let Some(excess) = usage.excess(self.duration, limits) {
-                let mut why = excess.words(&user, &event.profile, limits);
-                if let Excess::Hours { left: left @ 60.. } = excess {
-                    why.push_str(&format!("; --duration {}m is left", left / 60));
-                }
-                decision = decision.refused(Some(Remedy::Request), why);
-            }
         }
-        let action = if decision.allowed() { Action::Opened } else { Action::Refused };
-        let breakglass = Breakglass::of(&event, action);
-        decision.breakglass = Some(breakglass.clone());
-        if !decision.allowed() {
-            desk.log.write(&decision, None, Outcome::Refused)?;
-            return Ok(Opening::Refused(Box::new(Refused::of(&decision))));
-        }
-        decision.breakglass_id = Some(event.id.clone());
-        desk.log.write(&decision, None, Outcome::Opened)?;
-        Ok(match events.open(&event, &user).await? {
-            Opened::Done => Opening::Opened { event: Box::new(event), breakglass },
-            Opened::Another(held) => Opening::Another(held),
-            Opened::Taken => Opening::Taken(Box::new(event)),
-        })
     }
+}
 
-    fn is_done(answer: &Opening) -> bool {
-        matches!(answer, Opening::Opened { .. })
-    }
+/// Logs that an event was not opened, and returns the decision as it was logged.
+fn log_refusal(desk: &Desk<'_>, decision: Decision, event: &Event) -> Result<Decision, Stopped> {
+    let decision = Decision { breakglass: Some(Breakglass::of(event, Action::Refused)), ..decision };
+    desk.log.write(&decision, None, Outcome::Refused)?;
+    Ok(decision)
+}
+
+fn already_open(active: &Event) -> String {
+    format!("{} already has an active break-glass event for {}: {}", active.invoker, active.profile, active.id)
 }
 
 /// Lists events.

@@ -343,6 +343,9 @@ fn operators_lock_users_and_use_break_glass() {
     assert!(used.stderr.contains("BREAK-GLASS used by olga for prod"), "{}", used.stderr);
     let another = broker.run(&world, "olga", &emergency).expect(1);
     assert!(another.stderr.contains(&id), "{}", another.stderr);
+    let line = broker.logged().pop().unwrap();
+    assert_eq!((&line["operation"], &line["outcome"]), (&Value::Null, &"refused".into()), "{line}");
+    assert!(line["why"].as_str().unwrap().contains(&id), "{line}");
     broker.run(&world, "olga", &["breakglass-close", &id]).expect(0);
     broker.run(&world, "olga", PROD).expect(1);
     broker.run(&world, "bob", &["lock", "alice", "--profile", "dev"]).expect(1);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{count, now, provisioned, set_number};
-use crate::world::{World, finish};
+use crate::world::{Answer, World, finish};
 
 const WHY: &str = "The database is down, and nobody who could approve is awake";
 
@@ -422,6 +422,47 @@ fn break_glass_is_reported_on_stderr_and_in_the_log() {
     world.run_as("carol", &open("prod", &["--log-file", "no/such/folder/log"])).expect(1);
     let listed = world.run_as("carol", &["breakglass-list"]).expect(0).json();
     assert_eq!(listed["events"], json!([]));
+}
+
+/// Returns the lines of the log of a user who opens no event.
+#[track_caller]
+fn refusals(world: &World, user: &str) -> Vec<(String, String, String)> {
+    let run = world.run_as(user, &open("prod", &["--log-stderr"])).expect(1);
+    let lines = super::decisions(&run.stderr);
+    assert!(lines.iter().all(|line| line["breakglass"]["justification"] == WHY), "{lines:#?}");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let words = |line: &Value| (text(&line["outcome"]), text(&line["breakglass"]["action"]), text(&line["why"]));
+    lines.iter().map(words).collect()
+}
+
+#[test]
+fn an_event_that_is_not_opened_is_logged_as_refused() {
+    let world = provisioned();
+    let refused = |why: String| (String::from("refused"), String::from("refused"), why);
+    let id = opened(&world, "alice");
+    let why = format!("alice already has an active break-glass event for prod: {id}");
+    assert_eq!(refusals(&world, "alice"), [refused(why)]);
+    // Another process writes the place record first, each time.
+    world.fault(|call| {
+        let message = "Transaction cancelled [ConditionalCheckFailed, None]";
+        (call.operation == "TransactWriteItems").then(|| call.refusal("TransactionCanceledException", message))
+    });
+    let lines = refusals(&world, "bob");
+    assert_eq!((lines.len(), &*lines[0].0), (2, "opened"), "{lines:?}");
+    assert_eq!(lines[1], refused(String::from("another event of bob for prod was being opened")));
+    world.clear_faults();
+    world.fault(|call| {
+        let result = "<Arn>arn:aws:iam::123456789012:user/bob</Arn><Account>123456789012</Account>";
+        let body = format!(
+            "<GetCallerIdentityResponse><GetCallerIdentityResult>{result}</GetCallerIdentityResult>\
+             </GetCallerIdentityResponse>"
+        );
+        let answer = Answer { status: 200, content_type: "text/xml", body: body.into_bytes() };
+        (call.operation == "GetCallerIdentity").then_some(answer)
+    });
+    let lines = refusals(&world, "bob");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].0 == "refused" && lines[0].2.contains("no unique ID"), "{lines:?}");
 }
 
 #[test]
