@@ -12,7 +12,7 @@ mod targets;
 mod vary;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
@@ -73,7 +73,28 @@ pub struct BrokerSection {
     pub roles: IndexMap<String, RoleArn>,
 }
 
-/// The roles that a broker assumes for profiles.
+/// The role that the broker assumes for a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokeredRole<'a> {
+    Arn(&'a str),
+    /// A role of the manifest.
+    Reference(&'a Address),
+}
+
+impl BrokeredRole<'_> {
+    /// Returns the ARN. A role of the manifest belongs to the caller's account.
+    fn arn(self, sections: &Sections, caller: &Caller) -> Option<RoleArn> {
+        match self {
+            Self::Arn(arn) => Some(RoleArn::new(arn)),
+            Self::Reference(to) => {
+                let resource = sections.name_of(to)?;
+                Some(RoleArn::new(format!("arn:{}:iam::{}:{resource}", caller.partition(), caller.account)))
+            }
+        }
+    }
+}
+
+/// All roles that a broker assumes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BrokeredRoles {
     /// Those of the manifest.
@@ -83,6 +104,19 @@ pub struct BrokeredRoles {
 }
 
 impl BrokeredRoles {
+    /// Returns the roles that the broker assumes for the profiles of a manifest.
+    pub fn new(broker: &BrokerSection, sections: &Sections) -> Self {
+        let mut referenced = Vec::new();
+        let mut elsewhere = BTreeSet::new();
+        for (_, role) in broker.roles_of(sections) {
+            match role {
+                BrokeredRole::Arn(arn) => drop(elsewhere.insert(arn.to_owned())),
+                BrokeredRole::Reference(to) => referenced.push(to.clone()),
+            }
+        }
+        Self { referenced, elsewhere: elsewhere.into_iter().collect() }
+    }
+
     /// Returns the part of a derived policy that is about these roles.
     pub fn as_brokered(&self) -> Brokered<'_> {
         Brokered { referenced: &self.referenced, elsewhere: &self.elsewhere }
@@ -90,19 +124,18 @@ impl BrokeredRoles {
 }
 
 impl BrokerSection {
-    /// Returns the roles that the broker assumes for profiles.
-    pub fn roles_of(&self, sections: &Sections) -> BrokeredRoles {
-        let mut found = BrokeredRoles::default();
-        let mut elsewhere: BTreeSet<String> = self.roles.values().cloned().map(String::from).collect();
-        for (_, profile) in sections.profiles.iter().filter(|(name, _)| !self.roles.contains_key(*name)) {
-            match &profile.role {
-                Some(RoleSetting::Arn(arn)) => drop(elsewhere.insert(arn.clone())),
-                Some(RoleSetting::Reference(to)) => found.referenced.push(to.clone()),
-                None => {}
-            }
-        }
-        found.elsewhere.extend(elsewhere);
-        found
+    /// Returns the role that the broker assumes for each profile: the one in `[broker.roles]`, or else the one that the profile names.
+    /// Omits profiles without a role.
+    pub fn roles_of<'a>(&'a self, sections: &'a Sections) -> impl Iterator<Item = (&'a str, BrokeredRole<'a>)> {
+        let own = self.roles.iter().map(|(name, arn)| (name.as_str(), BrokeredRole::Arn(arn)));
+        let others = sections.profiles.iter().filter(|(name, _)| !self.roles.contains_key(*name));
+        own.chain(others.filter_map(|(name, profile)| {
+            let role = match profile.role.as_ref()? {
+                RoleSetting::Arn(arn) => BrokeredRole::Arn(arn),
+                RoleSetting::Reference(to) => BrokeredRole::Reference(to),
+            };
+            Some((name.as_str(), role))
+        }))
     }
 }
 
@@ -141,30 +174,10 @@ pub enum OwnershipTag {
 }
 
 impl Manifest {
-    /// Returns the ARN of a profile's role, if the manifest specifies it. A role in the manifest belongs to the caller's account.
-    pub fn role_of(&self, profile: &str, caller: &Caller) -> Option<RoleArn> {
-        match self.sections.profiles.get(profile)?.role.as_ref()? {
-            RoleSetting::Arn(arn) => Some(RoleArn::new(arn)),
-            RoleSetting::Reference(to) => {
-                let resource = self.sections.name_of(to)?;
-                Some(RoleArn::new(format!("arn:{}:iam::{}:{resource}", caller.partition(), caller.account)))
-            }
-        }
-    }
-
-    /// Returns the ARN of the role that the broker assumes for a profile: `[broker.roles]`, or the role that the profile is for.
-    pub fn brokered_role_of(&self, profile: &str, caller: &Caller) -> Option<RoleArn> {
-        self.broker.roles.get(profile).cloned().or_else(|| self.role_of(profile, caller))
-    }
-
-    /// Returns the profiles for which the manifest names a role, in its order.
-    pub fn profiles_with_roles(&self) -> impl Iterator<Item = &String> {
-        let named = self
-            .sections
-            .profiles
-            .iter()
-            .filter(|(name, profile)| profile.role.is_some() && !self.broker.roles.contains_key(*name));
-        self.broker.roles.keys().chain(named.map(|(name, _)| name))
+    /// Returns the ARN of the role that the broker assumes for each profile. A role of the manifest belongs to the caller's account.
+    pub fn brokered_roles(&self, caller: &Caller) -> BTreeMap<&str, RoleArn> {
+        let roles = self.broker.roles_of(&self.sections);
+        roles.filter_map(|(profile, role)| Some((profile, role.arn(&self.sections, caller)?))).collect()
     }
 }
 
@@ -185,40 +198,48 @@ mod tests {
     use crate::diagnostic::{Faults, Source};
     use crate::resource::names::UserId;
 
+    fn parsed(text: &str) -> Manifest {
+        let mut faults = Faults::default();
+        let manifest = parse(&Source::new("sentinel.toml", text), &mut faults).manifest;
+        assert!(faults.is_empty(), "{:?}", faults.into_sorted());
+        manifest
+    }
+
+    fn roles(text: &str, caller: &str) -> Vec<String> {
+        let (account, arn) = (AccountId::new("123456789012"), caller.to_owned());
+        let caller = Caller { account, arn, user_id: UserId::default() };
+        let manifest = parsed(text);
+        manifest.brokered_roles(&caller).iter().map(|(profile, role)| format!("{profile}: {role}")).collect()
+    }
+
     #[test]
     fn the_role_of_a_profile_is_in_the_account_of_the_caller() {
         let text = "[profiles.prod]\nrole = { role = \"admin\" }\n[profiles.far]\nrole = \"arn:aws:iam::210987654321:role/x\"\n\
                     [profiles.bare]\n[roles.admin]\npath = \"/sentinel/\"\ntrusted_by = { accounts = [\"123456789012\"] }\n";
-        let mut faults = Faults::default();
-        let manifest = parse(&Source::new("sentinel.toml", text), &mut faults).manifest;
-        assert!(faults.is_empty(), "{:?}", faults.into_sorted());
-        let arn = String::from("arn:aws-cn:iam::123456789012:user/alice");
-        let caller = Caller { account: AccountId::new("123456789012"), arn, user_id: UserId::default() };
-        let role = |profile: &str| manifest.role_of(profile, &caller).map(String::from);
-        assert_eq!(role("prod").as_deref(), Some("arn:aws-cn:iam::123456789012:role/sentinel/admin"));
-        assert_eq!(role("far").as_deref(), Some("arn:aws:iam::210987654321:role/x"));
-        assert_eq!((role("bare"), role("other")), (None, None));
+        let expected =
+            ["far: arn:aws:iam::210987654321:role/x", "prod: arn:aws-cn:iam::123456789012:role/sentinel/admin"];
+        assert_eq!(roles(text, "arn:aws-cn:iam::123456789012:user/alice"), expected);
     }
+
+    const BROKER: &str = "[profiles.prod]\nrole = { role = \"admin\" }\n[profiles.dev]\nrole = \"arn:aws:iam::210987654321:role/x\"\n\
+        [profiles.bare]\n[roles.admin]\ntrusted_by = { accounts = [\"123456789012\"] }\n\
+        [broker.roles]\ndev = \"arn:aws:iam::123456789012:role/y\"\nold = \"arn:aws:iam::123456789012:role/z\"\n";
 
     #[test]
     fn the_broker_assumes_the_roles_of_the_profiles_unless_its_own_section_names_others() {
-        let text = "[profiles.prod]\nrole = { role = \"admin\" }\n[profiles.dev]\nrole = \"arn:aws:iam::210987654321:role/x\"\n\
-                    [profiles.bare]\n[roles.admin]\ntrusted_by = { accounts = [\"123456789012\"] }\n\
-                    [broker.roles]\ndev = \"arn:aws:iam::123456789012:role/y\"\nold = \"arn:aws:iam::123456789012:role/z\"\n";
-        let mut faults = Faults::default();
-        let manifest = parse(&Source::new("sentinel.toml", text), &mut faults).manifest;
-        assert!(faults.is_empty(), "{:?}", faults.into_sorted());
-        let arn = String::from("arn:aws:iam::123456789012:user/alice");
-        let caller = Caller { account: AccountId::new("123456789012"), arn, user_id: UserId::default() };
-        let roles = manifest.profiles_with_roles().map(|profile| {
-            let role = manifest.brokered_role_of(profile, &caller).map(String::from);
-            format!("{profile}: {}", role.unwrap_or_default())
-        });
         let expected = [
             "dev: arn:aws:iam::123456789012:role/y",
             "old: arn:aws:iam::123456789012:role/z",
             "prod: arn:aws:iam::123456789012:role/admin",
         ];
-        assert_eq!(roles.collect::<Vec<_>>(), expected);
+        assert_eq!(roles(BROKER, "arn:aws:iam::123456789012:user/alice"), expected);
+    }
+
+    #[test]
+    fn the_permissions_of_the_broker_are_for_the_roles_that_it_assumes() {
+        let manifest = parsed(BROKER);
+        let roles = BrokeredRoles::new(&manifest.broker, &manifest.sections);
+        assert_eq!(roles.referenced, [Address::new(crate::kind::KindId::Role, String::from("admin"))]);
+        assert_eq!(roles.elsewhere, ["arn:aws:iam::123456789012:role/y", "arn:aws:iam::123456789012:role/z"]);
     }
 }

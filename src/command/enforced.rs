@@ -20,11 +20,11 @@ type Roles<'a> = BTreeMap<RoleArn, (&'a Address, PolicyDocument)>;
 
 /// Returns the answer for each profile, for a manifest that names a role for at least one of them. `plan` is `None` where nothing is read.
 pub(super) fn gates(manifest: &Manifest, desired: &[DesiredResource], plan: Option<&Plan>) -> Vec<ProfileGate> {
-    let with_role: BTreeSet<&str> = manifest.profiles_with_roles().map(String::as_str).collect();
-    if with_role.is_empty() {
+    let caller = plan.and_then(|plan| plan.target.caller.clone()).unwrap_or_else(|| nobody(manifest));
+    let brokered = manifest.brokered_roles(&caller);
+    if brokered.is_empty() {
         return Vec::new();
     }
-    let caller = plan.and_then(|plan| plan.target.caller.clone()).unwrap_or_else(|| nobody(manifest));
     let roles: Roles<'_> =
         desired.iter().filter_map(|one| one.of::<RoleKind>()).fold(BTreeMap::new(), |mut all, one| {
             if let Some((arn, trust)) = role::trust_in(one, &caller) {
@@ -35,10 +35,10 @@ pub(super) fn gates(manifest: &Manifest, desired: &[DesiredResource], plan: Opti
     let broker = manifest.sections.serving(Service::Broker);
     let broker =
         broker.map(|resource| RoleArn::new(format!("arn:{}:iam::{}:{resource}", caller.partition(), caller.account)));
-    let all: BTreeSet<&str> = manifest.sections.profiles.keys().map(String::as_str).chain(with_role).collect();
+    let profiles = manifest.sections.profiles.keys().map(String::as_str);
+    let all: BTreeSet<&str> = profiles.chain(brokered.keys().copied()).collect();
     let gate = |profile: &str| {
-        let role = manifest.brokered_role_of(profile, &caller);
-        let gate = gate(role.as_ref(), broker.as_ref(), &roles, plan);
+        let gate = gate(brokered.get(profile), broker.as_ref(), &roles, plan);
         ProfileGate { profile: profile.to_owned(), gate }
     };
     all.into_iter().map(gate).collect()

@@ -8,6 +8,7 @@ use crate::cli::{IamArgs, Purpose, ReachArgs};
 use crate::error::{Error, Exit};
 use crate::iam::{self, Beyond, Document, Location, Use};
 use crate::kind::DesiredResource;
+use crate::manifest::BrokeredRoles;
 use crate::report::json;
 use crate::resource::destination::{Destination, Region};
 use crate::resource::names::RegionName;
@@ -57,7 +58,7 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
         let desired: Vec<DesiredResource> = chosen.map(|one| if scope.adopt { one.adopted() } else { one }).collect();
         let root = &project.loaded.policy_root;
         let manifest = &project.loaded.manifest;
-        let roles = manifest.broker.roles_of(&manifest.sections);
+        let roles = BrokeredRoles::new(&manifest.broker, &manifest.sections);
         let beyond = Beyond { prune: scope.prune, orphans: scope.ownership.is_some(), roles: roles.as_brokered() };
         let part = |purpose: &Use| {
             let documents = iam::policies(*purpose, &place, root, &desired, beyond);

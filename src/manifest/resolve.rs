@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::targets::section_of;
 use super::vary::{Values, Variant, Variants};
-use super::{LocalPolicy, Manifest, Parsed};
+use super::{BrokeredRoles, LocalPolicy, Manifest, Parsed};
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::document::{Folder, Variables};
 use crate::iam::{self, Beyond};
@@ -159,7 +159,7 @@ fn home(manifest: &Manifest) -> Home {
 /// account. With targets they cover every region, so that all passes of an account agree.
 fn derive(resolver: &mut Resolver<'_>, manifest: &Manifest, sections: &Sections, desired: &mut [DesiredResource]) {
     let region = manifest.aws.region.clone().filter(|_| manifest.targets.is_empty());
-    let roles = manifest.broker.roles_of(sections);
+    let roles = BrokeredRoles::new(&manifest.broker, sections);
     let beyond = Beyond { prune: false, orphans: resolver.ownership.is_some(), roles: roles.as_brokered() };
     for (address, purpose) in sections.derived() {
         let documents = iam::of_role(purpose, region.clone(), resolver.policy_root, desired, beyond);

@@ -104,26 +104,18 @@ async fn settings(
     args: &ServeBrokerArgs,
     (url, endpoint): (BrokerUrl, Option<String>),
 ) -> Result<Settings, Error> {
-    let BrokerSection { url: _, accounts, principals, approvers, operators, roles } = site.manifest.broker.clone();
+    let BrokerSection { url: _, accounts, principals, approvers, operators, roles: _ } = site.manifest.broker.clone();
+    let own = site.gateway.identify().await.map_err(|error| site.failed(error))?;
     let accounts = accounts.or_else(|| site.account().cloned().map(|account| vec![account]));
-    let is_named_by_profile = site.manifest.profiles_with_roles().any(|profile| !roles.contains_key(profile));
-    let (accounts, roles) = match accounts {
-        Some(accounts) if !is_named_by_profile => (accounts, roles.into_iter().collect()),
-        accounts => {
-            let own = site.gateway.identify().await.map_err(|error| site.failed(error))?;
-            let role = |profile: &String| Some((profile.clone(), site.manifest.brokered_role_of(profile, &own)?));
-            let roles = site.manifest.profiles_with_roles().filter_map(role).collect();
-            (accounts.unwrap_or_else(|| vec![own.account.clone()]), roles)
-        }
-    };
+    let roles = site.manifest.brokered_roles(&own).into_iter().map(|(profile, role)| (profile.to_owned(), role));
     let rate = f64::from(args.rate);
     Ok(Settings {
         url,
-        accounts,
+        accounts: accounts.unwrap_or_else(|| vec![own.account.clone()]),
         principals,
         approvers: approvers.unwrap_or_default(),
         operators: operators.unwrap_or_default(),
-        roles,
+        roles: roles.collect(),
         endpoint,
         rate: Rate { per_second: rate, burst: rate * 5.0 },
         at_once: args.at_once as usize,

@@ -72,8 +72,10 @@ pub(in crate::command) async fn check(context: &Context, args: &TrustCheckArgs) 
     let caller = site.gateway.identify().await.map_err(|error| site.failed(error))?;
     User::of(caller.clone(), site.account()).map_err(|stopped| site.stopped(stopped))?;
     let broker = broker(&site, &caller);
+    let brokered = site.manifest.brokered_roles(&caller);
+    let role = |profile: &String| brokered.get(profile.as_str()).cloned();
     let roles: Vec<(String, Option<RoleArn>)> =
-        profiles.into_iter().map(|profile| (profile.clone(), role(&site, &caller, &profile))).collect();
+        profiles.into_iter().map(|profile| (profile.clone(), role(&profile))).collect();
     let wanted: BTreeSet<&RoleArn> = roles.iter().filter_map(|(_, role)| role.as_ref()).chain(&broker).collect();
     let read = join_all(wanted.into_iter().map(|role| read(&site, &caller, role))).await;
     let read: BTreeMap<&RoleArn, Read> = read.into_iter().collect::<Result<_, Error>>()?;
@@ -107,11 +109,6 @@ fn chosen(site: &Site, named: &[String]) -> Result<Vec<String>, Error> {
         return Err(Error::usage(format!("the manifest has no profile {name}"), hint));
     }
     if named.is_empty() { Ok(known.keys().cloned().collect()) } else { Ok(named.to_vec()) }
-}
-
-/// Returns the role of a profile: the one that the broker assumes, or the one that the profile is for.
-fn role(site: &Site, caller: &Caller, profile: &str) -> Option<RoleArn> {
-    site.manifest.brokered_role_of(profile, caller)
 }
 
 /// Returns the role that the broker runs with.
