@@ -8,15 +8,41 @@ use crate::kind::role::{self, Role as RoleKind};
 use crate::kind::{Address, DesiredResource};
 use crate::manifest::Manifest;
 use crate::reconcile::{Action, Gate, Plan, ProfileGate};
-use crate::resource::caller::Caller;
+use crate::resource::caller::{Caller, account_of};
 use crate::resource::names::{AccountId, RoleArn, UserId};
 use crate::trust::gate::{Finding, Role, findings};
 
 /// The account of roles in a manifest that does not name one. AWS has no account with this ID.
 const NO_ACCOUNT: &str = "000000000000";
 
-/// The roles of a manifest, by ARN, with their trust policies.
-type Roles<'a> = BTreeMap<RoleArn, (&'a Address, PolicyDocument)>;
+/// The roles of a manifest.
+struct Roles<'a> {
+    /// The roles that should exist, by ARN, with their trust policies.
+    present: BTreeMap<RoleArn, (&'a Address, PolicyDocument)>,
+    /// The roles with `removed = true`, by name: their paths are not known.
+    removed: BTreeMap<&'a str, &'a Address>,
+    account: AccountId,
+}
+
+impl<'a> Roles<'a> {
+    fn new(desired: &'a [DesiredResource], caller: &Caller) -> Self {
+        let (mut present, mut removed) = (BTreeMap::new(), BTreeMap::new());
+        for one in desired.iter().filter_map(|one| one.of::<RoleKind>()) {
+            if let Some((arn, trust)) = role::trust_in(one, caller) {
+                present.insert(arn, (&one.address, trust));
+            } else if !one.presence.is_present() {
+                removed.insert(one.name.as_str(), &one.address);
+            }
+        }
+        Self { present, removed, account: caller.account.clone() }
+    }
+
+    /// Returns the address of a role that the manifest removes.
+    fn removed(&self, arn: &RoleArn) -> Option<&'a Address> {
+        let name = arn.rsplit('/').next()?;
+        self.removed.get(name).copied().filter(|_| account_of(arn) == Some(&*self.account))
+    }
+}
 
 /// Returns the answer for each profile, for a manifest that names a role for at least one of them. `plan` is `None` where nothing is read.
 pub(super) fn gates(manifest: &Manifest, desired: &[DesiredResource], plan: Option<&Plan>) -> Vec<ProfileGate> {
@@ -25,13 +51,7 @@ pub(super) fn gates(manifest: &Manifest, desired: &[DesiredResource], plan: Opti
     if brokered.is_empty() {
         return Vec::new();
     }
-    let roles: Roles<'_> =
-        desired.iter().filter_map(|one| one.of::<RoleKind>()).fold(BTreeMap::new(), |mut all, one| {
-            if let Some((arn, trust)) = role::trust_in(one, &caller) {
-                all.insert(arn, (&one.address, trust));
-            }
-            all
-        });
+    let roles = Roles::new(desired, &caller);
     let broker = manifest.sections.serving(Service::Broker);
     let broker =
         broker.map(|resource| RoleArn::new(format!("arn:{}:iam::{}:{resource}", caller.partition(), caller.account)));
@@ -52,7 +72,7 @@ fn nobody(manifest: &Manifest) -> Caller {
 }
 
 fn gate(role: Option<&RoleArn>, broker: Option<&RoleArn>, roles: &Roles<'_>, plan: Option<&Plan>) -> Gate {
-    let known = |arn: Option<&RoleArn>| match arn.and_then(|arn| roles.get_key_value(arn)) {
+    let known = |arn: Option<&RoleArn>| match arn.and_then(|arn| roles.present.get_key_value(arn)) {
         Some((arn, (_, trust))) => Known::In(arn, trust),
         None => arn.map_or(Known::Unnamed, |arn| Known::Elsewhere(arn.clone())),
     };
@@ -65,15 +85,16 @@ fn gate(role: Option<&RoleArn>, broker: Option<&RoleArn>, roles: &Roles<'_>, pla
     }
     if !unread.is_empty() {
         let why = unread.iter().map(|finding| match finding {
-            Finding::Unread(role, _) => {
-                format!("the role {role} is not in the manifest (sentinel trust check reads it)")
-            }
+            Finding::Unread(role, _) => match roles.removed(role) {
+                Some(address) => format!("the manifest removes {address}"),
+                None => format!("the role {role} is not in the manifest (sentinel trust check reads it)"),
+            },
             other => other.to_string(),
         });
         return Gate::Unknown(why.collect());
     }
     let Some(plan) = plan else { return Gate::Pending };
-    let addresses = [role, broker].into_iter().flatten().filter_map(|arn| Some(roles.get(arn)?.0));
+    let addresses = [role, broker].into_iter().flatten().filter_map(|arn| Some(roles.present.get(arn)?.0));
     addresses.map(|address| standing(plan, address)).fold(Gate::Enforced, worse)
 }
 
@@ -134,5 +155,46 @@ fn rank(gate: &Gate) -> u8 {
         Gate::Pending => 1,
         Gate::Unknown(_) => 2,
         Gate::Advisory(_) => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Faults, Source};
+    use crate::document::Variables;
+    use crate::manifest::{self, Overrides};
+
+    const COMPUTE: &str = r#"{ "Version": "2012-10-17", "Statement": { "Effect": "Allow",
+        "Principal": { "Service": "ecs-tasks.amazonaws.com" }, "Action": "sts:AssumeRole" } }"#;
+
+    /// Returns the gates of a manifest of which nothing is read.
+    fn gates_of(text: &str) -> Vec<(String, Gate)> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("compute.json"), COMPUTE).unwrap();
+        let mut faults = Faults::default();
+        let parsed = manifest::parse(&Source::new("sentinel.toml", text), &mut faults);
+        let overrides = Overrides { policy_root: None, region: None, variables: Variables::new(|_| None) };
+        let loaded = manifest::resolve(parsed, folder.path(), &overrides, &mut faults);
+        assert!(faults.is_empty(), "{:?}", faults.into_sorted());
+        let gates = gates(&loaded.manifest, &loaded.desired, None);
+        gates.into_iter().map(|one| (one.profile, one.gate)).collect()
+    }
+
+    #[test]
+    fn the_gate_of_a_role_that_the_manifest_removes_is_unknown() {
+        let text = "[aws]\naccount_id = \"123456789012\"\n[broker.roles]\n\
+                    prod = \"arn:aws:iam::123456789012:role/teams/admin\"\n\
+                    other = \"arn:aws:iam::210987654321:role/admin\"\n\
+                    [roles.broker]\ntrust = \"compute.json\"\npermissions = \"broker\"\n";
+        let unlisted = |role: &str| {
+            Gate::Unknown(vec![format!("the role {role} is not in the manifest (sentinel trust check reads it)")])
+        };
+        let other = (String::from("other"), unlisted("arn:aws:iam::210987654321:role/admin"));
+        let prod = unlisted("arn:aws:iam::123456789012:role/teams/admin");
+        assert_eq!(gates_of(text), [other.clone(), (String::from("prod"), prod)]);
+        let removed = format!("{text}[roles.admin]\nremoved = true\n");
+        let prod = Gate::Unknown(vec![String::from("the manifest removes roles.admin")]);
+        assert_eq!(gates_of(&removed), [other, (String::from("prod"), prod)]);
     }
 }
