@@ -25,7 +25,7 @@ use crate::access::log::Log;
 use crate::policy::Principal;
 use crate::provider::Gateway;
 use crate::resource::call::{CallError, Class};
-use crate::resource::caller::Caller;
+use crate::resource::caller::{Caller, name_of, partition_of};
 use crate::resource::names::{AccountId, PolicyRoot, RoleArn};
 use crate::resource::signed_identity::{AskDigest, BrokerUrl, Expected, SignedIdentity};
 use limits::Callers;
@@ -41,6 +41,8 @@ pub use wire::{Answered, LONGEST, PATH, Problem, Question, Trouble};
 pub struct Settings {
     /// Its own address, which users name in what they sign.
     pub url: BrokerUrl,
+    /// The broker's own partition, such as `aws-cn`. Users of others are not served.
+    pub partition: String,
     /// The accounts whose users may ask.
     pub accounts: Vec<AccountId>,
     /// Who of these may ask; everyone where it is left out.
@@ -55,6 +57,21 @@ pub struct Settings {
     pub rate: Rate,
     /// How many requests are answered at once.
     pub at_once: usize,
+}
+
+impl Settings {
+    /// Returns whether the account of a user is served. AWS does not document that an account ID is unique across partitions, and a
+    /// request can be signed for STS of any partition.
+    fn serves_account_of(&self, user: &User) -> bool {
+        self.accounts.contains(&user.account) && partition_of(&user.arn) == self.partition
+    }
+
+    /// Returns whether a user may send requests. A caller without a name, such as the root user of an account, may not.
+    fn serves(&self, user: &User) -> bool {
+        !user.name.is_empty()
+            && self.serves_account_of(user)
+            && self.principals.as_ref().is_none_or(|patterns| matches(patterns, user))
+    }
 }
 
 /// A broker.
@@ -163,12 +180,12 @@ impl Broker {
         let recipient = Recipient { url, endpoint: endpoint.as_deref(), now: now() };
         let Opened { operation, asked, identity } = open::<O>(body, &recipient)?;
         let caller = self.gateway.caller_of(&identity).await.map_err(|error| unknown(&error))?;
-        let user = user_of(caller)?;
+        let user = user_of(caller);
         // It may have taken STS a while.
         let now = now();
         let act = |outcome, error: Option<String>| {
             let time = now.to_string();
-            let ask = Some(&asked).filter(|_| self.serves(&user));
+            let ask = Some(&asked).filter(|_| self.settings.serves(&user));
             let record = Act { time, operation: O::NAME, user: &user, ask, outcome, error };
             self.log.append(&record).map_err(|(path, error)| {
                 tracing::error!("{}: the log cannot be written: {error}", path.display());
@@ -179,7 +196,7 @@ impl Broker {
         if !self.admits(&user) {
             return Err(Problem::TooMany.into());
         }
-        if !self.serves(&user) {
+        if !self.settings.serves(&user) {
             act("refused", Some(Problem::NotListed.message().to_owned()))?;
             return Err(Problem::NotListed.into());
         }
@@ -218,16 +235,10 @@ impl Broker {
     /// Counts a request, and returns whether the user and their role or account are within their rates.
     fn admits(&self, user: &User) -> bool {
         let now = Instant::now();
-        if !self.settings.accounts.contains(&user.account) {
+        if !self.settings.serves_account_of(user) {
             return self.callers.admits(&user.account, now);
         }
         self.callers.admits(&user.arn, now) && self.roles.admits(&principal(user), now)
-    }
-
-    /// Returns whether a user may ask.
-    fn serves(&self, user: &User) -> bool {
-        let Settings { accounts, principals, .. } = &self.settings;
-        accounts.contains(&user.account) && principals.as_ref().is_none_or(|patterns| matches(patterns, user))
     }
 
     fn rights(&self, user: &User) -> Rights {
@@ -273,13 +284,9 @@ fn unknown(error: &CallError) -> Trouble {
     }
 }
 
-/// Returns the user behind an identity.
-fn user_of(caller: Caller) -> Result<User, Trouble> {
-    let arn = caller.arn.clone();
-    User::of(caller, None).map_err(|_| {
-        tracing::info!("{arn} is no user whose name is known");
-        Problem::NotListed.into()
-    })
+/// Returns the user behind an identity. The name is empty for a caller without one, so that the refusal is logged as any other.
+fn user_of(Caller { account, arn, user_id }: Caller) -> User {
+    User { name: name_of(&arn).unwrap_or_default().to_owned(), arn, account, user_id }
 }
 
 /// Returns the unique ID of a user, or of a role without the name of its session.
@@ -334,6 +341,34 @@ mod tests {
     fn opened<O: Operation>(body: &[u8]) -> Result<Opened<O>, Problem> {
         let url = BrokerUrl::new("https://broker.example.com").unwrap();
         open(body, &Recipient { url: &url, endpoint: None, now: "2026-11-26T20:35:10Z".parse().unwrap() })
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            url: BrokerUrl::new("https://broker.example.com").unwrap(),
+            partition: String::from("aws"),
+            accounts: vec![AccountId::new("123456789012")],
+            principals: None,
+            approvers: Vec::new(),
+            operators: Vec::new(),
+            roles: BTreeMap::new(),
+            endpoint: None,
+            rate: Rate { per_second: 1.0, burst: 1.0 },
+            at_once: 1,
+        }
+    }
+
+    #[test]
+    fn a_user_of_another_account_or_partition_or_without_a_name_is_not_served() {
+        let serves = |account: &str, arn: &str| {
+            let user_id = crate::resource::names::UserId::default();
+            let user = user_of(Caller { account: AccountId::new(account), arn: arn.to_owned(), user_id });
+            (settings().serves_account_of(&user), settings().serves(&user))
+        };
+        assert_eq!(serves("123456789012", "arn:aws:iam::123456789012:user/alice"), (true, true));
+        assert_eq!(serves("210987654321", "arn:aws:iam::210987654321:user/alice"), (false, false));
+        assert_eq!(serves("123456789012", "arn:aws-cn:iam::123456789012:user/alice"), (false, false));
+        assert_eq!(serves("123456789012", "arn:aws:iam::123456789012:root"), (true, false));
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Caller {
 
     /// Returns the partition of the account, such as `aws` or `aws-cn`.
     pub fn partition(&self) -> &str {
-        self.arn.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws")
+        partition_of(&self.arn)
     }
 
     /// Returns the user's name: that of an IAM user, of a role session (for IAM Identity Center, the sign-in name), or of a federated user.
@@ -70,6 +70,11 @@ pub fn name_of(arn: &str) -> Option<&str> {
     };
     // Characters that AWS does not allow, such as a trailing blank, would make one user look like two.
     name.filter(|name| is_name(name))
+}
+
+/// Returns the partition of an ARN, such as `aws` or `aws-cn`.
+pub fn partition_of(arn: &str) -> &str {
+    arn.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws")
 }
 
 /// Returns the account of an ARN.

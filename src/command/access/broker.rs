@@ -111,6 +111,7 @@ async fn settings(
     let rate = f64::from(args.rate);
     Ok(Settings {
         url,
+        partition: own.partition().to_owned(),
         accounts: accounts.unwrap_or_else(|| vec![own.account.clone()]),
         principals,
         approvers: approvers.unwrap_or_default(),

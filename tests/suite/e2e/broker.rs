@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::access::{provisioned, put_policy};
-use crate::world::{Call, Run, World, finish};
+use crate::world::{Answer, Call, Run, World, finish};
 
 /// A running broker, which ends with its test.
 pub struct Broker {
@@ -424,6 +424,28 @@ fn a_profile_without_a_role_and_a_stranger_are_refused() {
     command.env("AWS_ACCESS_KEY_ID", "ASIALOCAL:210987654321:engineers:alice").env("AWS_SESSION_TOKEN", "local");
     let stranger = finish(command.spawn().unwrap()).expect(1);
     assert!(stranger.stderr.contains("does not serve this user"), "{}", stranger.stderr);
+}
+
+/// The root user of an account has no name.
+#[test]
+fn the_refusal_of_a_caller_without_a_name_is_logged() {
+    let world = world();
+    let broker = Broker::start(&world);
+    let root = "arn:aws:iam::123456789012:root";
+    world.fault(move |call| {
+        let result = format!("<Arn>{root}</Arn><Account>123456789012</Account><UserId>123456789012</UserId>");
+        let body = format!(
+            "<GetCallerIdentityResponse><GetCallerIdentityResult>{result}</GetCallerIdentityResult>\
+             </GetCallerIdentityResponse>"
+        );
+        let answer = Answer { status: 200, content_type: "text/xml", body: body.into_bytes() };
+        (call.operation == "GetCallerIdentity").then_some(answer)
+    });
+    let refused = broker.run(&world, "alice", &["list"]).expect(1);
+    assert!(refused.stderr.contains("does not serve this user"), "{}", refused.stderr);
+    let logged = broker.logged();
+    assert_eq!(logged.len(), 1, "{logged:#?}");
+    assert_eq!((&logged[0]["arn"], &logged[0]["outcome"]), (&root.into(), &"refused".into()));
 }
 
 #[test]
