@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Error, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,9 +15,17 @@ use crate::provider::Issued;
 /// Where decisions are logged.
 #[derive(Debug, Default)]
 pub struct Log {
-    file: Option<(File, PathBuf)>,
+    file: Option<LogFile>,
     stderr: bool,
     stdout: bool,
+}
+
+#[derive(Debug)]
+struct LogFile {
+    file: File,
+    path: PathBuf,
+    /// Whether the last line was written in part, for example because the disk was full.
+    is_torn: AtomicBool,
 }
 
 /// A record that cannot be written, and where.
@@ -93,7 +102,11 @@ impl Log {
     pub fn open(file: Option<&Path>) -> Result<Self, Unwritten> {
         let open = |path: &Path| {
             let opened = files::append(path, files::PRIVATE);
-            opened.map(|file| (file, path.to_owned())).map_err(|error| (path.to_owned(), error))
+            let path = path.to_owned();
+            match opened {
+                Ok(file) => Ok(LogFile { file, path, is_torn: AtomicBool::new(false) }),
+                Err(error) => Err((path, error)),
+            }
         };
         Ok(Self { file: file.map(open).transpose()?, ..Self::default() })
     }
@@ -130,12 +143,10 @@ impl Log {
     ///
     /// As [`Log::write`].
     pub fn append(&self, record: &impl Serialize) -> Result<(), Unwritten> {
-        let name = self.file.as_ref().map_or_else(|| PathBuf::from("stderr"), |(_, path)| path.clone());
+        let name = self.file.as_ref().map_or_else(|| PathBuf::from("stderr"), |log| log.path.clone());
         let line = line(record).map_err(|error| (name, error))?;
-        // In one call on a file opened for appending, so that the records of several processes do not mix.
-        if let Some((file, path)) = &self.file {
-            let mut file: &File = file;
-            file.write_all(line.as_bytes()).map_err(|error| (path.clone(), error))?;
+        if let Some(LogFile { file, path, is_torn }) = &self.file {
+            write_line(file, is_torn, &line).map_err(|error| (path.clone(), error))?;
         }
         if self.stderr {
             std::io::stderr().write_all(line.as_bytes()).map_err(|error| (PathBuf::from("stderr"), error))?;
@@ -149,6 +160,26 @@ impl Log {
     }
 }
 
+/// Writes a line in one call if possible, so that the records of several processes do not mix in a file that is opened for appending.
+///
+/// The next line after one that was written in part begins on a line of its own. Otherwise it would be unreadable too.
+fn write_line(mut file: impl Write, is_torn: &AtomicBool, line: &str) -> Result<(), Error> {
+    let torn = is_torn.load(Ordering::Relaxed);
+    let text = if torn { format!("\n{line}") } else { line.to_owned() };
+    let mut rest = text.as_bytes();
+    let written = loop {
+        match file.write(rest) {
+            Ok(0) => break Err(Error::from(std::io::ErrorKind::WriteZero)),
+            Ok(count) if count < rest.len() => rest = &rest[count..],
+            Ok(_) => break Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    is_torn.store(written.is_err() && (torn || rest.len() < text.len()), Ordering::Relaxed);
+    written
+}
+
 /// Returns a record as a line.
 fn line(record: &impl Serialize) -> Result<String, Error> {
     Ok(serde_json::to_string(record).map_err(Error::other)? + "\n")
@@ -159,6 +190,40 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    /// A file on a disk that takes only so many bytes.
+    struct Disk {
+        text: Vec<u8>,
+        size: usize,
+    }
+
+    impl Write for &mut Disk {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+            let room = self.size - self.text.len();
+            if room == 0 {
+                return Err(Error::from(std::io::ErrorKind::StorageFull));
+            }
+            let count = room.min(bytes.len());
+            self.text.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_after_one_that_was_written_in_part_is_readable() {
+        let (mut disk, is_torn) = (Disk { text: Vec::new(), size: 6 }, AtomicBool::new(false));
+        write_line(&mut disk, &is_torn, "[1]\n").unwrap();
+        write_line(&mut disk, &is_torn, "[2]\n").unwrap_err();
+        write_line(&mut disk, &is_torn, "[3]\n").unwrap_err();
+        disk.size = 100;
+        write_line(&mut disk, &is_torn, "[4]\n").unwrap();
+        write_line(&mut disk, &is_torn, "[5]\n").unwrap();
+        assert_eq!(String::from_utf8(disk.text).unwrap(), "[1]\n[2\n[4]\n[5]\n");
+    }
 
     #[test]
     fn a_record_that_cannot_be_serialized_is_an_error() {
