@@ -122,6 +122,17 @@ pub trait Operation: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
+/// A record that belongs to a user.
+pub trait Owned {
+    /// Returns the ARN of the user, if the record names it.
+    fn owner(&self) -> Option<&str>;
+
+    /// Returns whether the record is this user's. A name does not tell users of several accounts or roles apart.
+    fn is_of(&self, user: &User) -> bool {
+        self.owner() == Some(&user.arn)
+    }
+}
+
 /// Records that were listed, and whose they are if they are one user's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ListOf<T> {
@@ -195,18 +206,26 @@ impl Desk<'_> {
         matches!(self.rights, Rights::Broker { .. })
     }
 
-    /// Removes the records of other users from a list, if only those of the user may be shown. The list was narrowed by name, which does
-    /// not tell users of several accounts or roles apart.
-    async fn keep_own<T>(
+    /// Returns a list without the records that the user may not see. It was narrowed to the name `of`.
+    async fn visible_of<T: Owned>(
         &self,
-        listed: &mut super::Listed<T>,
-        arn: impl Fn(&T) -> Option<&str>,
-    ) -> Result<(), Stopped> {
+        mut listed: super::Listed<T>,
+        of: Option<String>,
+    ) -> Result<ListOf<T>, Stopped> {
         if !self.sees_others() {
             let user = self.user().await?;
-            listed.records.retain(|record| arn(record) == Some(&user.arn));
+            listed.records.retain(|record| record.is_of(&user));
         }
-        Ok(())
+        Ok(ListOf { listed, of })
+    }
+
+    /// Returns a record that was found, unless the user may not see it.
+    async fn visible<T: Owned>(&self, found: Option<T>) -> Result<Option<T>, Stopped> {
+        if self.sees_others() {
+            return Ok(found);
+        }
+        let user = self.user().await?;
+        Ok(found.filter(|record| record.is_of(&user)))
     }
 
     /// Returns whether the records of others may be shown.
@@ -283,6 +302,13 @@ impl Desk<'_> {
 enum Narrowed {
     Yes,
     No,
+}
+
+impl Narrowed {
+    /// Returns whether any of these filters is given.
+    fn by(given: [bool; 2]) -> Self {
+        if given.contains(&true) { Self::Yes } else { Self::No }
+    }
 }
 
 /// Returns a random ID.

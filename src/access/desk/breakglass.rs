@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Desk, Effect, ListOf, Narrowed, Operation, PolicyOf, Refused, Right, Unfit, check_duration, check_id,
+    Desk, Effect, ListOf, Narrowed, Operation, Owned, PolicyOf, Refused, Right, Unfit, check_duration, check_id,
     check_name_if, check_profile, check_profile_if, check_text, new_id,
 };
 use crate::access::breakglass::{Closed, Event, Events, Excess, Filter, LONGEST, Opened, Status};
@@ -13,6 +13,12 @@ use crate::access::gate::{Decision, Remedy, Stopped, User};
 use crate::access::log::Outcome;
 use crate::access::time::later;
 use crate::policy::Mode;
+
+impl Owned for Event {
+    fn owner(&self) -> Option<&str> {
+        self.invoker_arn.as_deref()
+    }
+}
 
 fn events<'a>(desk: &'a Desk<'_>) -> Events<'a> {
     Events(desk.gateway.records(&desk.tables.breakglass))
@@ -176,12 +182,10 @@ impl Operation for List {
     }
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<ListOf<Event>, Stopped> {
-        let narrowed = if self.profile.is_none() && self.status.is_none() { Narrowed::No } else { Narrowed::Yes };
+        let narrowed = Narrowed::by([self.profile.is_some(), self.status.is_some()]);
         let of = desk.listed_user(self.invoker.as_deref(), narrowed).await?;
         let filter = Filter { invoker: of.as_deref(), profile: self.profile.as_deref(), status: self.status };
-        let mut listed = events(desk).list(&filter, desk.most(self.limit), desk.now).await?;
-        desk.keep_own(&mut listed, |event| event.invoker_arn.as_deref()).await?;
-        Ok(ListOf { listed, of })
+        desk.visible_of(events(desk).list(&filter, desk.most(self.limit), desk.now).await?, of).await
     }
 }
 
@@ -202,12 +206,7 @@ impl Operation for Check {
     }
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<Option<Event>, Stopped> {
-        let found = events(desk).get(&self.id, desk.now).await?;
-        if desk.sees_others() {
-            return Ok(found);
-        }
-        let user = desk.user().await?;
-        Ok(found.filter(|event| event.invoker_arn.as_deref() == Some(user.arn.as_str())))
+        desk.visible(events(desk).get(&self.id, desk.now).await?).await
     }
 }
 

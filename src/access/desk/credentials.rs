@@ -7,7 +7,7 @@ use futures_util::future;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::sessions::sessions;
-use super::{Desk, Effect, Operation, PolicyOf, Refused, Unfit, check_id, check_profile, new_id};
+use super::{Desk, Effect, Operation, Owned, PolicyOf, Refused, Unfit, check_id, check_profile, new_id};
 use crate::access::emergency::Breakglass;
 use crate::access::gate::{Decision, Gate, Stopped, User, Verdict, Way};
 use crate::access::log::Outcome;
@@ -206,7 +206,7 @@ impl Obtain {
         let sessions = sessions(desk);
         let table = Some(desk.tables.sessions.as_str());
         let found = sessions.get(session, desk.now).await?;
-        let own = found.filter(|found| found.user_arn.as_deref() == Some(&*user.arn) && found.profile == self.profile);
+        let own = found.filter(|found| found.is_of(user) && found.profile == self.profile);
         let Some(record) = own else {
             let way = Way::Server { session_table: table, started: None };
             let decision = gate.decide(Some(user), way, id, desk.now).await?;
@@ -304,22 +304,34 @@ pub struct EndSession {
     pub id: String,
 }
 
+/// How ending a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    Recorded,
+    /// The user has no session with this ID.
+    NoSession,
+}
+
 impl Operation for EndSession {
     const NAME: &'static str = "end-session";
     const EFFECT: Effect = Effect::Writes;
-    type Answer = ();
+    type Answer = Ending;
 
     fn check(&self) -> Result<(), Unfit> {
         check_id(&self.id)
     }
 
-    async fn perform(&self, desk: &Desk<'_>) -> Result<(), Stopped> {
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Ending, Stopped> {
         let user = desk.user().await?;
         let found = sessions(desk).get(&self.id, desk.now).await?;
-        if let Some(session) = found.filter(|found| found.user_arn.as_deref() == Some(&*user.arn)) {
-            sessions(desk).end(&session, desk.now).await?;
-        }
-        Ok(())
+        let Some(session) = found.filter(|found| found.is_of(&user)) else { return Ok(Ending::NoSession) };
+        sessions(desk).end(&session, desk.now).await?;
+        Ok(Ending::Recorded)
+    }
+
+    fn is_done(answer: &Ending) -> bool {
+        *answer == Ending::Recorded
     }
 }
 

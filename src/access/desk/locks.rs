@@ -38,6 +38,28 @@ fn check_user(user: &str) -> Result<(), Unfit> {
     if fits && user.len() <= 2048 { Ok(()) } else { Err(Unfit("user")) }
 }
 
+/// A change of a lock.
+#[derive(Debug, Clone, Copy)]
+enum Change<'a> {
+    Lock { reason: Option<&'a str> },
+    Unlock,
+}
+
+/// Changes the lock of another user.
+async fn change(desk: &Desk<'_>, of: LockSubject<'_>, change: Change<'_>) -> Result<Outcome<Changed>, Stopped> {
+    desk.need(&[Right::Operate])?;
+    desk.known_profile(of.profile)?;
+    let by = desk.user().await?;
+    if records::is_own(of.user, by.actor()) {
+        return Ok(Outcome::Own(by.arn.clone()));
+    }
+    let mark = new_id()?;
+    Outcome::of(match change {
+        Change::Lock { reason } => locks(desk).lock(of, reason, by.actor(), &mark, desk.now).await,
+        Change::Unlock => locks(desk).unlock(of, by.actor(), &mark, desk.now).await,
+    })
+}
+
 /// Locks a user out of a profile.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,14 +82,8 @@ impl Operation for Lock {
     }
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<Outcome<Changed>, Stopped> {
-        desk.need(&[Right::Operate])?;
-        desk.known_profile(&self.profile)?;
-        let by = desk.user().await?;
-        if records::is_own(&self.user, by.actor()) {
-            return Ok(Outcome::Own(by.arn.clone()));
-        }
         let of = LockSubject { user: &self.user, profile: &self.profile };
-        Outcome::of(locks(desk).lock(of, self.reason.as_deref(), by.actor(), &new_id()?, desk.now).await)
+        change(desk, of, Change::Lock { reason: self.reason.as_deref() }).await
     }
 
     fn is_done(answer: &Self::Answer) -> bool {
@@ -94,14 +110,8 @@ impl Operation for Unlock {
     }
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<Outcome<Changed>, Stopped> {
-        desk.need(&[Right::Operate])?;
-        desk.known_profile(&self.profile)?;
-        let by = desk.user().await?;
-        if records::is_own(&self.user, by.actor()) {
-            return Ok(Outcome::Own(by.arn.clone()));
-        }
         let of = LockSubject { user: &self.user, profile: &self.profile };
-        Outcome::of(locks(desk).unlock(of, by.actor(), &new_id()?, desk.now).await)
+        change(desk, of, Change::Unlock).await
     }
 
     fn is_done(answer: &Self::Answer) -> bool {

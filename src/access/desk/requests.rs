@@ -3,12 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Desk, Effect, ListOf, Narrowed, Operation, Right, Unfit, check_duration, check_id, check_name_if, check_profile,
+    Desk, Effect, ListOf, Narrowed, Operation, Owned, Right, Unfit, check_duration, check_id, check_name_if, check_profile,
     check_profile_if, check_text, check_text_if, new_id,
 };
 use crate::access::RequestFilter;
 use crate::access::gate::Stopped;
 use crate::access::requests::{self as records, Answered, Known, LONGEST, Request, Requests, Status, Verdict, Wish};
+
+impl Owned for Request {
+    fn owner(&self) -> Option<&str> {
+        Some(&self.requester_arn)
+    }
+}
 
 fn requests<'a>(desk: &'a Desk<'_>) -> Requests<'a> {
     Requests(desk.gateway.records(&desk.tables.approvals))
@@ -68,12 +74,10 @@ impl Operation for List {
     }
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<ListOf<Request>, Stopped> {
-        let narrowed = if self.profile.is_none() && self.status.is_none() { Narrowed::No } else { Narrowed::Yes };
+        let narrowed = Narrowed::by([self.profile.is_some(), self.status.is_some()]);
         let of = desk.listed_user(self.requester.as_deref(), narrowed).await?;
         let filter = RequestFilter { requester: of.as_deref(), profile: self.profile.as_deref(), status: self.status };
-        let mut listed = requests(desk).list(&filter, desk.most(self.limit), desk.now).await?;
-        desk.keep_own(&mut listed, |request| Some(&request.requester_arn)).await?;
-        Ok(ListOf { listed, of })
+        desk.visible_of(requests(desk).list(&filter, desk.most(self.limit), desk.now).await?, of).await
     }
 }
 
@@ -94,14 +98,13 @@ impl Operation for Check {
     }
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<Known, Stopped> {
-        let known = requests(desk).get(&self.id, desk.now).await?;
-        if desk.sees_others() {
-            return Ok(known);
-        }
-        let user = desk.user().await?;
-        Ok(match known {
-            Known::Request(request) if request.requester_arn == user.arn => Known::Request(request),
-            // A record of somebody else's is as if it were not there.
+        // A record that the user may not see is as if it were not there.
+        Ok(match requests(desk).get(&self.id, desk.now).await? {
+            Known::Request(request) => {
+                let request = desk.visible(Some(*request)).await?;
+                request.map_or(Known::Nothing, |request| Known::Request(Box::new(request)))
+            }
+            other if desk.sees_others() => other,
             _ => Known::Nothing,
         })
     }
@@ -120,25 +123,20 @@ impl Settled {
     }
 }
 
-/// An answer to a request.
-async fn decide(desk: &Desk<'_>, id: &str, answer: records::Answer<'_>) -> Result<Settled, Stopped> {
-    desk.need(&[Right::Approve])?;
-    let user = desk.user().await?;
-    let answered = requests(desk).decide(id, answer, user.actor(), &new_id()?, desk.now).await?;
-    Ok(Settled { answered, user_arn: user.arn.clone() })
-}
-
-/// Approves somebody else's request.
+/// Approves (`true`) or denies (`false`) somebody else's request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Approve {
+pub struct Decide<const APPROVES: bool> {
     pub id: String,
     #[serde(default)]
     pub comment: Option<String>,
 }
 
-impl Operation for Approve {
-    const NAME: &'static str = "approve";
+pub type Approve = Decide<true>;
+pub type Deny = Decide<false>;
+
+impl<const APPROVES: bool> Operation for Decide<APPROVES> {
+    const NAME: &'static str = if APPROVES { "approve" } else { "deny" };
     const EFFECT: Effect = Effect::Writes;
     type Answer = Settled;
 
@@ -148,37 +146,12 @@ impl Operation for Approve {
     }
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<Settled, Stopped> {
-        let answer = records::Answer { verdict: Verdict::Approve, comment: self.comment.as_deref() };
-        decide(desk, &self.id, answer).await
-    }
-
-    fn is_done(answer: &Settled) -> bool {
-        answer.is_done()
-    }
-}
-
-/// Denies somebody else's request.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Deny {
-    pub id: String,
-    #[serde(default)]
-    pub comment: Option<String>,
-}
-
-impl Operation for Deny {
-    const NAME: &'static str = "deny";
-    const EFFECT: Effect = Effect::Writes;
-    type Answer = Settled;
-
-    fn check(&self) -> Result<(), Unfit> {
-        check_id(&self.id)?;
-        check_text_if("comment", self.comment.as_ref(), (1, 500))
-    }
-
-    async fn perform(&self, desk: &Desk<'_>) -> Result<Settled, Stopped> {
-        let answer = records::Answer { verdict: Verdict::Deny, comment: self.comment.as_deref() };
-        decide(desk, &self.id, answer).await
+        desk.need(&[Right::Approve])?;
+        let user = desk.user().await?;
+        let verdict = if APPROVES { Verdict::Approve } else { Verdict::Deny };
+        let answer = records::Answer { verdict, comment: self.comment.as_deref() };
+        let answered = requests(desk).decide(&self.id, answer, user.actor(), &new_id()?, desk.now).await?;
+        Ok(Settled { answered, user_arn: user.arn.clone() })
     }
 
     fn is_done(answer: &Settled) -> bool {
@@ -206,7 +179,7 @@ impl Operation for Cancel {
         let user = desk.user().await?;
         if desk.is_broker()
             && let Known::Request(request) = requests(desk).get(&self.id, desk.now).await?
-            && request.requester_arn != user.arn
+            && !request.is_of(&user)
         {
             let answered = own_or_nothing(desk, Answered::NotOwn(request));
             return Ok(Settled { answered, user_arn: user.arn.clone() });

@@ -2,9 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Desk, Effect, ListOf, Narrowed, Operation, Right, Unfit, check_id, check_name_if, check_text, new_id};
+use super::{Desk, Effect, ListOf, Narrowed, Operation, Owned, Right, Unfit, check_id, check_name_if, check_text, new_id};
 use crate::access::gate::Stopped;
 use crate::access::sessions::{Filter, Revoked, Session, Sessions, Status};
+
+impl Owned for Session {
+    fn owner(&self) -> Option<&str> {
+        self.user_arn.as_deref()
+    }
+}
 
 pub(super) fn sessions<'a>(desk: &'a Desk<'_>) -> Sessions<'a> {
     Sessions(desk.gateway.records(&desk.tables.sessions))
@@ -34,12 +40,10 @@ impl Operation for List {
     }
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<ListOf<Session>, Stopped> {
-        let narrowed = if self.instance.is_none() && self.status.is_none() { Narrowed::No } else { Narrowed::Yes };
+        let narrowed = Narrowed::by([self.instance.is_some(), self.status.is_some()]);
         let of = desk.listed_user(self.user.as_deref(), narrowed).await?;
         let filter = Filter { user: of.as_deref(), instance: self.instance.as_deref(), status: self.status };
-        let mut listed = sessions(desk).list(&filter, desk.most(self.limit), desk.now).await?;
-        desk.keep_own(&mut listed, |session| session.user_arn.as_deref()).await?;
-        Ok(ListOf { listed, of })
+        desk.visible_of(sessions(desk).list(&filter, desk.most(self.limit), desk.now).await?, of).await
     }
 }
 
@@ -60,12 +64,7 @@ impl Operation for Check {
     }
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<Option<Session>, Stopped> {
-        let found = sessions(desk).get(&self.id, desk.now).await?;
-        if desk.sees_others() {
-            return Ok(found);
-        }
-        let user = desk.user().await?;
-        Ok(found.filter(|session| session.user_arn.as_deref() == Some(user.arn.as_str())))
+        desk.visible(sessions(desk).get(&self.id, desk.now).await?).await
     }
 }
 

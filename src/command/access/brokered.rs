@@ -9,7 +9,7 @@ use super::held::bound_to_server;
 use super::serve::{bound, point_at};
 use super::{Site, not_with_broker};
 use crate::access::desk::Operation;
-use crate::access::desk::credentials::{EndSession, Grant, Obtain, Ruling, StartSession, Starting};
+use crate::access::desk::credentials::{EndSession, Ending, Grant, Obtain, Ruling, StartSession, Starting};
 use crate::access::server::{Answer, Refusal};
 use crate::cli::{ExecArgs, GateArgs};
 use crate::code::Code;
@@ -118,7 +118,7 @@ pub(super) async fn serve(context: &Context, args: &ExecArgs, asked: Asked) -> R
     let end = EndSession { id: serving.session.clone() };
     // The command is over: its exit code is not held up for long by a broker that does not answer.
     match tokio::time::timeout(Duration::from_secs(5), ask(&serving.asked.site, &end)).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(Ending::Recorded | Ending::NoSession)) => {}
         Ok(Err(error)) => context.progress.note(&format!("sentinel: the session's end was not recorded: {error}\n")),
         Err(_) => context.progress.note("sentinel: the session's end was not recorded in time\n"),
     }

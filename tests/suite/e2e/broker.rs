@@ -386,6 +386,21 @@ fn a_credential_server_asks_the_broker_at_each_fetch() {
 }
 
 #[test]
+fn the_end_of_a_session_that_the_user_does_not_have_is_logged_as_refused() {
+    let world = world();
+    let broker = Broker::start(&world);
+    world.fault(|call| {
+        let answer = Answer { status: 200, content_type: "application/x-amz-json-1.0", body: b"{}".to_vec() };
+        (call.operation == "GetItem" && call.body.to_string().contains("\"session#")).then_some(answer)
+    });
+    broker.run(&world, "alice", &["exec", "--server", "--profile", "served", "--", "true"]).expect(0);
+    let logged = broker.logged();
+    let ending: Vec<&Value> = logged.iter().filter(|line| line["operation"] == "end-session").collect();
+    assert_eq!(ending.len(), 2, "{logged:#?}");
+    assert_eq!((&ending[0]["outcome"], &ending[1]["outcome"]), (&"accepted".into(), &"refused".into()));
+}
+
+#[test]
 fn an_operation_that_cannot_be_logged_is_not_performed() {
     let world = world();
     let mut broker = Broker::start(&world);
