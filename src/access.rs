@@ -1,8 +1,8 @@
-//! Users of what is provisioned: credentials behind a policy, requests, break-glass events, server sessions, the shell.
+//! Access to the profiles: credentials behind a policy, requests, break-glass events, server sessions, and the shell.
 //!
-//! None of it is part of the pass, and the pass knows nothing of it. Each record's transition is one conditional write, so
-//! that of two who act at once exactly one wins; reading never writes. What has run out is told from its `expires_at`,
-//! whatever its `status` says: AWS deletes such a record when it gets round to it.
+//! Nothing here is part of the reconcile pass. Each transition of a record is one conditional write, so that of two concurrent
+//! transitions exactly one succeeds. Reading never writes. A record has expired when its `expires_at` is over, whatever its `status`
+//! says, because TTL deletes expired items with a delay of up to days.
 
 mod approval;
 pub mod breakglass;
@@ -26,17 +26,17 @@ pub use request_list::Filter as RequestFilter;
 
 use crate::resource::secret::Secret;
 
-/// Returns 64 random bits as an id: 16 hexadecimal digits.
+/// Returns a random ID: 64 bits as 16 hexadecimal digits.
 pub fn id() -> Result<String, getrandom::Error> {
     random(8)
 }
 
-/// Returns whether a text has the form of an id as this program makes them.
+/// Returns whether a text has the form of such an ID.
 fn is_id(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Returns a secret that nobody guesses.
+/// Returns a random secret of 256 bits.
 pub fn token() -> Result<Secret, getrandom::Error> {
     random(32).map(Secret::new)
 }

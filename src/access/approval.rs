@@ -1,7 +1,7 @@
-//! What the records of the approvals table say of a request, and whether that adds up to a grant.
+//! The evaluation of the records of a request: its status, and whether it allows access.
 //!
-//! IAM restricts each record's writer by its key only, and an account may restrict nobody. So each record is read as one that
-//! anyone could have written, and what does not agree with the other records, or with the rules below, gives no access.
+//! IAM restricts the writer of a record by its key only, and an account may have no such restriction. So every record is untrusted. A
+//! record that contradicts the others or breaks a rule below allows no access.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -15,11 +15,11 @@ use crate::resource::caller::{account_of, folded, name_of};
 use crate::resource::record::{ID, Item, Value};
 use crate::resource::record_key::Prefix;
 
-/// How long a request waits for an answer, in seconds.
+/// The time within which a request must be decided, in seconds.
 pub const WAITS: i64 = 24 * 3600;
-/// The longest access that can be asked for, in seconds.
+/// The maximum duration of access that can be requested, in seconds.
 pub const LONGEST: i64 = 8 * 3600;
-/// The longest justification, in characters.
+/// The maximum length of a justification, in characters.
 const JUSTIFIED: usize = 500;
 
 /// The state of a request.
@@ -31,11 +31,11 @@ pub enum Status {
     Approved,
     Denied,
     Cancelled,
-    /// Someone revoked it, before or after it was approved.
+    /// It was revoked, before or after an approval.
     Revoked,
-    /// Nobody answered in time, or the access that was approved is over.
+    /// It was not decided in time, or the approved access has ended.
     Expired,
-    /// It has a decision that does not count.
+    /// It has a decision that is not valid.
     Invalid,
 }
 
@@ -49,7 +49,7 @@ impl Status {
     }
 }
 
-/// A person who acts on records.
+/// The user who changes records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Actor<'a> {
     pub name: &'a str,
@@ -57,14 +57,14 @@ pub struct Actor<'a> {
 }
 
 impl Actor<'_> {
-    /// Returns whether this is an identity of the account that another ARN is of. A table's resource policy, or a store that
-    /// is shared, may let other accounts write to it, whose users nobody here has named an approver.
+    /// Returns whether this user and another ARN are of the same account. The resource policy of a table can allow other accounts to write,
+    /// and their users are not approvers here.
     pub(super) fn shares_account(&self, arn: &str) -> bool {
         account_of(self.arn).is_some_and(|account| account_of(arn) == Some(account))
     }
 
-    /// Returns whether this is someone by the name or the ARN of another. Names are compared without their capitals, also those in the
-    /// ARNs: a person is the same in another role.
+    /// Returns whether two users are the same person, by name or by ARN. Names, including those in the ARNs, are compared without regard to
+    /// case: a person keeps the name in another role.
     pub fn is(&self, other: Actor<'_>) -> bool {
         let own = [folded(self.name), folded(name_of(self.arn).unwrap_or_default())];
         let others = [folded(other.name), folded(name_of(other.arn).unwrap_or_default())];
@@ -73,20 +73,20 @@ impl Actor<'_> {
     }
 }
 
-/// A person whom a record names.
+/// A user whom a record names.
 struct Person {
     name: String,
     arn: String,
 }
 
-/// What is asked for. A decision holds a copy of it.
+/// The content of a request. A decision contains a copy of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Terms {
     pub(super) requester: String,
     pub(super) requester_arn: String,
     pub(super) profile: String,
     pub(super) justification: String,
-    /// How long the access lasts once it is approved, in seconds.
+    /// The duration of access after an approval, in seconds.
     pub(super) duration: i64,
     pub(super) created_at: Timestamp,
 }
@@ -129,26 +129,26 @@ impl Terms {
         Actor { name: &self.requester, arn: &self.requester_arn }
     }
 
-    /// Returns until when the request can be answered.
+    /// Returns the time until which the request can be decided.
     fn answer_by(&self) -> Timestamp {
         later(self.created_at, WAITS)
     }
 
-    /// Returns when the last access ends that a request made then can give. Its records are kept until then.
+    /// Returns the latest possible end of access, until which the records are kept.
     pub(super) fn kept_until(&self) -> Timestamp {
         later(self.created_at, WAITS + LONGEST)
     }
 }
 
-/// A request as its requester wrote it.
+/// The record of a request, which its requester wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct Submitted {
     pub(super) terms: Terms,
     pub(super) cancelled: bool,
     pub(super) expires_at: Timestamp,
 }
 
-impl Asked {
+impl Submitted {
     fn read(item: &Item, now: Timestamp) -> Result<Self, String> {
         let terms = Terms::read(item)?;
         let cancelled = match needed(item, "status")?.as_str() {
@@ -173,7 +173,7 @@ impl Asked {
     }
 }
 
-/// What someone decides on a request.
+/// The decision on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -181,7 +181,7 @@ pub enum Verdict {
     Deny,
 }
 
-/// An answer to a request.
+/// The record of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Decided {
     pub(super) terms: Terms,
@@ -233,14 +233,14 @@ impl Decided {
         self.verdict == Verdict::Approve
     }
 
-    /// Returns when the access ends that it gives.
+    /// Returns the end of access.
     pub(super) fn ends(&self) -> Timestamp {
         self.expires_at.min(later(self.at, self.terms.duration.min(LONGEST)))
     }
 
-    /// Says why it does not count for a request, if it does not.
-    fn flaw(&self, asked: &Asked, now: Timestamp) -> Option<String> {
-        let terms = &asked.terms;
+    /// Returns why the decision is not valid for a request, if it is not.
+    fn flaw(&self, submitted: &Submitted, now: Timestamp) -> Option<String> {
+        let terms = &submitted.terms;
         let other = |what: &str| Some(format!("the decision is for another {what} than the request"));
         if self.terms.requester != terms.requester || self.terms.requester_arn != terms.requester_arn {
             return other("requester");
@@ -277,7 +277,7 @@ impl Decided {
     }
 }
 
-/// A revocation. Whatever else its record lacks, its key alone ends a grant.
+/// The record of a revocation. It has effect even if all attributes but the key are missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Revoked {
     by: Option<String>,
@@ -297,7 +297,7 @@ impl Revoked {
     }
 }
 
-/// A request, and what became of it.
+/// A request with its decision and its revocation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     pub id: String,
@@ -305,12 +305,12 @@ pub struct Request {
     pub requester_arn: String,
     pub profile: String,
     pub justification: String,
-    /// How long the access lasts once it is approved, in seconds.
+    /// The duration of access after an approval, in seconds.
     pub duration: i64,
     pub status: Status,
     #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub created_at: Timestamp,
-    /// Until when it can be answered; once it is approved, until when the access lasts.
+    /// The time until which it can be decided; after an approval, the end of access.
     #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub expires_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -339,7 +339,7 @@ pub struct Request {
     pub revoked_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_reason: Option<String>,
-    /// Why its decision does not count.
+    /// Why its decision is not valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
@@ -350,7 +350,7 @@ impl Request {
     }
 }
 
-/// The records that bear on one request, as they were read by their keys.
+/// The records of one request, read by their keys.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Found {
     pub(super) request: Option<Item>,
@@ -364,47 +364,47 @@ impl Found {
         [Prefix::Request, Prefix::Decision, Prefix::Revocation].map(|prefix| prefix.key(id))
     }
 
-    /// Returns whether its decision, taken for itself, gives access that may last: what its requester writes into the
-    /// request decides whether it counts, and may change from one moment to the next.
+    /// Returns whether the decision, without regard to the request, allows access that has not ended. The requester can make the request
+    /// invalid and valid again at any time.
     pub(super) fn may_last(&self, now: Timestamp) -> bool {
         let decided = self.decision.as_ref().and_then(|item| Decided::read(item).ok());
         decided.is_some_and(|decided| decided.approves() && decided.ends() > now)
     }
 
-    /// Returns the records with the request as it was when it was decided, for one that its requester has spoiled since.
+    /// Returns the records with the request as it was when it was decided, because its requester can have changed it since.
     pub(super) fn as_decided(&self, id: &str) -> Option<Self> {
         let terms = Decided::read(self.decision.as_ref()?).ok()?.terms;
-        let asked = Asked { expires_at: terms.kept_until(), terms, cancelled: false };
-        Some(Self { request: Some(asked.item(id)), ..self.clone() })
+        let submitted = Submitted { expires_at: terms.kept_until(), terms, cancelled: false };
+        Some(Self { request: Some(submitted.item(id)), ..self.clone() })
     }
 
-    /// Returns what the records say, or why they say nothing.
+    /// Evaluates the records. Returns `None` if there is no request.
     ///
     /// # Errors
     ///
-    /// Fails when the record of the request itself is not as its requester's command writes it.
+    /// Fails if the record of the request is not in the form that this program writes.
     pub(super) fn judged(&self, id: &str, now: Timestamp) -> Result<Option<Request>, String> {
         let Some(item) = &self.request else { return Ok(None) };
         if !is_id(id) {
             return Err(String::from("its ID does not have 16 hexadecimal digits"));
         }
-        let asked = Asked::read(item, now)?;
+        let submitted = Submitted::read(item, now)?;
         let decided = self.decision.as_ref().map(|item| {
             let decided = Decided::read(item).map_err(|flaw| format!("the decision does not count: {flaw}"))?;
-            decided.flaw(&asked, now).map_or(Ok(decided), Err)
+            decided.flaw(&submitted, now).map_or(Ok(decided), Err)
         });
         let revoked = self.revocation.as_ref().map(Revoked::read);
-        let answer_by = asked.expires_at.min(asked.terms.answer_by());
+        let answer_by = submitted.expires_at.min(submitted.terms.answer_by());
         let (problem, decided) = match decided {
             Some(Err(problem)) => (Some(problem), None),
             Some(Ok(decided)) => (None, Some(decided)),
             None => (None, None),
         };
-        // A request beyond its `expires_at` may be deleted at any time, and gives no access from then on.
-        let ends = decided.as_ref().map(|decided| decided.ends().min(asked.expires_at));
+        // TTL can delete a request at any time after its `expires_at`, so it allows no access from then on.
+        let ends = decided.as_ref().map(|decided| decided.ends().min(submitted.expires_at));
         let status = match (&revoked, &decided, &problem) {
             (Some(_), _, _) => Status::Revoked,
-            _ if asked.cancelled => Status::Cancelled,
+            _ if submitted.cancelled => Status::Cancelled,
             (_, _, Some(_)) => Status::Invalid,
             (_, Some(decided), _) if !decided.approves() => Status::Denied,
             (_, Some(_), _) if ends.is_some_and(|ends| ends > now) => Status::Approved,
@@ -413,7 +413,7 @@ impl Found {
         };
         let approved = decided.as_ref().is_some_and(Decided::approves);
         let revoked = revoked.unwrap_or(Revoked { by: None, by_arn: None, at: None, reason: None });
-        let Terms { requester, requester_arn, profile, justification, duration, created_at } = asked.terms;
+        let Terms { requester, requester_arn, profile, justification, duration, created_at } = submitted.terms;
         Ok(Some(Request {
             id: id.to_owned(),
             requester,
@@ -438,8 +438,8 @@ impl Found {
 }
 
 impl Request {
-    /// Returns whether it lets someone into a profile.
-    pub(super) fn lets_in(&self, user: Actor<'_>, profile: &str) -> bool {
+    /// Returns whether it allows a user access to a profile.
+    pub(super) fn allows(&self, user: Actor<'_>, profile: &str) -> bool {
         self.status == Status::Approved
             && self.requester == user.name
             && self.requester_arn == user.arn
@@ -459,7 +459,7 @@ fn time(item: &Item, name: &str) -> Result<Timestamp, String> {
     read(item, name).ok_or_else(|| format!("its `{name}` is not a time"))
 }
 
-/// Reads a person's name and ARN, which have to be of the same person: the attributes `ROLE` and `ROLE_arn`.
+/// Reads the name and the ARN of a user from the attributes `ROLE` and `ROLE_arn`. The name must be the one in the ARN.
 fn person(item: &Item, role: &str) -> Result<Person, String> {
     let arn = format!("{role}_arn");
     let (of_name, of_arn) = (needed(item, role)?, needed(item, &arn)?);
@@ -484,7 +484,7 @@ mod tests {
         format!("arn:aws:iam::123456789012:user/{user}")
     }
 
-    /// Returns the records of a request that was made and approved at these times, in seconds from now.
+    /// Returns the records of a request that was created and approved at these times, in seconds from now.
     fn approved(created: i64, decided: i64, duration: i64) -> Found {
         let terms = Terms {
             requester: String::from("alice"),
@@ -494,7 +494,7 @@ mod tests {
             duration,
             created_at: at(created),
         };
-        let asked = Asked { expires_at: terms.kept_until(), terms: terms.clone(), cancelled: false };
+        let submitted = Submitted { expires_at: terms.kept_until(), terms: terms.clone(), cancelled: false };
         let decided = Decided {
             expires_at: terms.kept_until(),
             terms,
@@ -504,7 +504,7 @@ mod tests {
             at: at(decided),
             comment: None,
         };
-        Found { request: Some(asked.item(ID)), decision: Some(decided.item(ID, "mark")), revocation: None }
+        Found { request: Some(submitted.item(ID)), decision: Some(decided.item(ID, "mark")), revocation: None }
     }
 
     fn judged(found: &Found) -> Request {
@@ -512,10 +512,10 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_counts_within_its_times_only() {
+    fn a_decision_is_valid_within_its_times_only() {
         for (created, decided, duration, status, ends) in [
             (-60, -30, 3600, Status::Approved, 3570),
-            // Another machine's clock may be ahead by half a minute.
+            // The clock of another machine may be ahead by half a minute.
             (30, 30, 3600, Status::Approved, 3630),
             (-60, 31, 3600, Status::Invalid, 0),
             (-60, -61, 3600, Status::Invalid, 0),
@@ -537,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_decision_a_request_waits_a_day_whatever_it_says() {
+    fn a_request_without_a_decision_expires_after_a_day_whatever_its_record_says() {
         let waiting = |created| Found { decision: None, ..approved(created, 0, 3600) };
         assert_eq!(judged(&waiting(-60)).status, Status::Pending);
         assert_eq!(judged(&waiting(1 - WAITS)).status, Status::Pending);
@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_ends_a_grant_whatever_it_holds() {
+    fn a_revocation_has_effect_whatever_it_contains() {
         let mut found = approved(-60, -30, 3600);
         found.revocation = Some(Item::new());
         assert_eq!(judged(&found).status, Status::Revoked);
@@ -557,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_the_same_in_capitals_and_in_another_role() {
+    fn a_person_is_the_same_in_upper_case_and_in_another_role() {
         let session = "arn:aws:sts::123456789012:assumed-role/Admin/Alice";
         let own = arn("alice");
         let is = |name: &str, arn: &str| Actor { name: "alice", arn: &own }.is(Actor { name, arn });
@@ -567,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn records_of_other_ids_are_none() {
+    fn an_id_of_another_form_is_an_error() {
         for bad in ["", "x", "0123456789ABCDEF", "0123456789abcdef0", "for-0123456789ab"] {
             assert!(approved(-60, -30, 3600).judged(bad, at(0)).is_err(), "{bad}");
         }

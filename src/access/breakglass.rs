@@ -1,8 +1,8 @@
-//! Break-glass events: someone takes access in an emergency, and says why.
+//! Break-glass events: a user takes access in an emergency, and gives the reason.
 //!
-//! Each role writes records of its own prefix only, and an item says nothing that its writer could gain by. The end of an
-//! event is a closure, a record of its own. The place record of a user and a profile names their one active event; it is
-//! only a pointer, and counts for nothing without an event that is in force.
+//! IAM restricts each role to records with its own key prefix, and no writer gains access by the content of a record. The closure of an
+//! event is a separate record. The place record of a user and a profile names their only active event. It is a pointer, and has no
+//! effect without an active event.
 
 mod usage;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gate::User;
 use super::is_id;
-use super::listing::{self, Ask, Listed};
+use super::listing::{self, ListQuery, Listed};
 use super::time::{
     CLOCK_DIFFERENCE, as_seconds, as_seconds_if, from_seconds, from_seconds_if, later, precise, read, text, whole,
 };
@@ -25,12 +25,11 @@ pub use usage::{Excess, Usage};
 
 /// The longest event, in seconds.
 pub const LONGEST: i64 = 4 * 3600;
-/// How long the records of an event are kept, in seconds. TTL must not remove an event that still counts toward the limits
-/// of a day.
-const KEPT: i64 = 25 * 3600;
-/// How long a closure is kept, in seconds: longer than any record of its event.
-const CLOSURE_KEPT: i64 = 30 * 24 * 3600;
-/// How often opening is tried when someone else changes the place record at the same time.
+/// How long the records of an event are kept, in seconds. TTL must not delete an event that counts toward the daily limits.
+const RETENTION: i64 = 25 * 3600;
+/// How long a closure is kept, in seconds: longer than the records of its event.
+const CLOSURE_RETENTION: i64 = 30 * 24 * 3600;
+/// The maximum number of attempts to open an event when another process changes the place record at the same time.
 const ATTEMPTS: u32 = 3;
 
 /// The state of an event.
@@ -41,7 +40,7 @@ pub enum Status {
     Active,
     Closed,
     Expired,
-    /// The record is not honored; see [`Problem`].
+    /// The record has no effect; see [`Problem`].
     Invalid,
 }
 
@@ -55,23 +54,23 @@ impl Status {
     }
 }
 
-/// Why a record is not honored.
+/// Why a record has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Problem {
-    /// Its key has no prefix, so that IAM could not restrict who wrote it.
+    /// Its key has no prefix, so IAM could not restrict its writers.
     OldForm,
-    /// It does not say by its ARN who opened it.
+    /// It does not contain the ARN of its invoker.
     NoArn,
     /// It was created in the future.
     Future,
-    /// Its own status is not the one that each event is written with.
+    /// Its status is not `active`, with which every event is written.
     Status,
 }
 
 impl Problem {
-    /// Returns the explanation, with what to do about it.
-    pub const fn words(self) -> &'static str {
+    /// Returns the explanation, with the fix.
+    pub const fn explanation(self) -> &'static str {
         match self {
             Self::OldForm => {
                 "an older version of sentinel wrote this record, and AWS did not restrict who could write it; \
@@ -99,7 +98,7 @@ pub struct Event {
     pub status: Status,
     #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub created_at: Timestamp,
-    /// The end of the access, which is never more than [`LONGEST`] after the creation.
+    /// The end of access, at most [`LONGEST`] after the creation.
     #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub expires_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,32 +114,32 @@ pub struct Event {
     pub closed_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_reason: Option<String>,
-    /// Why the record is not honored, if it is not.
+    /// Why the record has no effect, if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
 
-/// How opening an event ended.
+/// The result of opening an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Opened {
     Done,
-    /// The user has one for the profile that is active.
+    /// The user already has an active event for the profile.
     Another(Box<Event>),
-    /// Someone else changes the place record at the same time, again and again.
+    /// Another process changed the place record during each attempt.
     Taken,
 }
 
-/// How closing an event ended.
+/// The result of closing an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Closed {
     Done(Event),
     Unknown,
-    /// It is closed or expired already, or is not honored anyway.
+    /// It is already closed or expired, or has no effect.
     Over(Event),
 }
 
-/// Which events to list.
+/// Filters for a list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter<'a> {
     pub invoker: Option<&'a str>,
@@ -152,29 +151,29 @@ pub struct Filter<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Events<'a>(pub Records<'a>);
 
-/// A place record as it was read.
-struct Seen {
+/// A place record that was read.
+struct PlaceRecord {
     event_id: Option<String>,
-    /// What must still hold for the record to be replaced.
+    /// The condition for replacing the record: it is unchanged.
     unchanged: Test,
 }
 
-impl Seen {
+impl PlaceRecord {
     fn of(item: Option<&Item>) -> Self {
         let named = item.and_then(|item| text(item, "event_id"));
         let unchanged = match (item, &named) {
             (None, _) => Test::Absent(ID),
             (Some(_), Some(id)) => Test::Is("event_id", Value::text(id)),
-            // Whatever stands there, no writer of a valid record came first.
+            // Another value is not a valid record, and can be replaced while it is not one.
             (Some(_), None) => Test::NotText("event_id"),
         };
-        // Of any other form it names no event, and would not fit a key either.
+        // A text of another form names no event, and would not be valid in a key.
         Self { event_id: named.filter(|id| is_id(id)), unchanged }
     }
 }
 
 impl Event {
-    /// Reads an event and its closure. Nothing is one that is not an event at all.
+    /// Parses an event and its closure. Returns `None` for an item that is not an event.
     fn read(item: &Item, closure: Option<&Item>, now: Timestamp) -> Option<Self> {
         let key = text(item, ID)?;
         let own = Prefix::Event.id(&key);
@@ -190,13 +189,13 @@ impl Event {
             () if status != Status::Active.word() => Some(Problem::Status),
             () => None,
         };
-        // In the old form the event itself said that it is closed.
+        // In the old form, the event itself has the status.
         let old = Some(item).filter(|_| own.is_none() && status == Status::Closed.word());
         let closure = closure.or(old);
         let closed_at = closure.and_then(|closure| read(closure, "closed_at"));
         let over = expires_at <= now;
         let status = match () {
-            // A closure closes whatever it holds; only of an event that had ended before it is not the end.
+            // A closure has effect whatever it contains, except on an event that had expired before.
             () if closure.is_some() && !(over && closed_at.is_some_and(|at| at >= expires_at)) => Status::Closed,
             () if over => Status::Expired,
             () if problem.is_some() => Status::Invalid,
@@ -235,12 +234,12 @@ impl Event {
         item.insert(String::from("status"), Value::text(Status::Active.word()));
         item.insert(String::from("created_at"), precise(self.created_at));
         item.insert(String::from("ends_at"), whole(self.expires_at));
-        item.insert(String::from("expires_at"), whole(later(self.created_at, KEPT)));
+        item.insert(String::from("expires_at"), whole(later(self.created_at, RETENTION)));
         item
     }
 
-    /// Returns whether the event is in force for a user and a profile. Each of them must match exactly.
-    fn holds(&self, user: &User, profile: &str) -> bool {
+    /// Returns whether the event is active for a user and a profile, which must match exactly.
+    fn is_active_for(&self, user: &User, profile: &str) -> bool {
         self.status == Status::Active
             && self.invoker == user.name
             && self.invoker_arn.as_deref() == Some(user.arn.as_str())
@@ -248,17 +247,17 @@ impl Event {
     }
 }
 
-/// Returns the end of an event: the earliest time that the record names, and never more than [`LONGEST`] after the
-/// creation. Nothing is a record without a valid time.
+/// Returns the end of an event: the earliest time in the record, and at most [`LONGEST`] after the creation. Returns `None` for a record
+/// without a valid time.
 fn end(item: &Item, created_at: Timestamp) -> Option<Timestamp> {
     let kept_until = read(item, "expires_at")?;
-    // TTL removes an event by `expires_at`, which is after its end.
+    // TTL uses `expires_at`, which is after the end of the event.
     let ends_at = if item.contains_key("ends_at") { read(item, "ends_at")? } else { kept_until };
     Some(ends_at.min(kept_until).min(later(created_at, LONGEST)))
 }
 
 impl Events<'_> {
-    /// Opens an event, unless the user has an active one for the profile. Event and place are written together.
+    /// Opens an event, unless the user has an active one for the profile. One transaction writes the event and the place record.
     pub async fn open(&self, event: &Event, user: &User) -> Result<Opened, CallError> {
         let key = record_key::place(&user.user_id, &event.profile);
         let place = Item::from([
@@ -267,14 +266,14 @@ impl Events<'_> {
             (String::from("expires_at"), whole(event.expires_at)),
         ]);
         for attempt in 0..=ATTEMPTS {
-            let seen = Seen::of(self.0.get(&key).await?.as_ref());
+            let seen = PlaceRecord::of(self.0.get(&key).await?.as_ref());
             match &seen.event_id {
-                // A call whose answer was lost.
+                // The response of the previous attempt was lost.
                 Some(id) if *id == event.id => return Ok(Opened::Done),
                 Some(id) => {
-                    let held = self.get(id, event.created_at).await?;
-                    if let Some(held) = held.filter(|held| held.holds(user, &event.profile)) {
-                        return Ok(Opened::Another(Box::new(held)));
+                    let active = self.get(id, event.created_at).await?;
+                    if let Some(active) = active.filter(|active| active.is_active_for(user, &event.profile)) {
+                        return Ok(Opened::Another(Box::new(active)));
                     }
                 }
                 None => {}
@@ -286,7 +285,7 @@ impl Events<'_> {
                 Write::Put { item: place.clone(), when: vec![seen.unchanged] },
                 Write::Put { item: event.item(), when: vec![Test::Absent(ID)] },
             ];
-            // AWS refuses a token that comes again with another condition.
+            // AWS refuses a token that is reused with another condition.
             match self.0.write_all(&writes, &format!("{}-{attempt}", event.id)).await {
                 Ok(()) => return Ok(Opened::Done),
                 Err(error) if error.class != Class::ConditionFailed => return Err(error),
@@ -296,18 +295,17 @@ impl Events<'_> {
         Ok(Opened::Taken)
     }
 
-    /// Returns a user's event for a profile that is in force, read from the table itself and not from an index. A place
-    /// record that names no such event is passed over.
+    /// Returns the active event of a user for a profile. Reads the table and not an index, because reads of an index are not consistent.
     pub async fn active(&self, user: &User, profile: &str, now: Timestamp) -> Result<Option<Event>, CallError> {
         if user.user_id.is_empty() {
             return Ok(None);
         }
         let place = self.0.get(&record_key::place(&user.user_id, profile)).await?;
-        let Some(id) = Seen::of(place.as_ref()).event_id else { return Ok(None) };
-        Ok(self.get(&id, now).await?.filter(|event| event.holds(user, profile)))
+        let Some(id) = PlaceRecord::of(place.as_ref()).event_id else { return Ok(None) };
+        Ok(self.get(&id, now).await?.filter(|event| event.is_active_for(user, profile)))
     }
 
-    /// Reads an event, and whether it is closed.
+    /// Reads an event and its closure.
     pub async fn get(&self, id: &str, now: Timestamp) -> Result<Option<Event>, CallError> {
         if !is_id(id) {
             return Ok(None);
@@ -320,17 +318,17 @@ impl Events<'_> {
         }
     }
 
-    /// Lists events, newest first. At least one of the filters is to be given.
+    /// Lists events, newest first. At least one filter must be given.
     pub async fn list(&self, filter: &Filter<'_>, limit: usize, now: Timestamp) -> Result<Listed<Event>, CallError> {
         let by = [("invoker", "invoker-index", filter.invoker), ("profile", "profile-index", filter.profile)];
         let stored: Option<&[&str]> = filter.status.map(|status| match status {
             Status::Active | Status::Expired => &["active"][..],
-            // In the old form the status says so itself.
+            // In the old form, a closed event has this status.
             Status::Closed => &["active", "closed"],
             Status::Invalid => &["active", "closed", "expired"],
         });
         let open = matches!(filter.status, Some(Status::Active | Status::Invalid));
-        let ask = Ask {
+        let ask = ListQuery {
             by: &by,
             stored,
             filter: open.then(|| Test::Above("expires_at", whole(now))),
@@ -342,7 +340,7 @@ impl Events<'_> {
         listing::list(&self.0, &ask, read, |event| event.created_at).await
     }
 
-    /// Closes an event that is active. `mark` is random, and tells whose closure it is.
+    /// Closes an active event. `mark` is random, and identifies the closure of this call.
     pub async fn close(
         &self,
         id: &str,
@@ -365,7 +363,7 @@ impl Events<'_> {
         ];
         let mut closure: Item = texts.map(|(name, text)| (name.to_owned(), Value::text(text))).into();
         closure.insert(String::from("closed_at"), precise(now));
-        closure.insert(String::from("expires_at"), whole(later(now, CLOSURE_KEPT)));
+        closure.insert(String::from("expires_at"), whole(later(now, CLOSURE_RETENTION)));
         let written = self.0.write(&Write::Put { item: closure, when: vec![Test::Absent(ID)] }).await;
         let ours = is_ours(&self.0, written, &key, mark).await?;
         Ok(match self.get(id, now).await? {

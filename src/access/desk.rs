@@ -1,7 +1,7 @@
-//! What a user does with the records and the credentials of profiles: one type for each operation, with what it answers.
+//! The operations of users on the records and the credentials of profiles: one type for each operation, with the type of its answer.
 //!
-//! A command performs an operation itself, with its user's own permissions, or sends it to a broker, which performs the same for
-//! a user whom AWS has named. Each operation and its answer can be written as JSON and read back.
+//! A command performs an operation itself, with the user's own permissions, or sends it to a broker, which performs it for the user whom
+//! STS identified. Each operation and its answer can be written as JSON and read back.
 
 pub mod breakglass;
 pub mod credentials;
@@ -28,13 +28,13 @@ use crate::resource::names::{AccountId, PolicyRoot, RoleArn};
 
 pub use refused::Refused;
 
-/// What an operation works with.
+/// The context of an operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Desk<'a> {
     pub gateway: &'a Gateway,
-    /// The account whose users are let in, if it has to be one.
+    /// The only account whose users may act; any if `None`.
     pub account: Option<&'a AccountId>,
-    /// Who acts, where that is known. Otherwise STS is asked whose the gateway's own credentials are.
+    /// The user who acts. If `None`, STS identifies the gateway's own credentials.
     pub known: Option<&'a User>,
     pub rights: &'a Rights,
     pub tables: &'a Tables,
@@ -43,27 +43,27 @@ pub struct Desk<'a> {
     pub now: Timestamp,
 }
 
-/// The tables that hold the records.
+/// The tables of the records.
 #[derive(Debug, Clone, Default)]
 pub struct Tables {
     pub approvals: String,
     pub breakglass: String,
     pub sessions: String,
-    /// Where to look for locks.
+    /// The tables that can contain locks.
     pub locks: Vec<LockTable>,
 }
 
-/// What a user may do beyond asking for access.
+/// A right of a user that requesting access does not need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
-    /// Answer requests, and revoke approvals.
+    /// Approve, deny and revoke requests.
     Approve,
-    /// Use break-glass and end it, revoke, and lock users.
+    /// Open and close break-glass events, revoke, and lock users.
     Operate,
 }
 
 impl Right {
-    /// Returns who has it, as the manifest calls them.
+    /// Returns the setting of the manifest that lists its holders.
     const fn holders(self) -> &'static str {
         match self {
             Self::Approve => "approvers",
@@ -72,20 +72,20 @@ impl Right {
     }
 }
 
-/// Who decides what a user may do.
+/// The source of a user's rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rights {
-    /// AWS, by the permissions of the user's own credentials.
+    /// The permissions of the user's own credentials, which AWS enforces.
     Aws,
-    /// The broker, whose credentials are used.
+    /// The manifest of the broker, whose credentials are used.
     Broker {
-        held: BTreeSet<Right>,
+        granted: BTreeSet<Right>,
         /// The roles of the profiles.
         roles: BTreeMap<String, RoleArn>,
     },
 }
 
-/// What an operation does.
+/// The effect of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It only reads records.
@@ -96,27 +96,27 @@ pub enum Effect {
     Decides,
 }
 
-/// A part of an operation that is not as it has to be.
+/// A field of an operation that is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not valid")]
-pub struct Unfit(pub &'static str);
+pub struct InvalidField(pub &'static str);
 
-/// What a user does.
+/// An operation of a user.
 pub trait Operation: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Its name in paths and logs.
+    /// Its name, in the paths of the broker and in its log.
     const NAME: &'static str;
     const EFFECT: Effect;
 
-    /// What comes of it.
+    /// The result.
     type Answer: Serialize + DeserializeOwned + Send + 'static;
 
-    /// Checks what the command line checks of it: it may come from any program.
-    fn check(&self) -> Result<(), Unfit>;
+    /// Makes the checks of the command line, because any program can send an operation to a broker.
+    fn check(&self) -> Result<(), InvalidField>;
 
-    /// Does it.
+    /// Performs it.
     fn perform(&self, desk: &Desk<'_>) -> impl Future<Output = Result<Self::Answer, Stopped>> + Send;
 
-    /// Returns whether an answer is that it was done.
+    /// Returns whether an answer means that it was performed, and not refused.
     fn is_done(_: &Self::Answer) -> bool {
         true
     }
@@ -133,11 +133,11 @@ pub trait Owned {
     }
 }
 
-/// Records that were listed, and whose they are if they are one user's.
+/// A list of records, and the user to whom it was narrowed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ListOf<T> {
     pub listed: super::Listed<T>,
-    /// The user whose records they are.
+    /// The name of the user; `None` if the list has records of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
 }
@@ -171,10 +171,10 @@ macro_rules! operations {
 }
 pub(crate) use operations;
 
-/// The most records that a broker lists at once.
-const MOST_LISTED: usize = 1000;
+/// The maximum number of records in an answer of a broker.
+const MAX_LISTED: usize = 1000;
 
-/// Whose policy decides, and in which parameter it is.
+/// The profile whose policy decides, and the parameter of the policy.
 #[derive(Debug, Clone, Copy)]
 struct PolicyOf<'a> {
     profile: &'a str,
@@ -182,7 +182,7 @@ struct PolicyOf<'a> {
 }
 
 impl Desk<'_> {
-    /// Returns who acts.
+    /// Returns the user who acts.
     pub async fn user(&self) -> Result<Cow<'_, User>, Stopped> {
         match self.known {
             Some(user) => Ok(Cow::Borrowed(user)),
@@ -190,10 +190,10 @@ impl Desk<'_> {
         }
     }
 
-    /// Refuses who has none of these rights.
+    /// Refuses a user who has none of these rights.
     fn need(&self, any: &[Right]) -> Result<(), Stopped> {
-        let Rights::Broker { held, .. } = self.rights else { return Ok(()) };
-        if any.iter().any(|right| held.contains(right)) {
+        let Rights::Broker { granted, .. } = self.rights else { return Ok(()) };
+        if any.iter().any(|right| granted.contains(right)) {
             return Ok(());
         }
         let name = self.known.map(|user| user.name.as_str()).unwrap_or_default();
@@ -201,7 +201,7 @@ impl Desk<'_> {
         Err(Stopped::NoRight(format!("{name} is none of the {} that the broker knows", holders.join(" or "))))
     }
 
-    /// Returns whether a broker acts for its users.
+    /// Returns whether this is a broker, which acts for its users.
     fn is_broker(&self) -> bool {
         matches!(self.rights, Rights::Broker { .. })
     }
@@ -233,8 +233,8 @@ impl Desk<'_> {
         self.need(&[Right::Approve, Right::Operate]).is_ok()
     }
 
-    /// Returns the user to whom a list is narrowed: the one who is given, or who asks where nothing else narrows it or no one
-    /// else's records may be shown.
+    /// Returns the name of the user to whom a list is narrowed: the given one, or the caller's own if nothing else narrows the list or
+    /// the caller may not see the records of others.
     async fn listed_user(&self, given: Option<&str>, narrowed: Narrowed) -> Result<Option<String>, Stopped> {
         if self.sees_others() {
             return match (given, narrowed) {
@@ -252,16 +252,16 @@ impl Desk<'_> {
         }
     }
 
-    /// Returns how many records are listed at most.
+    /// Returns the maximum number of records of a list.
     fn most(&self, wanted: u64) -> usize {
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX - 1).min(usize::MAX - 1);
         match self.rights {
             Rights::Aws => wanted,
-            Rights::Broker { .. } => wanted.min(MOST_LISTED),
+            Rights::Broker { .. } => wanted.min(MAX_LISTED),
         }
     }
 
-    /// Returns the parameter with the policy of a profile.
+    /// Returns the name of the parameter with the policy of a profile.
     fn parameter(&self, profile: &str) -> String {
         format!("{}/{profile}", self.policy_root)
     }
@@ -278,7 +278,7 @@ impl Desk<'_> {
         }
     }
 
-    /// Returns the role of a profile, where a broker holds it.
+    /// Returns the role that the broker assumes for a profile.
     fn role(&self, profile: &str) -> Result<&RoleArn, Stopped> {
         let roles = match self.rights {
             Rights::Broker { roles, .. } => Some(roles),
@@ -288,7 +288,7 @@ impl Desk<'_> {
         role.ok_or_else(|| Stopped::NoRight(format!("the broker has no role for a profile {profile}")))
     }
 
-    /// Refuses a profile that a broker does not know: it makes no calls for names that it is told.
+    /// Refuses a profile without a role, so that a broker makes no calls for arbitrary names.
     fn known_profile(&self, profile: &str) -> Result<(), Stopped> {
         match self.rights {
             Rights::Aws => Ok(()),
@@ -297,7 +297,7 @@ impl Desk<'_> {
     }
 }
 
-/// Whether a list is narrowed by something else than a user.
+/// Whether a list is narrowed by another filter than a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Narrowed {
     Yes,
@@ -318,38 +318,38 @@ fn new_id() -> Result<String, Stopped> {
     id().map_err(|error| Stopped::Call(failed(error)))
 }
 
-fn check_profile(profile: &str) -> Result<(), Unfit> {
-    policy_parameter::check_profile(profile).map_err(|_| Unfit("profile"))
+fn check_profile(profile: &str) -> Result<(), InvalidField> {
+    policy_parameter::check_profile(profile).map_err(|_| InvalidField("profile"))
 }
 
-/// Checks the ID of a record. One of another form than an ID has is looked for, and not found.
-fn check_id(id: &str) -> Result<(), Unfit> {
+/// Checks the ID of a record. An ID of another form than sentinel's is valid here, and is not found.
+fn check_id(id: &str) -> Result<(), InvalidField> {
     check_text("id", id, (1, 256))
 }
 
-/// Checks a text for people: at least and at most so many characters, without white space around it.
-fn check_text(what: &'static str, text: &str, (least, most): (usize, usize)) -> Result<(), Unfit> {
+/// Checks a free text: its length in characters, and that it neither starts nor ends with white space.
+fn check_text(what: &'static str, text: &str, (least, most): (usize, usize)) -> Result<(), InvalidField> {
     let fits = (least..=most).contains(&text.chars().count()) && text.trim() == text;
-    if fits { Ok(()) } else { Err(Unfit(what)) }
+    if fits { Ok(()) } else { Err(InvalidField(what)) }
 }
 
-/// The same for a text that may be left out.
-fn check_text_if(what: &'static str, text: Option<&String>, length: (usize, usize)) -> Result<(), Unfit> {
+/// The same for an optional text.
+fn check_text_if(what: &'static str, text: Option<&String>, length: (usize, usize)) -> Result<(), InvalidField> {
     text.map_or(Ok(()), |text| check_text(what, text, length))
 }
 
-/// Checks a user's name, or text that is looked for as one.
-fn check_name_if(what: &'static str, name: Option<&String>) -> Result<(), Unfit> {
+/// Checks the optional name of a user or an instance, to filter by.
+fn check_name_if(what: &'static str, name: Option<&String>) -> Result<(), InvalidField> {
     check_text_if(what, name, (1, 2048))
 }
 
-fn check_profile_if(profile: Option<&String>) -> Result<(), Unfit> {
+fn check_profile_if(profile: Option<&String>) -> Result<(), InvalidField> {
     profile.map_or(Ok(()), |profile| check_profile(profile))
 }
 
-/// Checks a time of at least a minute and at most so many seconds.
-fn check_duration(seconds: i64, most: i64) -> Result<(), Unfit> {
-    if (60..=most).contains(&seconds) { Ok(()) } else { Err(Unfit("duration")) }
+/// Checks a duration: at least a minute, and at most `most` seconds.
+fn check_duration(seconds: i64, most: i64) -> Result<(), InvalidField> {
+    if (60..=most).contains(&seconds) { Ok(()) } else { Err(InvalidField("duration")) }
 }
 
 #[cfg(test)]
@@ -358,7 +358,7 @@ mod tests {
     use crate::access::requests::{Request, Status};
 
     #[test]
-    fn each_operation_has_a_name_of_its_own() {
+    fn the_names_of_the_operations_are_unique() {
         macro_rules! names {
             ($($operation:ty,)*) => { vec![$(<$operation>::NAME),*] };
         }
@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(names.len(), different.len(), "{names:?}");
     }
 
-    /// A decision is compared with its request by times to the millisecond.
+    /// A decision must have the time of its request to the millisecond.
     #[test]
     fn a_record_is_read_back_as_it_was_written() {
         let at = |millis| Timestamp::from_millisecond(millis).unwrap();
@@ -398,24 +398,24 @@ mod tests {
     }
 
     #[test]
-    fn what_the_command_line_does_not_let_through_is_unfit() {
+    fn fields_that_the_command_line_refuses_are_invalid() {
         let create = |profile: &str, justification: &str, duration| {
             let (profile, justification) = (profile.to_owned(), justification.to_owned());
             requests::Create { profile, justification, duration }.check()
         };
         assert_eq!(create("prod", "Deploy the hotfix", 3600), Ok(()));
-        assert_eq!(create("a b", "Deploy the hotfix", 3600), Err(Unfit("profile")));
-        assert_eq!(create("prod", "short", 3600), Err(Unfit("justification")));
-        assert_eq!(create("prod", &"x".repeat(501), 3600), Err(Unfit("justification")));
-        assert_eq!(create("prod", "Deploy the hotfix", 59), Err(Unfit("duration")));
-        assert_eq!(create("prod", "Deploy the hotfix", 8 * 3600 + 1), Err(Unfit("duration")));
+        assert_eq!(create("a b", "Deploy the hotfix", 3600), Err(InvalidField("profile")));
+        assert_eq!(create("prod", "short", 3600), Err(InvalidField("justification")));
+        assert_eq!(create("prod", &"x".repeat(501), 3600), Err(InvalidField("justification")));
+        assert_eq!(create("prod", "Deploy the hotfix", 59), Err(InvalidField("duration")));
+        assert_eq!(create("prod", "Deploy the hotfix", 8 * 3600 + 1), Err(InvalidField("duration")));
         let lock = |user: &str| {
             let (user, profile) = (user.to_owned(), String::from("prod"));
             locks::Lock { user, profile, reason: None }.check()
         };
         assert_eq!(lock("alice"), Ok(()));
         assert_eq!(lock("arn:aws:iam::123456789012:user/alice"), Ok(()));
-        assert_eq!(lock("a lice"), Err(Unfit("user")));
-        assert_eq!(lock("arn:aws:iam::123456789012:role/x"), Err(Unfit("user")));
+        assert_eq!(lock("a lice"), Err(InvalidField("user")));
+        assert_eq!(lock("arn:aws:iam::123456789012:role/x"), Err(InvalidField("user")));
     }
 }

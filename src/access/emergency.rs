@@ -1,5 +1,6 @@
-//! Break-glass at the gate: whether a policy lets an event open a profile, and whether an event is within its limits. The
-//! command that opens an event and the gate that it opens check the same, since a record can be written without either.
+//! Break-glass at the gate: whether a policy accepts an event, and whether the event is within the policy's limits.
+//!
+//! Opening an event and using it make the same checks, because a record can be written without sentinel.
 
 use futures_util::future;
 use jiff::Timestamp;
@@ -12,25 +13,25 @@ use crate::policy::explain::explain;
 use crate::policy::{Ask, BreakglassLimits, Effect, Mode, Policy, Rule, evaluate};
 use crate::resource::call::CallError;
 
-/// The part that a break-glass event had in a decision, as it is logged.
+/// A break-glass event in the log record of a decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Breakglass {
     pub action: Action,
     pub reason_code: String,
     pub justification: String,
-    /// The end of the access.
+    /// The end of access.
     #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     pub expires_at: Timestamp,
 }
 
-/// What was done with the event.
+/// What happened to the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     Opened,
-    /// It opened the gate.
+    /// It allowed access.
     Used,
-    /// Opening it, or the gate by it, was refused.
+    /// Opening or using it was refused.
     Refused,
 }
 
@@ -43,7 +44,7 @@ fn from_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timest
 }
 
 impl Breakglass {
-    /// Returns the part of an event.
+    /// Returns the log record of an event.
     pub fn of(event: &Event, action: Action) -> Self {
         let Event { reason_code, justification, expires_at, .. } = event;
         let (reason_code, justification) = (reason_code.clone(), justification.clone());
@@ -51,17 +52,17 @@ impl Breakglass {
     }
 }
 
-/// What break-glass says to a user at the gate.
+/// The state of break-glass for a user at the gate.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Emergency {
-    /// There is no event in force.
+    /// There is no active event.
     None,
     Open(Event),
-    /// There is one, and it is beyond the limits.
+    /// There is an active event beyond the limits, and why.
     Beyond(Event, String),
 }
 
-/// Returns the rule by which a user could use a break-glass event now, in one of the modes.
+/// Returns the rule for which a user could use a break-glass event now, in any of the modes.
 fn rule_of<'p>(policy: &'p Policy, user: &User, profile: &str, at: Timestamp) -> Option<&'p Rule> {
     let ask = Ask { user: &user.name, principal: &user.arn, profile, mode: Mode::Cli, at };
     let decided = Mode::ALL.iter().filter_map(|&mode| evaluate(policy, &Ask { mode, ..ask }));
@@ -74,7 +75,7 @@ fn takes_breakglass(rule: &Rule) -> bool {
 }
 
 impl Gate<'_> {
-    /// Returns what break-glass says to a user whom a rule asks for an approval.
+    /// Returns the state of break-glass for a user from whom a rule requires an approval.
     ///
     /// # Errors
     ///
@@ -95,14 +96,14 @@ impl Gate<'_> {
         let lasting = event.expires_at.as_second() - event.created_at.as_second();
         Ok(match usage.excess(lasting, limits) {
             Some(excess) => {
-                let why = excess.words(user, self.profile, limits);
+                let why = excess.message(user, self.profile, limits);
                 Emergency::Beyond(event, why)
             }
             None => Emergency::Open(event),
         })
     }
 
-    /// Decides whether a user may open a break-glass event now, by locks and the policy. With a yes come the policy's limits.
+    /// Decides by the locks and the policy whether a user may open a break-glass event now. Also returns the limits of the policy.
     pub async fn may_open(
         &self,
         user: &User,

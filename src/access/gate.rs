@@ -1,4 +1,4 @@
-//! The decision whether someone gets a profile's credentials.
+//! The decision whether a user gets the credentials of a profile.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,22 +22,22 @@ use crate::resource::call::{CallError, Class};
 use crate::resource::caller::Caller;
 use crate::resource::names::{AccountId, UserId};
 
-/// A profile's gate: its policy, and the tables that hold what can open it.
+/// The gate of a profile: its policy, and the tables of the records that can allow or deny access.
 #[derive(Debug, Clone, Copy)]
 pub struct Gate<'a> {
     pub gateway: &'a Gateway,
-    /// The account whose users are let in, if it has to be one.
+    /// The only account whose users may have access; any if `None`.
     pub account: Option<&'a AccountId>,
     pub profile: &'a str,
-    /// The name of its policy's parameter.
+    /// The name of the parameter with the policy.
     pub parameter: &'a str,
     pub requests: &'a str,
     pub breakglass: &'a str,
-    /// Where to look for locks.
+    /// The tables that can contain locks.
     pub locks: &'a [LockTable],
 }
 
-/// Who asks.
+/// The user who requests access.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
     #[serde(rename = "user")]
@@ -50,12 +50,12 @@ pub struct User {
 }
 
 impl User {
-    /// Returns the user as one who acts on records.
+    /// Returns the user as the actor of a change of records.
     pub fn actor(&self) -> Actor<'_> {
         Actor { name: &self.name, arn: &self.arn }
     }
 
-    /// Returns the user behind an identity, if it is one of the account.
+    /// Returns the user of an identity. Fails if it is not of the account.
     pub fn of(caller: Caller, account: Option<&AccountId>) -> Result<Self, Stopped> {
         let name = caller.user().map_err(Stopped::NoUser)?;
         let user = Self { name, arn: caller.arn, account: caller.account, user_id: caller.user_id };
@@ -66,21 +66,21 @@ impl User {
     }
 }
 
-/// How credentials are asked for.
+/// How credentials are requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way<'a> {
+pub enum AccessMode<'a> {
     Cli,
     CredentialProcess,
     /// Through a credential server.
     Server {
-        /// Where its sessions are recorded; none is the table that the policy says.
+        /// The table of its sessions; the one that the policy names if `None`.
         session_table: Option<&'a str>,
-        /// When its session began, unless that is now.
+        /// When its session started; now if `None`.
         started: Option<Timestamp>,
     },
 }
 
-impl Way<'_> {
+impl AccessMode<'_> {
     const fn mode(self) -> Mode {
         match self {
             Self::Cli => Mode::Cli,
@@ -95,7 +95,7 @@ impl Way<'_> {
 pub struct Decision {
     #[serde(serialize_with = "as_text")]
     pub time: Timestamp,
-    /// Random; the one that goes into the source identity where there is no request, event or session.
+    /// A random ID, which is in the source identity if there is no request, event or session.
     #[serde(rename = "decision_id")]
     pub id: String,
     pub decision: Verdict,
@@ -107,46 +107,46 @@ pub struct Decision {
     pub policy_version: Option<i64>,
     pub rule: Option<String>,
     pub effect: Option<Effect>,
-    /// What the rule gives as its reason.
+    /// The reason that the rule gives.
     pub reason: Option<String>,
-    /// Why it was decided so, in words.
+    /// The explanation of the decision.
     pub why: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// Who approved the request.
+    /// The approver of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approver_arn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breakglass_id: Option<String>,
-    /// The part that a break-glass event had in it.
+    /// The break-glass event that was opened, used or refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breakglass: Option<Breakglass>,
-    /// What would have let the user in.
+    /// The conditions under which the user would have access.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub would_allow: Vec<WouldAllow>,
-    /// What would help.
+    /// What the user can do about a refusal.
     #[serde(skip)]
     pub remedy: Option<Remedy>,
-    /// Where the policy wants sessions recorded.
+    /// The table in which the policy requires sessions to be recorded.
     #[serde(skip)]
     pub session_table: Option<String>,
-    /// When access ends, where an approval, an event or a window gives it: no credentials are released for longer.
+    /// The end of access that an approval, an event or a time window allows. No credentials are issued for longer.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text_if")]
     pub until: Option<Timestamp>,
-    /// Which credentials the policy is for.
+    /// The credentials that the policy is for.
     #[serde(skip)]
     pub bound: Bound,
-    /// What could not be looked at, and might have helped.
+    /// The records that could not be read and might have allowed access.
     #[serde(skip)]
     pub unread: Vec<(Consulted, CallError)>,
 }
 
-/// A table that can open the gate, or keep it shut.
+/// A table whose records can allow or deny access.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Consulted {
     Requests,
     BreakGlass,
-    /// The table of this name, for locks.
+    /// The table with this name, for locks.
     Locks(String),
 }
 
@@ -159,7 +159,7 @@ fn as_text_if<S: serde::Serializer>(at: &Option<Timestamp>, serializer: S) -> Re
     at.map(|at| at.to_string()).serialize(serializer)
 }
 
-/// Yes or no.
+/// Whether access is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -167,19 +167,19 @@ pub enum Verdict {
     Deny,
 }
 
-/// What whoever was refused can do.
+/// What a user can do about a refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Remedy {
     /// Write a policy.
     Policy,
-    /// Put the policy in order.
+    /// Correct the policy.
     Validate,
-    /// Ask for approval.
+    /// Request an approval.
     Request,
     /// Use a credential server.
     Server,
-    /// Have the lock of this user's name or ARN ended.
+    /// Have the lock of this name or ARN ended.
     Unlock(String),
 }
 
@@ -188,11 +188,11 @@ pub enum Remedy {
 pub enum Stopped {
     Call(CallError),
     NoUser(String),
-    /// Credentials of another account than the one that is meant.
+    /// The credentials are of another account than the manifest's.
     WrongAccount(User),
     /// The user does not have the right, and why.
     NoRight(String),
-    /// The decision cannot be written to this file, and is not carried out.
+    /// The decision cannot be written to this file, and therefore has no effect.
     Unlogged(PathBuf, Arc<std::io::Error>),
 }
 
@@ -209,12 +209,12 @@ impl From<CallError> for Stopped {
 }
 
 impl Decision {
-    /// Returns whether it is a yes.
+    /// Returns whether access is allowed.
     pub fn allowed(&self) -> bool {
         self.decision == Verdict::Allow
     }
 
-    /// Returns the id that goes into the source identity.
+    /// Returns the ID for the source identity.
     pub fn stamp_id(&self) -> &str {
         self.request_id.as_ref().or(self.breakglass_id.as_ref()).unwrap_or(&self.id)
     }
@@ -229,7 +229,7 @@ impl Decision {
         }
     }
 
-    /// Returns the decision as a refusal: the policy is not for the credentials that would be released.
+    /// Returns the decision as a refusal, because the policy is not for the credentials that would be issued.
     #[must_use]
     pub fn withheld(mut self, why: String) -> Self {
         if let Some(event) = &mut self.breakglass {
@@ -244,7 +244,7 @@ impl Decision {
         self
     }
 
-    /// Returns it as a no.
+    /// Returns it as a refusal.
     #[must_use]
     pub fn refused(self, remedy: Option<Remedy>, why: impl Into<String>) -> Self {
         Self { remedy, ..self.with(Verdict::Deny, why) }
@@ -252,11 +252,11 @@ impl Decision {
 }
 
 impl Gate<'_> {
-    /// Decides, for a user who is known already or is asked for.
+    /// Decides. If the user is not given, STS identifies them.
     pub async fn decide(
         &self,
         known: Option<&User>,
-        way: Way<'_>,
+        way: AccessMode<'_>,
         id: &str,
         now: Timestamp,
     ) -> Result<Decision, Stopped> {
@@ -288,8 +288,10 @@ impl Gate<'_> {
             return Ok(Decision { would_allow: explain(&policy, &ask), ..decision });
         }
         let longest = match way {
-            Way::Server { started, .. } => rule.max_server_duration.map(|most| later(started.unwrap_or(now), most)),
-            Way::Cli | Way::CredentialProcess => None,
+            AccessMode::Server { started, .. } => {
+                rule.max_server_duration.map(|most| later(started.unwrap_or(now), most))
+            }
+            AccessMode::Cli | AccessMode::CredentialProcess => None,
         };
         if longest.is_some_and(|end| end <= now) {
             let most = rule.max_server_duration.unwrap_or_default();
@@ -299,12 +301,12 @@ impl Gate<'_> {
             );
             return Ok(decision.refused(None, why));
         }
-        // Access also ends where the policy would no longer give it.
+        // Access also ends when the policy would no longer allow it.
         let until = [decision.until, longest, holds_until(&policy, rule, &ask)].into_iter().flatten().min();
         Ok(Decision { until, ..decision })
     }
 
-    /// Returns a decision about which nothing is known yet; it is a no.
+    /// Returns the initial decision, which denies.
     pub(super) fn undecided(&self, user: User, mode: Mode, id: &str, now: Timestamp) -> Decision {
         Decision {
             time: now,
@@ -332,7 +334,7 @@ impl Gate<'_> {
         }
     }
 
-    /// Returns the policy that decides, or the refusal that it is when there is none, or none that is valid.
+    /// Returns the policy, or a refusal if there is none or it is not valid.
     pub(super) fn policy_of(
         &self,
         mut decision: Decision,
@@ -352,7 +354,7 @@ impl Gate<'_> {
         }
     }
 
-    /// Refuses a user who is locked, or may be: a lock goes before everything else.
+    /// Refuses a user who is or may be locked. A lock has precedence over the policy and all records.
     pub(super) fn locked(
         &self,
         mut decision: Decision,
@@ -362,7 +364,7 @@ impl Gate<'_> {
             Ok(locks) => Ok(match locks::of(&locks, decision.user.actor()) {
                 None => Ok(decision),
                 Some(lock) => {
-                    let why = lock.words(&decision.user.name);
+                    let why = lock.message(&decision.user.name);
                     Err(decision.refused(Some(Remedy::Unlock(lock.user.clone())), why))
                 }
             }),
@@ -385,7 +387,7 @@ impl Gate<'_> {
         &self,
         decision: Decision,
         (rule, limits): (&Rule, BreakglassLimits),
-        way: Way<'_>,
+        way: AccessMode<'_>,
         now: Timestamp,
     ) -> Result<Decision, Stopped> {
         let decision = decision.by(rule);
@@ -401,18 +403,18 @@ impl Gate<'_> {
             }
             (Effect::Deny, _) => decision.refused(None, format!("rule \"{name}\" denies it")),
             (Effect::RequireApproval, _) => self.by_approval(decision, (rule, limits), now).await,
-            (Effect::RequireServer | Effect::RequireServerSession, Way::Cli | Way::CredentialProcess) => {
+            (Effect::RequireServer | Effect::RequireServerSession, AccessMode::Cli | AccessMode::CredentialProcess) => {
                 let why = format!("rule \"{name}\" gives credentials only through a credential server");
                 decision.refused(Some(Remedy::Server), why)
             }
-            (Effect::RequireServerSession, Way::Server { session_table: Some(given), .. })
+            (Effect::RequireServerSession, AccessMode::Server { session_table: Some(given), .. })
                 if rule.session_table.as_ref().is_some_and(|wanted| wanted != given) =>
             {
                 let wanted = rule.session_table.clone().unwrap_or_default();
                 let why = format!("rule \"{name}\" requires the session to be recorded in {wanted}, not in {given}");
                 decision.refused(None, why)
             }
-            (Effect::RequireServer | Effect::RequireServerSession, Way::Server { .. }) => {
+            (Effect::RequireServer | Effect::RequireServerSession, AccessMode::Server { .. }) => {
                 decision.with(Verdict::Allow, format!("rule \"{name}\" allows it through a credential server"))
             }
         })
@@ -478,7 +480,7 @@ impl Gate<'_> {
     }
 }
 
-/// Reads a policy, or says what is wrong with it: one that is not wholly understood decides nothing.
+/// Parses a policy, or returns why it is not valid. A policy that is understood in part only does not decide.
 pub fn understood(parameter: &str, content: &str) -> Result<Policy, String> {
     let mut faults = Faults::default();
     if let Some(policy) = policy::parse(&Source::new(parameter, content), &mut faults) {

@@ -1,5 +1,5 @@
-//! Lists of records by an attribute, each through its index. The status of a record can depend on a second one: a closure
-//! ends an event, a revocation ends a session.
+//! Lists of records by an attribute, through the index of the attribute. The status of a record can depend on a second record: a closure
+//! closes an event, and a revocation revokes a session.
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
@@ -15,29 +15,29 @@ use crate::resource::record_key::Prefix;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Listed<T> {
     pub records: Vec<T>,
-    /// Whether there are more than were asked for.
+    /// Whether there are more than the limit.
     pub more: bool,
 }
 
-/// How many second records are read at a time.
+/// The maximum number of second records that are read concurrently.
 const IN_FLIGHT: usize = 16;
 
-/// What is asked for.
+/// A query for a list.
 #[derive(Debug)]
-pub(super) struct Ask<'a> {
-    /// An attribute, its index, and the value to look for, if one is given. The first given one is queried.
+pub(super) struct ListQuery<'a> {
+    /// Attributes with their indexes, and the value to match, if given. The first one with a value is queried.
     pub(super) by: &'a [(&'static str, &'static str, Option<&'a str>)],
-    /// The values of `status` that records with the status asked for can have. None is any.
+    /// The values of the attribute `status` that matching records can have; any if `None`.
     pub(super) stored: Option<&'static [&'static str]>,
-    /// What else AWS can filter by.
+    /// An additional filter.
     pub(super) filter: Option<Test>,
     /// The prefix of the records, and that of their second records.
     pub(super) prefixes: (Prefix, Prefix),
     pub(super) limit: usize,
 }
 
-/// Returns the queries that together find what is asked for. DynamoDB refuses a filter on the key of the queried index.
-fn queries(ask: &Ask<'_>) -> Vec<Query> {
+/// Returns the queries that together find the records. DynamoDB refuses a filter on the key of the queried index.
+fn queries(ask: &ListQuery<'_>) -> Vec<Query> {
     let mut given = ask.by.iter().filter_map(|(name, index, value)| Some((*name, *index, (*value)?)));
     let first = given.next();
     let mut filter: Vec<Test> = given.map(|(name, _, value)| Test::Is(name, Value::text(value))).collect();
@@ -53,10 +53,10 @@ fn queries(ask: &Ask<'_>) -> Vec<Query> {
     vec![Query { index, key: (name, Value::text(value)), from: None, filter }]
 }
 
-/// Lists records, newest first. `read` makes one of a record and its second record, or passes over it.
+/// Lists records, newest first. `read` parses an item and its second record, or returns `None` to omit it.
 pub(super) async fn list<T>(
     records: &Records<'_>,
-    ask: &Ask<'_>,
+    ask: &ListQuery<'_>,
     read: impl Fn(&Item, Option<&Item>) -> Option<T>,
     created: impl Fn(&T) -> Timestamp,
 ) -> Result<Listed<T>, CallError> {
@@ -72,7 +72,7 @@ pub(super) async fn list<T>(
                 let second = second_of(records, &item, ask.prefixes).await?;
                 Ok::<_, CallError>((item, second))
             });
-            // In order, and only as many as are needed: a page can hold thousands of records.
+            // Only as many as needed, because a page can contain thousands of records.
             let mut pairs = stream::iter(pairs).buffered(IN_FLIGHT);
             while of_query.len() <= ask.limit
                 && let Some(pair) = pages.timed(pairs.next()).await
@@ -86,7 +86,7 @@ pub(super) async fn list<T>(
             }
             drop(pairs);
             start = page.next;
-            // One more than asked for tells whether there are more.
+            // One more than the limit shows whether there are more.
             let token = start.as_ref().map(Start::token);
             if of_query.len() > ask.limit || !pages.next(bytes, token.as_ref())? {
                 break;

@@ -1,7 +1,7 @@
-//! Locks: users who get no credentials of a profile, whatever its policy, an approval or a break-glass event says.
+//! Locks: a locked user gets no credentials of a profile, whatever the policy, an approval or a break-glass event allows.
 //!
-//! The locks of a profile are one record, so that a gate can read them before it knows who asks. An entry is never taken out
-//! while it is in force, and one that has ended stays for a while, with who ended it.
+//! The locks of a profile are one record, so that a gate can read them before it knows the user. An active lock is never deleted, and an
+//! ended one is kept for a while, with the user who ended it.
 
 use std::time::Duration;
 
@@ -18,31 +18,31 @@ use crate::resource::caller::folded;
 use crate::resource::record::{ID, Item, Records, Test, Value, Write};
 use crate::resource::record_key::Prefix;
 
-/// So many locks that have ended are remembered for a profile.
+/// The maximum number of ended locks that are kept for a profile.
 const ENDED: usize = 100;
-/// How often a change is tried anew because someone else made one in between.
-const TRIES: u32 = 10;
+/// The maximum number of attempts of a change when others change the record at the same time.
+const ATTEMPTS: u32 = 10;
 
-/// A table to look for locks in.
+/// A table that can contain locks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockTable {
     pub name: String,
     pub found: LockTableSource,
 }
 
-/// Why a table is looked at for locks.
+/// Why a table is read for locks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockTableSource {
-    /// A flag or a variable names it: it is an error if it is not there.
+    /// An option or a variable names it. It is an error if it does not exist.
     Named,
-    /// It is the usual one: it holds no lock if it is not there.
+    /// It is the default. If it does not exist, there are no locks.
     Usual,
-    /// It is looked at beside the usual one: it may not be there, and the user may have no permission for it.
+    /// It is read in addition to the default. It may not exist, and the user may have no permission for it.
     Beside,
 }
 
 impl LockTableSource {
-    /// Returns whether a failure to read the table means that it holds no lock.
+    /// Returns whether a failure to read the table means that it contains no locks.
     fn passes(self, class: Class) -> bool {
         match self {
             Self::Named => false,
@@ -79,14 +79,14 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Says that it is in force for someone.
-    pub fn words(&self, name: &str) -> String {
+    /// Returns the message that it locks a user.
+    pub fn message(&self, name: &str) -> String {
         let why = self.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         let at = self.locked_at.strftime("%Y-%m-%d %H:%M:%S UTC");
         format!("{name} is locked out of {} by {} since {at}{why}", self.profile, self.locked_by)
     }
 
-    /// Returns whether it is in force. Nobody ends a lock of their own, and an end that nobody signed is none.
+    /// Returns whether it is active. Its end has no effect if the user ended it themselves, or if it does not name a user.
     pub fn in_force(&self) -> bool {
         let (Some(by), Some(arn), Some(_)) = (&self.unlocked_by, &self.unlocked_by_arn, self.unlocked_at) else {
             return true;
@@ -95,7 +95,7 @@ impl Lock {
     }
 }
 
-/// Returns whether someone is who a lock is for: by name or by ARN, without the difference between capital and small letters.
+/// Returns whether a lock is for this user, by name or by ARN, without regard to case.
 pub fn is_of(subject: &str, user: Actor<'_>) -> bool {
     if subject.starts_with("arn:") {
         return folded(subject) == folded(user.arn);
@@ -103,12 +103,12 @@ pub fn is_of(subject: &str, user: Actor<'_>) -> bool {
     user.is(Actor { name: subject, arn: "" })
 }
 
-/// Returns whether someone would lock or unlock themselves, in whichever role they do it.
+/// Returns whether users would lock or unlock themselves, in any role.
 pub fn is_own(subject: &str, user: Actor<'_>) -> bool {
     is_of(subject, user) || (subject.starts_with("arn:") && user.is(Actor { name: "", arn: subject }))
 }
 
-/// Whom a lock is for, and of what.
+/// The user and the profile of a lock.
 #[derive(Debug, Clone, Copy)]
 pub struct LockSubject<'a> {
     /// A user's name or ARN.
@@ -116,22 +116,22 @@ pub struct LockSubject<'a> {
     pub profile: &'a str,
 }
 
-/// How changing a lock ended.
+/// The result of changing a lock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Changed {
     Done(Lock),
-    /// It is locked already.
+    /// The user is already locked.
     Already(Lock),
-    /// It is not locked.
+    /// The user is not locked.
     Not,
 }
 
-/// Why it is not known whether someone is locked.
+/// Why it is not known whether a user is locked.
 #[derive(Debug, Clone)]
 pub enum Unknown {
     Call(CallError),
-    /// The record says nothing that can be understood.
+    /// The record cannot be parsed.
     Unreadable(String),
 }
 
@@ -139,11 +139,11 @@ pub enum Unknown {
 #[derive(Debug, Clone, Copy)]
 pub struct Locks<'a>(pub Records<'a>);
 
-/// Reads the locks of a profile from all tables that may hold some, at once.
+/// Reads the locks of a profile from all tables that can contain some, concurrently.
 ///
 /// # Errors
 ///
-/// Fails with the table whose locks are not known.
+/// Fails with the table that cannot be read.
 pub async fn read<'a>(
     gateway: &Gateway,
     tables: &'a [LockTable],
@@ -159,7 +159,7 @@ pub async fn read<'a>(
     Ok(read?.concat())
 }
 
-/// Returns the lock that is in force for someone.
+/// Returns the active lock of a user.
 pub fn of<'a>(locks: &'a [Lock], user: Actor<'_>) -> Option<&'a Lock> {
     locks.iter().find(|lock| lock.in_force() && is_of(&lock.user, user))
 }
@@ -173,7 +173,7 @@ fn parse(item: &Item, profile: &str) -> Result<Vec<Lock>, Unknown> {
 }
 
 impl Locks<'_> {
-    /// Returns all locks of a profile, also those that have ended.
+    /// Returns all locks of a profile, including those that have ended.
     pub async fn of(&self, profile: &str) -> Result<Vec<Lock>, Unknown> {
         match self.0.get(&Prefix::Lock.key(profile)).await.map_err(Unknown::Call)? {
             None => Ok(Vec::new()),
@@ -181,7 +181,7 @@ impl Locks<'_> {
         }
     }
 
-    /// Locks someone out of a profile. `mark` is random.
+    /// Locks a user out of a profile. `mark` is random.
     pub async fn lock(
         &self,
         LockSubject { user, profile }: LockSubject<'_>,
@@ -239,9 +239,9 @@ impl Locks<'_> {
         change: impl Fn(&mut Vec<Lock>) -> Changed,
     ) -> Result<Changed, Unknown> {
         let key = Prefix::Lock.key(profile);
-        let mut tries = 0;
+        let mut attempts = 0;
         loop {
-            tries += 1;
+            attempts += 1;
             let seen = self.0.get(&key).await.map_err(Unknown::Call)?;
             let mut locks = seen.as_ref().map(|item| parse(item, profile)).transpose()?.unwrap_or_default();
             let changed = change(&mut locks);
@@ -258,7 +258,7 @@ impl Locks<'_> {
             let item = Item::from([
                 (ID.to_owned(), Value::text(&key)),
                 (String::from("locks"), Value::text(text_of)),
-                (MARK.to_owned(), Value::text(format!("{mark}-{tries}"))),
+                (MARK.to_owned(), Value::text(format!("{mark}-{attempts}"))),
             ]);
             let when = match seen.as_ref().map(|item| text(item, MARK)) {
                 None => Test::Absent(ID),
@@ -272,21 +272,21 @@ impl Locks<'_> {
             if error.class != Class::ConditionFailed {
                 return Err(Unknown::Call(error));
             }
-            // A write whose answer was lost fails on what it did itself.
+            // The condition also fails if a previous attempt was made and its response was lost.
             let there = self.0.get(&key).await.map_err(Unknown::Call)?;
             let there = there.and_then(|item| text(&item, MARK)).unwrap_or_default();
-            if there == format!("{mark}-{tries}") {
+            if there == format!("{mark}-{attempts}") {
                 return Ok(changed);
             }
-            if tries == TRIES {
+            if attempts == ATTEMPTS {
                 return Err(Unknown::Call(error));
             }
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(5..50) * u64::from(tries))).await;
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(5..50) * u64::from(attempts))).await;
         }
     }
 }
 
-/// Returns where the lock of a user is in a list. A name and an ARN are locked each for itself.
+/// Returns the index of the lock of a user in a list. A name and an ARN have separate locks.
 fn entry(locks: &[Lock], user: &str) -> Option<usize> {
     locks.iter().position(|lock| folded(&lock.user) == folded(user))
 }
@@ -299,7 +299,7 @@ mod tests {
     const SESSION: &str = "arn:aws:sts::123456789012:assumed-role/Admin/Alice";
 
     #[test]
-    fn a_name_locks_a_person_and_an_arn_one_identity_of_theirs() {
+    fn a_lock_on_a_name_covers_all_identities_and_one_on_an_arn_only_that_identity() {
         let (alice, session) = (Actor { name: "alice", arn: ALICE }, Actor { name: "Alice", arn: SESSION });
         for (subject, of_alice, of_session) in [
             ("alice", true, true),
@@ -312,7 +312,7 @@ mod tests {
         ] {
             assert_eq!((is_of(subject, alice), is_of(subject, session)), (of_alice, of_session), "{subject}");
         }
-        // Who changes a lock is not the person it is for, in no role.
+        // A person cannot change their own lock in any role.
         assert!(is_own(ALICE, session) && is_own(SESSION, alice) && is_own("Alice", alice));
         assert!(!is_own("bob", alice) && !is_own("arn:aws:iam::123456789012:user/bob", alice));
     }

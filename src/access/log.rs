@@ -1,4 +1,4 @@
-//! The decision log: a JSON object a line, written before anything is released.
+//! The decision log: one JSON object on each line, written before credentials are released.
 
 use std::fs::File;
 use std::io::{Error, Write};
@@ -12,7 +12,7 @@ use super::gate::Decision;
 use crate::files;
 use crate::provider::Issued;
 
-/// Where decisions are logged.
+/// The destinations of the log.
 #[derive(Debug, Default)]
 pub struct Log {
     file: Option<LogFile>,
@@ -28,21 +28,21 @@ struct LogFile {
     is_torn: AtomicBool,
 }
 
-/// A record that cannot be written, and where.
+/// A destination that cannot be written, and why.
 pub type Unwritten = (PathBuf, Error);
 
-/// What follows a decision.
+/// The outcome of a decision.
 #[derive(Debug, Clone, Copy)]
 pub enum Outcome<'a> {
-    /// Nothing is released.
+    /// Access is denied.
     Refused,
-    /// A break-glass event is opened; what it releases has records of its own.
+    /// A break-glass event is opened. Each release of credentials under it has its own record.
     Opened,
-    /// A credential server starts; each fetch has a record of its own.
+    /// A credential server starts. Each fetch has its own record.
     Started,
     /// These credentials are released.
     Released(&'a Issued),
-    /// Access is allowed, and there are no credentials.
+    /// Access is allowed, but there are no credentials.
     Failed(&'a str),
 }
 
@@ -71,7 +71,7 @@ struct Record<'a> {
     released: Option<Released<'a>>,
 }
 
-/// What is released. What is not known is `null`.
+/// The released credentials. Unknown values are `null`.
 #[derive(Serialize)]
 struct Released<'a> {
     aws_profile: Option<&'a str>,
@@ -98,7 +98,7 @@ impl<'a> Released<'a> {
 }
 
 impl Log {
-    /// Opens a log for appending. A new file is its owner's alone; a symbolic link is not followed.
+    /// Opens a log for appending. Only the owner can read a new file, and a symbolic link is not followed.
     pub fn open(file: Option<&Path>) -> Result<Self, Unwritten> {
         let open = |path: &Path| {
             let opened = files::append(path, files::PRIVATE);
@@ -111,23 +111,23 @@ impl Log {
         Ok(Self { file: file.map(open).transpose()?, ..Self::default() })
     }
 
-    /// Returns a log that writes its records to stderr too.
+    /// Returns a log that also writes to stderr.
     #[must_use]
     pub fn and_stderr(self) -> Self {
         Self { stderr: true, ..self }
     }
 
-    /// Returns a log that writes its records to stdout too.
+    /// Returns a log that also writes to stdout.
     #[must_use]
     pub fn and_stdout(self) -> Self {
         Self { stdout: true, ..self }
     }
 
-    /// Writes a decision and what follows it.
+    /// Writes a decision and its outcome.
     ///
     /// # Errors
     ///
-    /// Fails when the record cannot be written in every place: what cannot be logged must not happen.
+    /// Fails if a destination cannot be written. The caller must then not carry out the decision.
     pub fn write(&self, decision: &Decision, session_id: Option<&str>, outcome: Outcome<'_>) -> Result<(), Unwritten> {
         let (error, released) = match outcome {
             Outcome::Refused | Outcome::Opened | Outcome::Started => (None, None),
@@ -141,7 +141,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// As [`Log::write`].
+    /// As for [`Log::write`].
     pub fn append(&self, record: &impl Serialize) -> Result<(), Unwritten> {
         let name = self.file.as_ref().map_or_else(|| PathBuf::from("stderr"), |log| log.path.clone());
         let line = line(record).map_err(|error| (name, error))?;
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn a_record_that_cannot_be_serialized_is_an_error() {
         assert_eq!(line(&[1, 2]).unwrap(), "[1,2]\n");
-        // JSON's keys are texts.
+        // The keys of a JSON object must be strings.
         assert!(line(&BTreeMap::from([(vec![1], 2)])).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Lists of requests. An index finds their IDs; what became of each is read from the table by its keys.
+//! Lists of requests. A query of an index finds their IDs, and the records of each are read from the table by their keys.
 
 use std::collections::HashSet;
 
@@ -13,10 +13,10 @@ use crate::resource::pages::Pages;
 use crate::resource::record::{self, ID, PAGES, Query, Start, Test, Value};
 use crate::resource::record_key::Prefix;
 
-/// So many requests are looked at together, at least and at most: one call reads the records of 33.
-const TOGETHER: (usize, usize) = (33, 132);
+/// The minimum and the maximum number of requests that are read together. One call reads the records of 33.
+const BATCH: (usize, usize) = (33, 132);
 
-/// Which requests to list.
+/// Filters for a list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter<'a> {
     pub requester: Option<&'a str>,
@@ -25,8 +25,7 @@ pub struct Filter<'a> {
 }
 
 impl Filter<'_> {
-    /// Returns the records that lead to what is asked for: what writes them, and the status that is stored in them. The
-    /// request itself says no more than that it is pending or cancelled.
+    /// Returns the prefix and the stored status of the records to query. A request itself is stored only as pending or cancelled.
     fn leads(&self) -> (Prefix, Option<&'static str>) {
         match self.status {
             None => (Prefix::Request, None),
@@ -42,7 +41,7 @@ impl Filter<'_> {
         let (_, stored) = self.leads();
         let is = |name, value: Option<&str>| value.map(|value| Test::Is(name, Value::text(value)));
         let (profile, status) = (is("profile", self.profile), is("status", stored));
-        // An index's own key must not stand in a filter.
+        // DynamoDB refuses a filter on the key of the queried index.
         let (index, key, filter) = match (self.requester, self.profile) {
             (Some(requester), _) => {
                 let rest = profile.into_iter().chain(status).collect();
@@ -51,7 +50,7 @@ impl Filter<'_> {
             (None, Some(profile)) => ("profile-index", ("profile", Value::text(profile)), status.into_iter().collect()),
             (None, None) => ("status-index", ("status", Value::text(stored.unwrap_or("pending"))), Vec::new()),
         };
-        // None that is older can still be in that state.
+        // An older request cannot have this status.
         let age = match self.status {
             Some(Status::Pending) => Some(WAITS),
             Some(Status::Approved) => Some(WAITS + LONGEST),
@@ -69,8 +68,7 @@ impl Filter<'_> {
 }
 
 impl Requests<'_> {
-    /// Lists requests, newest first. At least one of the filters is to be given. What is no request, or not as this program
-    /// writes it, is left out.
+    /// Lists requests, newest first. At least one filter must be given. Omits records that are not in the form that this program writes.
     pub async fn list(&self, filter: &Filter<'_>, limit: usize, now: Timestamp) -> Result<Listed<Request>, CallError> {
         let (prefix, _) = filter.leads();
         let query = filter.query(now);
@@ -79,15 +77,15 @@ impl Requests<'_> {
         let mut pages = Pages::new(QUERY, PAGES);
         let mut start = None;
         loop {
-            // One more than asked for tells whether there are more. Beside each request there may be a decision and a
-            // revocation. With a filter AWS counts before it filters, and a small page would come back all but empty.
+            // One more than the limit shows whether there are more. A request can have a decision and a revocation in the same
+            // index. DynamoDB applies the limit of a page before the filter, so with a filter a small page would be almost empty.
             let rest = (limit + 1).saturating_sub(listed.len());
             let most = if query.filter.is_empty() { i32::try_from(rest.saturating_mul(3)).ok() } else { None };
             let page = pages.timed(Box::pin(self.0.page(&query, most, start))).await?;
             let keys = page.items.iter().filter_map(|item| text(item, ID));
             let ids = keys.filter_map(|key| prefix.id(&key).map(str::to_owned));
             let ids: Vec<String> = ids.filter(|id| seen.insert(id.clone())).collect();
-            for ids in ids.chunks(rest.clamp(TOGETHER.0, TOGETHER.1)) {
+            for ids in ids.chunks(rest.clamp(BATCH.0, BATCH.1)) {
                 let found = pages.timed(Box::pin(self.all_found(ids))).await?;
                 pages.check_time()?;
                 let read = ids.iter().zip(found).filter_map(|(id, found)| found.judged(id, now).ok().flatten());
@@ -97,7 +95,7 @@ impl Requests<'_> {
                 }
             }
             start = page.next;
-            // Of a page only requests are kept, which is at most what it has.
+            // Only the requests of a page are kept, so its size is the upper bound.
             let bytes = page.items.iter().map(record::size).sum();
             let token = start.as_ref().map(Start::token);
             if listed.len() > limit || !pages.next(bytes, token.as_ref())? {

@@ -1,7 +1,6 @@
-//! Approval requests: someone asks for a profile, someone else says yes or no, and may take it back.
+//! Approval requests: a user requests access to a profile, and another user approves, denies or revokes the request.
 //!
-//! The requester writes the request, whoever answers writes a decision, and whoever takes an answer back writes a revocation:
-//! each a record of its own, which is created and never changed. What they add up to is for [`super::approval`] to say.
+//! The request, the decision and the revocation are separate records. [`super::approval`] evaluates them.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use super::approval::{Actor, LONGEST, Request, Status, Verdict, WAITS};
-use super::approval::{Asked, Decided, Found, Terms};
+use super::approval::{Decided, Found, Submitted, Terms};
 use super::is_id;
 use super::time::{later, precise, text, whole};
 use super::transition::create;
@@ -19,18 +18,18 @@ use crate::resource::call::{CallError, Class};
 use crate::resource::record::{AT_ONCE, ID, Item, Query, Records, Test, Value, Write};
 use crate::resource::record_key::Prefix;
 
-/// The attribute whose random text tells whose write it was when its answer was lost.
+/// The attribute with a random text that identifies the writer if the response to a write was lost.
 pub(super) const MARK: &str = "mark";
-/// The most decisions in force that are kept in the index of a user and a profile, and that the gate looks at.
+/// The maximum number of decisions in the index of a user and a profile, all of which the gate reads.
 const IN_FORCE: usize = 20;
-/// How often a decision is written anew because someone else changed the index in between.
-const TRIES: u32 = 10;
-/// How many old records are looked at when someone is refused.
+/// The maximum number of attempts to write a decision when others change the index at the same time.
+const ATTEMPTS: u32 = 10;
+/// The maximum number of records that are checked for the old form after a refusal.
 const OLD: i32 = 100;
 
-/// What someone asks for.
+/// The content of a new request.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct NewRequest<'a> {
     pub by: Actor<'a>,
     pub profile: &'a str,
     pub justification: &'a str,
@@ -38,39 +37,39 @@ pub struct Wish<'a> {
     pub duration: i64,
 }
 
-/// What is there by an ID.
+/// The result of reading a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Known {
     Request(Box<Request>),
     /// Nothing.
     Nothing,
-    /// A record of the old form, which its requester may have written in full, and which counts for nothing.
+    /// A record of the old form, which has no effect, because its requester could have written all of it.
     Old {
         profile: Option<String>,
     },
-    /// A record that is not as this program writes it, and why.
+    /// A record that this program did not write in this form, and why.
     Malformed(String),
 }
 
-/// How acting on a request ended.
+/// The result of a change of a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answered {
     Done(Box<Request>),
-    /// There is no such request that could be acted on.
+    /// There is no request that could be changed.
     Not(Known),
-    /// It is the answerer's own, which only others can decide.
+    /// The request is the user's own, which only others can decide.
     Own(Box<Request>),
-    /// It is of another account, whose users alone can decide.
+    /// The request is of another account, and only users of that account can decide it.
     OtherAccount(Box<Request>),
-    /// It is not the answerer's own, which only its requester can cancel.
+    /// The request is not the user's own, and only its requester can cancel it.
     NotOwn(Box<Request>),
-    /// It is in a state that does not allow it.
+    /// The status of the request does not allow the change.
     Over(Box<Request>),
 }
 
-/// A decision on a request, and why.
+/// A decision on a request, with a comment.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
     pub verdict: Verdict,
@@ -81,10 +80,10 @@ pub struct Answer<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Requests<'a>(pub Records<'a>);
 
-/// Returns the key of the index of the decisions in force for a user and a profile, so that the gate finds them by keys, and
-/// by no query that other records could slow down.
+/// Returns the key of the index of the decisions for a user and a profile. With it, the gate reads by keys only: other records could slow
+/// down a query.
 fn index_key(requester: Actor<'_>, profile: &str) -> String {
-    // An ARN holds no control character, so that no two pairs read the same.
+    // An ARN contains no NUL, so two different pairs have different texts.
     let digest = hex::encode(Sha256::digest(format!("{}\0{profile}", requester.arn)));
     Prefix::Decision.key(&format!("for-{}", &digest[..32]))
 }
@@ -94,11 +93,11 @@ fn index_key(requester: Actor<'_>, profile: &str) -> String {
 struct Entry {
     /// The ID of the decision's request.
     id: String,
-    /// When the access ends that it gives, in seconds.
+    /// The end of the access, in seconds since 1970.
     ends: i64,
 }
 
-/// Reads the index. What is no such entry is left out.
+/// Parses the index, and omits entries that are not valid.
 fn entries(index: Option<&Item>) -> Vec<Entry> {
     let listed = index.and_then(|index| text(index, "decisions")).unwrap_or_default();
     let entry = |part: &str| {
@@ -108,12 +107,12 @@ fn entries(index: Option<&Item>) -> Vec<Entry> {
     listed.split(' ').filter_map(entry).take(IN_FORCE).collect()
 }
 
-/// Returns the index with a decision more, and without those that are over.
+/// Returns the index with a new decision, and without expired ones.
 fn with_entry(index: Option<&Item>, new: Entry, now: Timestamp) -> String {
     let mut all = entries(index);
     all.retain(|other| other.ends > now.as_second() && other.id != new.id);
     all.push(new);
-    // Of too many, those go whose access ends first: others last longer.
+    // If there are too many, the decisions whose access ends first are omitted.
     all.sort_by_key(|entry| std::cmp::Reverse(entry.ends));
     all.truncate(IN_FORCE);
     let all: Vec<String> = all.iter().map(|Entry { id, ends }| format!("{id}:{ends}")).collect();
@@ -122,18 +121,18 @@ fn with_entry(index: Option<&Item>, new: Entry, now: Timestamp) -> String {
 
 impl Requests<'_> {
     /// Writes a new request.
-    pub async fn create(&self, id: &str, wish: Wish<'_>, now: Timestamp) -> Result<Request, CallError> {
+    pub async fn create(&self, id: &str, new: NewRequest<'_>, now: Timestamp) -> Result<Request, CallError> {
         let terms = Terms {
-            requester: wish.by.name.to_owned(),
-            requester_arn: wish.by.arn.to_owned(),
-            profile: wish.profile.to_owned(),
-            justification: wish.justification.to_owned(),
-            duration: wish.duration,
+            requester: new.by.name.to_owned(),
+            requester_arn: new.by.arn.to_owned(),
+            profile: new.profile.to_owned(),
+            justification: new.justification.to_owned(),
+            duration: new.duration,
             created_at: now,
         };
         let expires_at = terms.kept_until();
-        let asked = Asked { terms, cancelled: false, expires_at };
-        let item = asked.item(id);
+        let submitted = Submitted { terms, cancelled: false, expires_at };
+        let item = submitted.item(id);
         create(&self.0, item.clone()).await?;
         let found = Found { request: Some(item), ..Found::default() };
         let malformed = |why: String| CallError::new(crate::resource::call::PUT_ITEM, Class::Rejected, why);
@@ -149,7 +148,7 @@ impl Requests<'_> {
         Ok(Found { request: request?, decision: decision?, revocation: revocation? })
     }
 
-    /// Returns the records of several requests, in their order.
+    /// Returns the records of several requests, in the order of the IDs.
     pub(super) async fn all_found(&self, ids: &[String]) -> Result<Vec<Found>, CallError> {
         let chunk = |ids: &[String]| {
             let keys: Vec<String> = ids.iter().flat_map(|id| Found::keys(id)).collect();
@@ -169,7 +168,7 @@ impl Requests<'_> {
                             Found { request, decision, revocation }
                         }));
                     }
-                    // Together they have more than AWS reads at once, which someone may have seen to.
+                    // Together they exceed the size limit of one call, which a writer of large records can cause.
                     Err(error) if error.class == Class::Rejected => {
                         for id in *ids {
                             found.push(self.found(id).await?);
@@ -194,15 +193,15 @@ impl Requests<'_> {
         }
     }
 
-    /// Reads a request and what became of it.
+    /// Reads a request with its decision and its revocation.
     pub async fn get(&self, id: &str, now: Timestamp) -> Result<Known, CallError> {
         let found = self.found(id).await?;
         self.known(id, &found, now).await
     }
 
-    /// Returns an approved request that lets someone into a profile, and of several the one that does so for longest.
+    /// Returns the approved request of a user for a profile whose access ends last.
     ///
-    /// It reads by keys only, and so many records at most, whatever else is in the table.
+    /// It reads by keys only, so other records in the table cannot slow it down.
     pub async fn in_force(&self, user: Actor<'_>, profile: &str, now: Timestamp) -> Result<Option<Request>, CallError> {
         let index = self.0.get(&index_key(user, profile)).await?;
         let listed = entries(index.as_ref()).into_iter().filter(|entry| entry.ends > now.as_second());
@@ -210,7 +209,7 @@ impl Requests<'_> {
         let (mut granted, mut failed): (Option<Request>, _) = (None, None);
         for (id, found) in ids.iter().zip(future::join_all(ids.iter().map(|id| self.found(id))).await) {
             match found.map(|found| found.judged(id, now).ok().flatten()) {
-                Ok(Some(request)) if request.lets_in(user, profile) => {
+                Ok(Some(request)) if request.allows(user, profile) => {
                     let longer = granted.as_ref().is_none_or(|other| other.expires_at < request.expires_at);
                     granted = if longer { Some(request) } else { granted };
                 }
@@ -224,8 +223,7 @@ impl Requests<'_> {
         }
     }
 
-    /// Returns the ID of an approved request of the old form, if one of the newest of a user is one. It only serves to say
-    /// why it does not count.
+    /// Returns the ID of an approved request of the old form among the newest of a user, to explain that it has no effect.
     pub async fn old_form(&self, user: Actor<'_>, profile: &str, now: Timestamp) -> Result<Option<String>, CallError> {
         let query = Query {
             index: "requester-index",
@@ -241,7 +239,7 @@ impl Requests<'_> {
         Ok(page.items.iter().filter_map(|item| text(item, ID)).find(|key| is_id(key)))
     }
 
-    /// Approves or denies someone else's request, if it is still pending: whoever is first wins. `mark` is random.
+    /// Approves or denies the pending request of another user. Of concurrent decisions, the first succeeds. `mark` is random.
     pub async fn decide(
         &self,
         id: &str,
@@ -276,7 +274,7 @@ impl Requests<'_> {
             verdict: answer.verdict,
             by: by.name.to_owned(),
             by_arn: by.arn.to_owned(),
-            // The requester's clock may be a little ahead.
+            // The requester's clock may be ahead.
             at: now.max(terms.created_at),
             comment: answer.comment.map(str::to_owned),
             expires_at: terms.kept_until(),
@@ -290,7 +288,7 @@ impl Requests<'_> {
         self.settled(id, written, (Prefix::Decision, mark), now).await
     }
 
-    /// Writes an approval, and the index with it.
+    /// Writes an approval and the index in one transaction.
     async fn approve(
         &self,
         id: &str,
@@ -300,9 +298,9 @@ impl Requests<'_> {
         now: Timestamp,
     ) -> Result<(), CallError> {
         let key = index_key(decided.terms.requester(), &decided.terms.profile);
-        let mut tries = 0;
+        let mut attempts = 0;
         loop {
-            tries += 1;
+            attempts += 1;
             let index = self.0.get(&key).await?;
             let when = match index.as_ref().map(|index| text(index, MARK)) {
                 None => Test::Absent(ID),
@@ -319,21 +317,21 @@ impl Requests<'_> {
                 (String::from("expires_at"), Value::number(last)),
             ]);
             let writes = [decision.clone(), Write::Put { item, when: vec![when] }];
-            // A token is for one content: that of the next try may be another.
-            let error = match self.0.write_all(&writes, &format!("{mark}-{tries}")).await {
+            // A token is valid for one content, and the next attempt may have another.
+            let error = match self.0.write_all(&writes, &format!("{mark}-{attempts}")).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            // Whether the decision was there or the index was changed, only the records tell.
-            let other = error.class != Class::ConditionFailed || tries == TRIES;
+            // The error does not tell whether a decision existed or the index had changed.
+            let other = error.class != Class::ConditionFailed || attempts == ATTEMPTS;
             if other || self.0.get(&Prefix::Decision.key(id)).await?.is_some() {
                 return Err(error);
             }
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(5..50) * u64::from(tries))).await;
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(5..50) * u64::from(attempts))).await;
         }
     }
 
-    /// Takes back a request of one's own that nobody has answered.
+    /// Cancels a pending request of the user's own.
     pub async fn cancel(&self, id: &str, by: Actor<'_>, mark: &str, now: Timestamp) -> Result<Answered, CallError> {
         let found = self.found(id).await?;
         let request = match self.known(id, &found, now).await? {
@@ -359,9 +357,9 @@ impl Requests<'_> {
         self.settled(id, written, (Prefix::Request, mark), now).await
     }
 
-    /// Revokes a request: an approval ends at once, and a request that is pending can no longer be approved.
+    /// Revokes a request: an approval ends at once, and a pending request can no longer be approved.
     ///
-    /// It takes effect whatever the requester has made of the request since: only an answer that is final needs none.
+    /// The requester may have changed the request since. This does not prevent the revocation of access that the decision still allows.
     pub async fn revoke(
         &self,
         id: &str,
@@ -389,11 +387,11 @@ impl Requests<'_> {
             (String::from("revoked_by_arn"), Value::text(by.arn)),
             (MARK.to_owned(), Value::text(mark)),
             (String::from("revoked_at"), precise(now)),
-            // It outlasts every decision that can have been made by now.
+            // Longer than the access of every decision that can exist now.
             (String::from("expires_at"), whole(later(now, WAITS + LONGEST))),
         ]);
         item.extend(reason.map(|reason| (String::from("reason"), Value::text(reason))));
-        // Found by the indexes as its request is. What was decided on is what counts, if something was.
+        // These attributes are the keys of the indexes. The decision has precedence over the request, which its requester can change.
         let of = found.decision.as_ref().or(found.request.as_ref());
         for name in ["requester", "profile", "created_at"] {
             item.extend(of.and_then(|of| of.get(name)).map(|value| (name.to_owned(), value.clone())));
@@ -402,8 +400,8 @@ impl Requests<'_> {
         self.settled(id, written, (Prefix::Revocation, mark), now).await
     }
 
-    /// Looks at a request after someone tried to change it, whether that went through, failed on its condition, or failed on
-    /// what it had done itself: the mark tells whose record is there.
+    /// Reads a request after a change. If the condition failed, the cause can be another writer, or the same write whose response was lost:
+    /// the mark distinguishes them.
     async fn settled(
         &self,
         id: &str,
@@ -422,7 +420,7 @@ impl Requests<'_> {
             _ => &found.request,
         };
         let ours = record.as_ref().is_some_and(|item| text(item, MARK).as_deref() == Some(mark));
-        // Nobody was first, and still it failed: others kept changing the index.
+        // No other record exists, so the index was changed during each attempt.
         if let (None, Some(conflict)) = (record, conflict) {
             return Err(conflict);
         }
@@ -443,7 +441,7 @@ impl Requests<'_> {
     }
 }
 
-/// Returns when the last of an index's decisions ends.
+/// Returns the latest end of the decisions of an index.
 fn entries_end(listed: &str) -> Option<i64> {
     listed.split(' ').filter_map(|entry| entry.split_once(':')?.1.parse().ok()).max()
 }
@@ -457,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_keeps_what_is_in_force_and_at_most_so_much() {
+    fn an_index_keeps_a_limited_number_of_unexpired_decisions() {
         let now = Timestamp::from_second(1000).unwrap();
         let ends = 5000;
         let id = |number: usize| format!("{number:016x}");
@@ -472,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn each_user_and_profile_has_an_index_of_its_own() {
+    fn each_user_and_profile_has_a_separate_index() {
         let alice = Actor { name: "alice", arn: "arn:aws:iam::123456789012:user/alice" };
         let bob = Actor { name: "bob", arn: "arn:aws:iam::123456789012:user/bob" };
         let key = index_key(alice, "prod");

@@ -1,4 +1,4 @@
-//! The credential server: on loopback, behind a random token, in the protocol that AWS's SDKs know from containers
+//! The credential server: on loopback, protected by a random token, with the protocol of container credentials
 //! (`AWS_CONTAINER_CREDENTIALS_FULL_URI`; AWS SDKs and Tools Reference Guide, "Container credential provider").
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,9 +22,9 @@ use crate::serving::{self, Bounds, Unread};
 /// Why a fetch is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The policy, or whoever revoked the session, says no.
+    /// The policy denies it, or the session is revoked.
     Denied(String),
-    /// Something did not work; the same fetch later may.
+    /// It failed, and may succeed later.
     Failed(String),
 }
 
@@ -32,7 +32,7 @@ pub enum Refusal {
 pub type Answer =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Credentials, Refusal>> + Send>> + Send + Sync + 'static>;
 
-/// A server that is bound, and not yet answering.
+/// A listener of a server that does not answer yet.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -50,17 +50,17 @@ impl Server {
         Ok(Self { listener, address, token })
     }
 
-    /// Returns where credentials are fetched.
+    /// Returns the URL of the credentials.
     pub fn url(&self) -> String {
         format!("http://{}{PATH}", self.address)
     }
 
-    /// Returns what has to be sent as `Authorization`.
+    /// Returns the token that clients send as `Authorization`.
     pub fn token(&self) -> &Secret {
         &self.token
     }
 
-    /// Answers until it is dropped. What clients may hold of it is bounded: see [`Bounds`].
+    /// Serves until it is dropped, within [`Bounds`].
     pub async fn run(&self, answer: Answer) {
         let token = self.token.clone();
         serving::serve(&self.listener, BOUNDS, move |request| respond(request, Arc::clone(&answer), token.clone()))
@@ -68,16 +68,16 @@ impl Server {
     }
 }
 
-/// SDKs send a head at once, and no body.
+/// SDKs send the head at once, and no body.
 const BOUNDS: Bounds = {
-    let patience = Duration::from_secs(5);
-    Bounds { head: patience, body: patience, stall: patience, ..Bounds::of_bodies(4 << 10) }
+    let timeout = Duration::from_secs(5);
+    Bounds { head: timeout, body: timeout, stall: timeout, ..Bounds::of_bodies(4 << 10) }
 };
 
 async fn respond(request: Request<Result<Bytes, Unread>>, answer: Answer, token: Secret) -> Response<Full<Bytes>> {
     let refused = |status, code: &str, message: &str| (status, json!({ "code": code, "message": message }));
     let given = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-    // Digests are compared, so that the time it takes tells nothing of the token.
+    // Compares digests, so that the duration of the comparison does not depend on the token.
     let (status, body) = if Sha256::digest(given) != Sha256::digest(token.reveal()) {
         refused(StatusCode::UNAUTHORIZED, "Unauthorized", "the Authorization header does not contain the token")
     } else if request.uri().path() != PATH {

@@ -1,7 +1,7 @@
-//! Server sessions: a credential server may fetch credentials until someone revokes its session.
+//! Server sessions: a credential server may fetch credentials until its session is revoked.
 //!
-//! The server writes the session, and an operator the revocation, which is a record of its own: nothing that is written to
-//! the session takes a revocation back. A revocation has no end, since a server can run for as long as its machine does.
+//! The server writes the session, and an operator writes the revocation. It is a separate record, so that a change of the session cannot
+//! undo it. A revocation does not expire, because a server has no maximum lifetime.
 
 use futures_util::future;
 use jiff::Timestamp;
@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use super::gate::User;
 use super::is_id;
-use super::listing::{self, Ask, Listed};
+use super::listing::{self, ListQuery, Listed};
 use super::time::{as_seconds, as_seconds_if, from_seconds, from_seconds_if, later, precise, read, text, whole};
 use super::transition::{create, is_ours};
 use crate::resource::call::{CallError, Class};
 use crate::resource::record::{ID, Item, Records, Test, Value, Write};
 use crate::resource::record_key::Prefix;
 
-/// How long a session is remembered after its last sign of life, in seconds.
-pub const REMEMBERED: i64 = 24 * 3600;
+/// How long a session is kept after its last fetch, in seconds.
+pub const RETENTION: i64 = 24 * 3600;
 
 /// The state of a session.
 #[derive(
@@ -39,7 +39,7 @@ pub enum Status {
     Revoked,
     /// Its command has ended.
     Ended,
-    /// Nothing was heard of it for a day.
+    /// It fetched no credentials for a day.
     Expired,
 }
 
@@ -64,14 +64,14 @@ pub struct Session {
     pub status: Status,
     #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub started_at: Timestamp,
-    /// When it last asked for credentials.
+    /// When it last fetched credentials.
     #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub last_seen_at: Timestamp,
     #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub expires_at: Timestamp,
-    /// The process that serves it.
+    /// The process of the server.
     pub server_instance_id: String,
-    /// What its roles' sessions are stamped with.
+    /// The source identity of its role sessions.
     pub source_identity: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_by: Option<String>,
@@ -86,38 +86,38 @@ pub struct Session {
     pub revoked_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_reason: Option<String>,
-    /// Whether an older version of sentinel wrote the record, whose sessions cannot be revoked by this one.
+    /// Whether an older version of sentinel wrote the record. This version cannot revoke such a session.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub old_form: bool,
 }
 
-/// How revoking a session ended.
+/// The result of revoking a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Revoked {
     Done(Session),
-    /// The revocation is recorded, and no session with this ID can be read.
+    /// The revocation is recorded, but there is no session with this ID.
     Unseen,
-    /// The ID is not one of a session.
+    /// The ID does not have the form of a session's.
     Unknown,
-    /// The revocation is recorded, of a session whose record says that it has ended.
+    /// The revocation is recorded, but the session had already ended.
     Ended(Session),
-    /// It is revoked already, or its record is of the old form.
+    /// It is already revoked, or its record is of the old form.
     Over(Session),
 }
 
 /// Why a session gets no credentials.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Over {
-    /// It is revoked, or its record says that it has ended.
+    /// It is revoked or has ended.
     Session(Box<Session>),
-    /// The record is not there.
+    /// The record does not exist.
     Missing,
-    /// The record is no longer the one that the server wrote.
+    /// The record was changed by another writer than the server.
     Changed,
 }
 
-/// Which sessions to list.
+/// Filters for a list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter<'a> {
     pub user: Option<&'a str>,
@@ -130,7 +130,7 @@ pub struct Filter<'a> {
 pub struct Sessions<'a>(pub Records<'a>);
 
 impl Session {
-    /// Reads a session and its revocation. Nothing is a record that is not a session.
+    /// Parses a session and its revocation. Returns `None` for an item that is not a session.
     fn read(item: &Item, revocation: Option<&Item>, now: Timestamp) -> Option<Self> {
         let key = text(item, ID)?;
         let own = Prefix::Session.id(&key);
@@ -146,7 +146,7 @@ impl Session {
             _ if revocation.is_some() => Status::Revoked,
             Status::Ended => Status::Ended,
             Status::Active if expires_at > now => Status::Active,
-            // A session does not revoke itself: without a revocation, its own word for it counts for nothing.
+            // Only a revocation revokes a session, not the status in its own record.
             Status::Active | Status::Expired | Status::Revoked => Status::Expired,
         };
         let of_revocation = |name: &str| revocation.and_then(|revocation| text(revocation, name));
@@ -187,7 +187,7 @@ impl Session {
         item
     }
 
-    /// Returns what must hold for a change of the record: it is active, and still the one that the server wrote.
+    /// Returns the condition of a change of the record: it is active, and unchanged by other writers.
     fn unchanged(&self) -> Vec<Test> {
         let texts = [
             ("status", Status::Active.word()),
@@ -206,12 +206,12 @@ impl Sessions<'_> {
         create(&self.0, session.item()).await
     }
 
-    /// Notes that a session asks for credentials, and tells whether it may. The session and its revocation are looked at
-    /// at once; if either cannot be looked at, that is an error.
+    /// Records that a session fetches credentials, and returns whether it may. Checks the session and its revocation concurrently, and
+    /// fails if either cannot be read.
     pub async fn seen(&self, session: &Session, now: Timestamp) -> Result<Result<(), Over>, CallError> {
         let id = &session.id;
         let key = Prefix::Session.key(id);
-        let set = vec![("last_seen_at", precise(now)), ("expires_at", whole(later(now, REMEMBERED)))];
+        let set = vec![("last_seen_at", precise(now)), ("expires_at", whole(later(now, RETENTION)))];
         let write = Write::Set { id: key.clone(), set, when: session.unchanged() };
         let revocation = Prefix::Revocation.key(id);
         let (written, revocation) = future::join(self.0.write(&write), self.0.get(&revocation)).await;
@@ -229,7 +229,7 @@ impl Sessions<'_> {
         }))
     }
 
-    /// Notes that a session's command has ended.
+    /// Records that the command of a session has ended.
     pub async fn end(&self, session: &Session, now: Timestamp) -> Result<(), CallError> {
         let set = vec![("status", Value::text(Status::Ended.word())), ("last_seen_at", precise(now))];
         let write = Write::Set { id: Prefix::Session.key(&session.id), set, when: session.unchanged() };
@@ -239,7 +239,7 @@ impl Sessions<'_> {
         }
     }
 
-    /// Reads a session, and whether it is revoked.
+    /// Reads a session and its revocation.
     pub async fn get(&self, id: &str, now: Timestamp) -> Result<Option<Session>, CallError> {
         if !is_id(id) {
             return Ok(None);
@@ -252,7 +252,7 @@ impl Sessions<'_> {
         }
     }
 
-    /// Lists sessions, newest first. At least one of the filters is to be given.
+    /// Lists sessions, newest first. At least one filter must be given.
     pub async fn list(&self, filter: &Filter<'_>, limit: usize, now: Timestamp) -> Result<Listed<Session>, CallError> {
         let by =
             [("server_instance_id", "server-instance-index", filter.instance), ("user", "user-index", filter.user)];
@@ -262,7 +262,7 @@ impl Sessions<'_> {
             Status::Expired | Status::Revoked => &["active", "ended", "expired", "revoked"],
         });
         let active = filter.status == Some(Status::Active);
-        let ask = Ask {
+        let ask = ListQuery {
             by: &by,
             stored,
             filter: active.then(|| Test::Above("expires_at", whole(now))),
@@ -274,8 +274,8 @@ impl Sessions<'_> {
         listing::list(&self.0, &ask, read, |session| session.started_at).await
     }
 
-    /// Revokes a session, whatever its own record says: that is its server's to write. `mark` is random, and tells whose
-    /// revocation it is.
+    /// Revokes a session, whatever its own record contains, because its server can write that. `mark` is random, and identifies the
+    /// revocation of this call.
     pub async fn revoke(
         &self,
         id: &str,

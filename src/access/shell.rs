@@ -1,4 +1,4 @@
-//! Shell functions, one for each profile. Pure: names in, a script out that is safe to evaluate.
+//! Shell functions, one for each profile. Pure: converts names to a script that is safe to evaluate.
 
 use std::collections::BTreeSet;
 
@@ -20,38 +20,38 @@ impl Format {
     }
 }
 
-/// A function, and the words of the command that it runs, before the user's own.
+/// A function, and the command that it runs, to which the user's arguments are added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
     pub name: String,
-    pub words: Vec<String>,
+    pub command: Vec<String>,
 }
 
 /// How a function gives credentials to the command that it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Delivery {
     /// In the environment.
     Environment,
-    /// By a server, as `exec --server` does.
+    /// By a credential server, as `exec --server` does.
     Server,
 }
 
-/// Returns a function for each profile and way, and the names that can have none, each with why.
+/// Returns a function for each profile and delivery, and the names without a function, each with the reason.
 ///
-/// A name that could be no profile's gets none, so that a function's name holds nothing that means something to a shell.
-/// `words` is what follows `--profile`.
+/// A name that is not valid for a profile gets no function, so that the name of a function contains nothing that a shell interprets.
+/// `options` returns the options after `--profile`.
 pub fn functions(
     profiles: &[String],
-    words: impl Fn(&str) -> Vec<String>,
-    ways: &[Way],
+    options: impl Fn(&str) -> Vec<String>,
+    deliveries: &[Delivery],
 ) -> (Vec<Function>, Vec<(String, &'static str)>) {
     let (mut functions, mut left_out) = (Vec::new(), Vec::new());
     let mut taken: BTreeSet<String> = BTreeSet::new();
-    let command = |profile: &str, way: Way| {
+    let command = |profile: &str, delivery: Delivery| {
         let mut command: Vec<String> =
             ["sentinel", "exec", &format!("--profile={profile}")].map(str::to_owned).to_vec();
-        command.extend((way == Way::Server).then(|| String::from("--server")));
-        command.extend(words(profile));
+        command.extend((delivery == Delivery::Server).then(|| String::from("--server")));
+        command.extend(options(profile));
         command.push(String::from("--"));
         command
     };
@@ -59,20 +59,20 @@ pub fn functions(
     for profile in profiles {
         if policy_parameter::check_profile(profile).is_err() {
             left_out.push((profile.clone(), "it is not a profile's name"));
-        } else if taken.insert(function_name(profile, Way::Environment)) {
+        } else if taken.insert(function_name(profile, Delivery::Environment)) {
             usable.push(profile);
         }
     }
     for profile in &usable {
         functions.push(Function {
-            name: function_name(profile, Way::Environment),
-            words: command(profile, Way::Environment),
+            name: function_name(profile, Delivery::Environment),
+            command: command(profile, Delivery::Environment),
         });
     }
-    for profile in usable.iter().filter(|_| ways.contains(&Way::Server)) {
-        let name = function_name(profile, Way::Server);
+    for profile in usable.iter().filter(|_| deliveries.contains(&Delivery::Server)) {
+        let name = function_name(profile, Delivery::Server);
         if taken.insert(name.clone()) {
-            functions.push(Function { name, words: command(profile, Way::Server) });
+            functions.push(Function { name, command: command(profile, Delivery::Server) });
         } else {
             left_out.push((format!("{profile} --server"), "its function would have the name of another profile's"));
         }
@@ -80,30 +80,30 @@ pub fn functions(
     (functions, left_out)
 }
 
-fn function_name(profile: &str, way: Way) -> String {
-    match way {
-        Way::Environment => format!("sentinel-{profile}"),
-        Way::Server => format!("sentinel-{profile}-server"),
+fn function_name(profile: &str, delivery: Delivery) -> String {
+    match delivery {
+        Delivery::Environment => format!("sentinel-{profile}"),
+        Delivery::Server => format!("sentinel-{profile}-server"),
     }
 }
 
-/// Returns a word that a shell takes as it is.
+/// Returns a word, quoted for a shell.
 pub fn quoted(format: Format, word: &str) -> String {
     match format {
         Format::Bash | Format::Zsh => format!("'{}'", word.replace('\'', "'\\''")),
-        // In fish's single quotes a backslash stands for itself but before a quote or another backslash.
+        // In single quotes, fish interprets a backslash only before a quote or another backslash.
         Format::Fish => format!("'{}'", word.replace('\\', "\\\\").replace('\'', "\\'")),
     }
 }
 
-/// Returns the script that defines the functions, and their completion: what follows one is completed as a command.
+/// Returns the script that defines the functions and their completion. The arguments are completed as a command.
 pub fn script(format: Format, functions: &[Function]) -> String {
     let mut text = format!("# Made by: sentinel shell init --format {}\n", format.word());
     for function in functions {
-        let words: Vec<String> = function.words.iter().map(|word| quoted(format, word)).collect();
+        let words: Vec<String> = function.command.iter().map(|word| quoted(format, word)).collect();
         let (name, words) = (&function.name, words.join(" "));
         text.push_str(&match format {
-            // With `function`, since an alias of the same name would be expanded before `name()`.
+            // The keyword `function` prevents the expansion of an alias with the same name.
             Format::Bash | Format::Zsh => format!("function {name} {{ command {words} \"$@\"; }}\n"),
             Format::Fish => format!("function {name}; command {words} $argv; end\n"),
         });
@@ -125,7 +125,7 @@ pub fn script(format: Format, functions: &[Function]) -> String {
     text
 }
 
-/// With bash-completion, under either of its names, or with what bash itself has.
+/// Uses bash-completion, whose function has two names in different versions, or else the completion of bash itself.
 const BASH: &str = r#"function _sentinel_command {
   local action=-f word
   if declare -F _comp_command_offset >/dev/null; then _comp_command_offset 1; return; fi
@@ -140,31 +140,31 @@ const BASH: &str = r#"function _sentinel_command {
 mod tests {
     use super::*;
 
-    fn names(profiles: &[&str], ways: &[Way]) -> (Vec<String>, Vec<String>) {
+    fn names(profiles: &[&str], deliveries: &[Delivery]) -> (Vec<String>, Vec<String>) {
         let profiles: Vec<String> = profiles.iter().map(|&name| name.to_owned()).collect();
-        let (functions, left_out) = functions(&profiles, |_| Vec::new(), ways);
+        let (functions, left_out) = functions(&profiles, |_| Vec::new(), deliveries);
         let left_out = left_out.into_iter().map(|(name, _)| name);
         (functions.into_iter().map(|function| function.name).collect(), left_out.collect())
     }
 
     #[test]
-    fn a_name_that_is_no_profiles_gets_no_function() {
+    fn a_name_that_is_not_valid_for_a_profile_gets_no_function() {
         let hostile =
             ["a b", "x;id", "$(id)", "`id`", "a\nb", "a/b", "'", "\"", "\\", "é", "", "a{b,c}", "*", "a=b", "#"];
-        let (functions, left_out) = names(&[&["dev", "a.b_c-D"], &hostile[..]].concat(), &[Way::Environment]);
+        let (functions, left_out) = names(&[&["dev", "a.b_c-D"], &hostile[..]].concat(), &[Delivery::Environment]);
         assert_eq!(functions, ["sentinel-dev", "sentinel-a.b_c-D"]);
         assert_eq!(left_out, hostile);
     }
 
     #[test]
-    fn a_profile_comes_before_the_server_of_another() {
-        let (functions, left_out) = names(&["dev", "dev-server"], &[Way::Environment, Way::Server]);
+    fn the_function_of_a_profile_has_precedence_over_the_server_of_another() {
+        let (functions, left_out) = names(&["dev", "dev-server"], &[Delivery::Environment, Delivery::Server]);
         assert_eq!(functions, ["sentinel-dev", "sentinel-dev-server", "sentinel-dev-server-server"]);
         assert_eq!(left_out, ["dev --server"]);
     }
 
     #[test]
-    fn what_a_shell_reads_is_quoted() {
+    fn words_are_quoted_for_each_shell() {
         assert_eq!(quoted(Format::Zsh, "it's $HOME\n"), "'it'\\''s $HOME\n'");
         assert_eq!(quoted(Format::Fish, "it's \\ $HOME"), "'it\\'s \\\\ $HOME'");
     }
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn the_script_is_one_function_a_line() {
         let words = |_: &str| vec![String::from("--region"), String::from("us-east-1")];
-        let (functions, _) = functions(&[String::from("dev")], words, &[Way::Environment]);
+        let (functions, _) = functions(&[String::from("dev")], words, &[Delivery::Environment]);
         let line =
             "function sentinel-dev { command 'sentinel' 'exec' '--profile=dev' '--region' 'us-east-1' '--' \"$@\"; }";
         assert_eq!(script(Format::Zsh, &functions).lines().nth(1), Some(line));

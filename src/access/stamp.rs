@@ -1,5 +1,4 @@
-//! The source identity that is stamped on a role's session. AWS takes 64 characters, and a user's name alone may be that
-//! long.
+//! The source identity of a role session. It has at most 64 characters, which the name of a user can have alone.
 
 use std::time::Duration;
 
@@ -11,19 +10,19 @@ use super::is_id;
 use crate::provider::Stamp;
 use crate::resource::role::{NAME_LENGTH as LONGEST, is_name, is_name_letter, session_name};
 
-/// How many characters a decision's id has.
+/// The length of an ID.
 const ID: usize = 16;
-/// How many hexadecimal digits stand for a name that is cut: 88 bits of its SHA-256.
+/// The number of hexadecimal digits of the digest of a truncated name: 88 bits of its SHA-256.
 const DIGEST: usize = 22;
-/// How many characters of a name that is cut are kept: what the digest, the id and two signs leave.
+/// The number of characters of a truncated name: the rest of the source identity is the digest, the ID and two separators.
 const START: usize = LONGEST - ID - DIGEST - 2;
 
-/// An id that no record and no decision has.
+/// An ID that neither a record nor a decision can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not the ID of a request, an event, a session or a decision, and cannot be part of a source identity")]
 pub struct BadId(String);
 
-/// Returns what is put on credentials that a decision opens.
+/// Returns the attributes of the role session that a decision allows.
 ///
 /// # Errors
 ///
@@ -41,16 +40,16 @@ pub fn stamp(decision: &Decision, id: &str, duration: Option<Duration>, now: Tim
     })
 }
 
-/// Returns the source identity: `USER=ID`, where the id is that of the request, the break-glass event, the session or the
-/// decision, always 16 characters long. Read from its end it is never ambiguous, and a trust policy can demand a user with
+/// Returns the source identity: `USER=ID` with the ID of the request, the break-glass event, the session or the decision, which has 16
+/// characters. Parsed from its end, it is unambiguous. A trust policy can require a user with
 /// `"StringLike": {"sts:SourceIdentity": "alice=????????????????"}`.
 ///
-/// A name too long for that is cut, and followed by a digest of the whole of it: `START+DIGEST+ID`. Two users never look
-/// alike, and a cut name never looks like a whole one, since a different sign stands before the id.
+/// A name that is too long is truncated and followed by a digest of the whole name: `START+DIGEST+ID`. So two users never have the same
+/// source identity, and the separator before the ID distinguishes a truncated name from a whole one.
 ///
 /// # Errors
 ///
-/// Where the id has another form: the end of the source identity would be ambiguous.
+/// Fails if the ID has another form, because the end of the source identity would be ambiguous.
 pub fn source_identity(user: &User, id: &str) -> Result<String, BadId> {
     if !is_id(id) {
         return Err(BadId(id.to_owned()));
@@ -84,7 +83,7 @@ mod tests {
         super::source_identity(&named(user), id).unwrap()
     }
 
-    /// In every build: `bob=` and an id that begins with another name's would read as that name.
+    /// An ID that contains `=` could make the source identity look like that of another user.
     #[test]
     fn an_id_of_another_form_is_refused() {
         for bad in
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_whole_where_there_is_room_and_told_apart_where_not() {
+    fn a_name_that_is_too_long_is_truncated_and_has_a_digest() {
         assert_eq!(source_identity("alice", SOME_ID), "alice=0123456789abcdef");
         assert_eq!(source_identity("a@b.example", SOME_ID), "a@b.example=0123456789abcdef");
         let longest_whole = "x".repeat(47);
@@ -109,9 +108,9 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-        /// Names of every length, many of them alike but for their last characters.
+        /// Names of every length, many of which differ in their last characters only.
         #[test]
-        fn aws_takes_it_and_two_users_never_look_alike(
+        fn it_is_valid_for_aws_and_unique_to_a_user(
             users in proptest::collection::vec("(alice@example\\.com){0,5}[a-c+=@-]{1,4}", 2..20),
             long in proptest::collection::vec("\\PC{1,80}", 0..5),
         ) {

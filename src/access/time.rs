@@ -1,11 +1,11 @@
-//! Times as they stand in records: seconds since 1970, with milliseconds as decimals where records are ordered by them.
+//! Times in records: seconds since 1970, with milliseconds as decimals if records are ordered by them.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::resource::record::{Item, Value};
 
-/// How far the clocks of two machines may differ, in seconds.
+/// The maximum difference between the clocks of two machines, in seconds.
 pub const CLOCK_DIFFERENCE: i64 = 30;
 
 /// Returns a time to the millisecond.
@@ -14,7 +14,7 @@ pub(super) fn precise(at: Timestamp) -> Value {
     Value::number(format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000)))
 }
 
-/// Returns a time in whole seconds, which is what TTL takes.
+/// Returns a time in whole seconds, which TTL requires.
 pub(super) fn whole(at: Timestamp) -> Value {
     Value::number(at.as_second())
 }
@@ -36,7 +36,7 @@ pub(super) fn text(item: &Item, name: &str) -> Option<String> {
     }
 }
 
-/// Returns the whole second so many seconds later.
+/// Returns a time that is later by so many seconds, rounded down to a whole second.
 pub fn later(at: Timestamp, seconds: i64) -> Timestamp {
     Timestamp::from_second(at.as_second().saturating_add(seconds)).unwrap_or(Timestamp::MAX)
 }
@@ -53,7 +53,7 @@ pub fn as_seconds<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok,
     }
 }
 
-/// The same, for a time that may be missing.
+/// The same for an optional time.
 pub fn as_seconds_if<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match at {
         Some(at) => as_seconds(at, serializer),
@@ -68,7 +68,7 @@ pub(super) fn from_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     read(&item, "at").ok_or_else(|| serde::de::Error::custom("it is no time"))
 }
 
-/// The same, for a time that may be missing.
+/// The same for an optional time.
 pub(super) fn from_seconds_if<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     from_seconds(deserializer).map(Some)
 }

@@ -1,10 +1,10 @@
-//! Writing records so that what was done is known, even where an answer was lost.
+//! Writes of records whose effect is known even if the response was lost.
 
 use super::time::text;
 use crate::resource::call::{CallError, Class};
 use crate::resource::record::{ID, Item, Records, Test, Write};
 
-/// Writes a record that is new. Its id is random: one that is there already was written by a call whose answer was lost.
+/// Writes a new record. Its ID is random, so an existing one was written by a previous attempt whose response was lost.
 pub(super) async fn create(records: &Records<'_>, item: Item) -> Result<(), CallError> {
     match records.write(&Write::Put { item, when: vec![Test::Absent(ID)] }).await {
         Err(error) if error.class == Class::ConditionFailed => Ok(()),
@@ -12,8 +12,8 @@ pub(super) async fn create(records: &Records<'_>, item: Item) -> Result<(), Call
     }
 }
 
-/// Returns whether a record is the one that this call created, after a creation that went through, failed because there was
-/// a record already, or failed on what it had done itself: the random mark tells whose record it is.
+/// Returns whether this call created a record. If the condition failed, the cause can be another writer, or the same write whose response
+/// was lost: the random mark distinguishes them.
 pub(super) async fn is_ours(
     records: &Records<'_>,
     written: Result<(), CallError>,

@@ -1,4 +1,4 @@
-//! Counts, in the text format of Prometheus ("Exposition formats", version 0.0.4).
+//! Metrics, in the text format of Prometheus ("Exposition formats", version 0.0.4).
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// The upper bounds of the times that are counted, in milliseconds.
+/// The upper bounds of the buckets of the histogram, in milliseconds.
 const BOUNDS: [u64; 11] = [1, 2, 5, 10, 20, 50, 100, 250, 1000, 5000, 30_000];
 
-/// The counts of one operation.
+/// The durations of one operation.
 #[derive(Debug, Default, Clone)]
 struct Times {
-    /// How many took at most as long as the bound of the same position; the last are all others.
+    /// The number of operations by bucket. The last bucket has no upper bound.
     counts: [u64; BOUNDS.len() + 1],
     total: Duration,
 }
 
-/// What a broker counts. The labels are words of the program's own.
+/// The metrics of a broker. The labels are constants of the program, so their number is limited.
 #[derive(Debug, Default)]
 pub struct Metrics {
     answers: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
@@ -27,7 +27,7 @@ pub struct Metrics {
     failed_reloads: AtomicU64,
 }
 
-/// Counts a request as under way until it is dropped.
+/// A request in progress. Dropping it ends the count.
 #[derive(Debug)]
 pub struct UnderWay<'a>(&'a Metrics);
 
@@ -38,39 +38,39 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Metrics {
-    /// Counts a request that is under way.
+    /// Counts a request in progress.
     pub fn begin(&self) -> UnderWay<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         UnderWay(self)
     }
 
-    /// Counts an answer: `outcome` is a problem, or `done` or `refused`.
+    /// Counts an answer. `outcome` is the name of a problem, `done` or `refused`.
     pub fn answered(&self, operation: &'static str, outcome: &'static str, took: Duration) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         *answers.entry((operation, outcome)).or_default() += 1;
         drop(answers);
         let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         let times = times.entry(operation).or_default();
-        let place = BOUNDS.iter().position(|bound| took <= Duration::from_millis(*bound)).unwrap_or(BOUNDS.len());
-        times.counts[place] += 1;
+        let bucket = BOUNDS.iter().position(|bound| took <= Duration::from_millis(*bound)).unwrap_or(BOUNDS.len());
+        times.counts[bucket] += 1;
         times.total += took;
     }
 
-    /// Counts a reading of the TLS files after they changed.
+    /// Counts a successful reload of the TLS files.
     pub fn reloaded(&self) {
         self.reloads.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts TLS files that changed and could not be used.
+    /// Counts a reload of the TLS files that failed.
     pub fn not_reloaded(&self) {
         self.failed_reloads.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns all of it.
+    /// Returns all metrics.
     pub fn text(&self) -> String {
         let mut text = String::new();
         let head = |text: &mut String, name: &str, kind: &str, help: &str| {
-            // Writing to a String does not fail.
+            // Writing to a String cannot fail.
             let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         };
         head(&mut text, "sentinel_broker_answers_total", "counter", "Answers by operation and outcome.");
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_cumulative_and_named_as_prometheus_has_them() {
+    fn buckets_are_cumulative_as_prometheus_requires() {
         let metrics = Metrics::default();
         let under_way = metrics.begin();
         for millis in [0, 4, 4, 60_000] {

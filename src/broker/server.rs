@@ -1,4 +1,4 @@
-//! HTTP: the paths of a broker, and what it holds for its clients.
+//! HTTP: the paths of a broker, and the limits for its clients.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,20 +18,20 @@ use tower::Service;
 
 use super::Broker;
 use super::tls::Tls;
-use super::wire::{Answered, LONGEST, PATH, Problem, Trouble};
+use super::wire::{Answered, LONGEST, PATH, Problem, ProblemCode};
 use crate::access::desk::{Operation, operations};
 use crate::serving::{self, Bounds, Plain, Unread};
 
-/// How long an answer may take. AWS answers most calls within a tenth of a second.
+/// The time limit of an answer. AWS answers most calls within a tenth of a second.
 const ANSWER_TIME: Duration = Duration::from_secs(28);
-/// How long operations may take to end after the last connection has ended.
+/// The time limit for operations that continue after the last connection is closed.
 const LAST_OPERATIONS: Duration = Duration::from_secs(5);
-/// The largest body of a request for the metrics, which needs none.
+/// The maximum size of the body of a request for the metrics, which needs none.
 const METRICS_BODY: usize = 1 << 10;
-/// The largest answer.
+/// The maximum size of an answer.
 const ANSWER: usize = 64 << 20;
 
-/// A broker that is bound to an address, and not yet answering.
+/// A listener of a broker that does not answer yet.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -45,26 +45,26 @@ pub struct Server {
 pub type Unbound = (SocketAddr, std::io::Error);
 
 impl Server {
-    /// Listens on an address. `connections` is how many are open at once.
+    /// Listens on an address. `connections` is the maximum number of open connections.
     pub async fn bind(address: SocketAddr, tls: Option<Tls>, connections: usize) -> Result<Self, Unbound> {
         let failed = |error| (address, error);
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let patience = Duration::from_secs(10);
+        let timeout = Duration::from_secs(10);
         let bounds = Bounds {
             connections,
-            // Anybody can connect: who has sent no whole head makes room at once.
+            // Anybody can connect, so a connection without a complete request head is closed as soon as another client waits.
             idle: Duration::ZERO,
-            head: patience,
-            body: patience,
-            stall: patience,
+            head: timeout,
+            body: timeout,
+            stall: timeout,
             body_bytes: LONGEST,
             held_bytes: LONGEST * 512,
         };
         Ok(Self { listener, address, tls, bounds, metrics: None })
     }
 
-    /// Serves the metrics on an address of their own, which users of the broker need not reach.
+    /// Serves the metrics on an address of their own, so that users of the broker cannot read them.
     ///
     /// # Errors
     ///
@@ -74,12 +74,12 @@ impl Server {
         Ok(self)
     }
 
-    /// Returns where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until something else ends; requests under way are answered then.
+    /// Serves until `end` completes, and then answers the requests in progress.
     pub async fn run(&self, broker: Broker, end: impl Future<Output = ()>) {
         let broker = Arc::new(broker);
         let router = router(&broker);
@@ -100,17 +100,17 @@ impl Server {
             () = serve => {}
             () = self.serve_metrics(&broker) => {}
         }
-        // Clients that disconnected can have operations that go on.
+        // An operation continues after its client has disconnected.
         let _ = tokio::time::timeout(LAST_OPERATIONS, broker.all_done()).await;
     }
 
-    /// Answers requests for the metrics for as long as it is polled.
+    /// Serves the metrics for as long as it is polled.
     async fn serve_metrics(&self, broker: &Arc<Broker>) {
         let never = std::future::pending::<()>();
         let Some(listener) = &self.metrics else { return never.await };
         let router = Router::new()
             .route("/metrics", get(metrics))
-            .fallback(async || problem(Problem::NotFound.into()))
+            .fallback(async || refusal(ProblemCode::NotFound.into()))
             .with_state(Arc::clone(broker));
         let answer = move |request: Request<Result<Bytes, Unread>>| respond(router.clone(), request);
         serving::serve_until(never, (listener, Plain), Bounds::of_bodies(METRICS_BODY), answer).await;
@@ -122,18 +122,19 @@ fn router(broker: &Arc<Broker>) -> Router {
     let base = broker.settings.url.path().to_owned();
     macro_rules! routes {
         ($($operation:ty,)*) => {
-            Router::new()$(.route(&format!("{base}{PATH}{}", <$operation>::NAME), post(ask::<$operation>)))*
+            Router::new()$(.route(&format!("{base}{PATH}{}", <$operation>::NAME), post(perform::<$operation>)))*
         };
     }
-    let asks: Router<Arc<Broker>> = operations!(routes);
-    asks.route("/healthz", get(async || plain(StatusCode::OK, "ok\n")))
+    let operations: Router<Arc<Broker>> = operations!(routes);
+    operations
+        .route("/healthz", get(async || plain(StatusCode::OK, "ok\n")))
         .route("/readyz", get(ready))
-        .fallback(async || problem(Problem::NotFound.into()))
-        .method_not_allowed_fallback(async || problem(Problem::Method.into()))
+        .fallback(async || refusal(ProblemCode::NotFound.into()))
+        .method_not_allowed_fallback(async || refusal(ProblemCode::Method.into()))
         .with_state(Arc::clone(broker))
 }
 
-/// Answers a request whose body has been read, within the bounds.
+/// Answers a request whose body was read or refused.
 async fn respond(mut router: Router, request: Request<Result<Bytes, Unread>>) -> hyper::Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let response = match body {
@@ -141,11 +142,11 @@ async fn respond(mut router: Router, request: Request<Result<Bytes, Unread>>) ->
             let request = Request::from_parts(head, axum::body::Body::from(body));
             router.call(request).await.unwrap_or_else(|never| match never {})
         }
-        Err(unread) => problem(Trouble::from(match unread {
-            Unread::TooLarge => Problem::TooLarge,
-            Unread::TooSlow => Problem::TooSlow,
-            Unread::Full => Problem::Busy,
-            Unread::Broken => Problem::BadRequest,
+        Err(unread) => refusal(Problem::from(match unread {
+            Unread::TooLarge => ProblemCode::TooLarge,
+            Unread::TooSlow => ProblemCode::TooSlow,
+            Unread::Full => ProblemCode::Busy,
+            Unread::Broken => ProblemCode::BadRequest,
         })),
     };
     let (mut head, body) = response.into_parts();
@@ -156,22 +157,22 @@ async fn respond(mut router: Router, request: Request<Result<Bytes, Unread>>) ->
     hyper::Response::from_parts(head, Full::new(body))
 }
 
-/// Answers a question in a task of its own, which goes on if the client disconnects: an operation that began is logged with its outcome.
-async fn ask<O: Operation>(State(broker): State<Arc<Broker>>, body: Bytes) -> Response {
+/// Performs an operation in a task of its own, which continues if the client disconnects, so that its outcome is logged.
+async fn perform<O: Operation>(State(broker): State<Arc<Broker>>, body: Bytes) -> Response {
     // A request beyond the limit is refused at once, because waiting would make all requests wait.
-    let Ok(slot) = Arc::clone(&broker.slots).try_acquire_owned() else { return problem(Problem::Busy.into()) };
+    let Ok(slot) = Arc::clone(&broker.slots).try_acquire_owned() else { return refusal(ProblemCode::Busy.into()) };
     let work = tokio::spawn(async move {
         let _slot = slot;
         broker.answer::<O>(&body).await
     });
     match tokio::time::timeout(ANSWER_TIME, work).await {
         Ok(Ok(Ok(answer))) => json(StatusCode::OK, &Answered::Answer(answer)),
-        Ok(Ok(Err(trouble))) => problem(trouble),
+        Ok(Ok(Err(problem))) => refusal(problem),
         Ok(Err(panicked)) => {
             tracing::error!("an operation failed: {panicked}");
-            problem(Problem::Internal.into())
+            refusal(ProblemCode::Internal.into())
         }
-        Err(_) => problem(Problem::TooSlow.into()),
+        Err(_) => refusal(ProblemCode::TooSlow.into()),
     }
 }
 
@@ -192,11 +193,11 @@ fn plain(status: StatusCode, text: &'static str) -> Response {
     (status, text).into_response()
 }
 
-fn problem(trouble: Trouble) -> Response {
-    json(trouble.code.status(), &Answered::<()>::Problem(trouble))
+fn refusal(problem: Problem) -> Response {
+    json(problem.code.status(), &Answered::<()>::Problem(problem))
 }
 
-/// Returns a document. It may hold credentials, which no cache is to keep.
+/// Returns a JSON response. It can contain credentials, so it must not be cached.
 fn json(status: StatusCode, document: &impl Serialize) -> Response {
     let (status, text) = match serde_json::to_string(document) {
         Ok(text) => (status, text),

@@ -1,4 +1,4 @@
-//! TLS from files, which are read again when they change: certificates of today last weeks.
+//! TLS from files, which are reloaded when they change, because many certificates are valid for weeks only.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,22 +17,22 @@ use super::metrics::Metrics;
 use crate::files;
 use crate::serving::Handshake;
 
-/// How often the files are looked at.
-const EVERY: Duration = Duration::from_secs(5);
+/// The interval between two checks of the files.
+const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Where certificate and key are, both in PEM.
+/// The files of the certificate and its key, both in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate, and those between it and a root.
+    /// The certificate, followed by the intermediate certificates.
     pub certificate: PathBuf,
     pub key: PathBuf,
 }
 
-/// TLS as it is at the moment. Clones are the same.
+/// The current TLS configuration. Clones share it.
 #[derive(Clone)]
 pub struct Tls {
     files: Arc<TlsFiles>,
-    current: Arc<Mutex<(Seen, Arc<ServerConfig>)>>,
+    current: Arc<Mutex<(Fingerprint, Arc<ServerConfig>)>>,
 }
 
 impl std::fmt::Debug for Tls {
@@ -41,8 +41,8 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// The digest of both files.
-type Seen = [u8; 32];
+/// The digest of the contents of both files.
+type Fingerprint = [u8; 32];
 
 /// A file that cannot be used, and why.
 pub type Unusable = (PathBuf, io::Error);
@@ -58,27 +58,27 @@ impl Tls {
         Ok(Self { files: Arc::new(files), current: Arc::new(Mutex::new(current)) })
     }
 
-    /// Reads the files again, and again, and uses them when they have changed. What cannot be used leaves what is there.
+    /// Reloads the files whenever they change. If they are not valid, the previous certificate stays in use.
     pub async fn keep_current(&self, metrics: &Metrics) {
-        let mut complained = false;
+        let mut reported = false;
         loop {
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(INTERVAL).await;
             let before = self.current.lock().unwrap_or_else(PoisonError::into_inner).0;
             match read(&self.files) {
-                Ok((seen, _)) if seen == before => complained = false,
+                Ok((seen, _)) if seen == before => reported = false,
                 Ok(read) => {
                     *self.current.lock().unwrap_or_else(PoisonError::into_inner) = read;
                     metrics.reloaded();
-                    tracing::info!("the TLS certificate was read again");
-                    complained = false;
+                    tracing::info!("the TLS certificate was reloaded");
+                    reported = false;
                 }
-                // A certificate and its key are not replaced in one moment: the next look may find both.
+                // A certificate and its key are not replaced atomically: the next check may find both.
                 Err((path, error)) => {
-                    if !complained {
+                    if !reported {
                         metrics.not_reloaded();
-                        tracing::warn!("{}: {error}; the certificate from before is used", path.display());
+                        tracing::warn!("{}: {error}; the previous certificate stays in use", path.display());
                     }
-                    complained = true;
+                    reported = true;
                 }
             }
         }
@@ -94,19 +94,20 @@ impl Handshake for Tls {
     }
 }
 
-fn read(files: &TlsFiles) -> Result<(Seen, Arc<ServerConfig>), Unusable> {
+fn read(files: &TlsFiles) -> Result<(Fingerprint, Arc<ServerConfig>), Unusable> {
     let at = |path: &Path, error: io::Error| (path.to_owned(), error);
     let bytes = |path: &Path| files::read(path, files::PEM).map_err(|error| at(path, error));
     let (certificate, key) = (bytes(&files.certificate)?, zeroize::Zeroizing::new(bytes(&files.key)?));
     let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&certificate).collect();
     let chain =
-        chain.map_err(|error| at(&files.certificate, invalid(format!("it is no certificate in PEM: {error}"))))?;
+        chain.map_err(|error| at(&files.certificate, invalid(format!("it is not a certificate in PEM: {error}"))))?;
     if chain.is_empty() {
-        return Err(at(&files.certificate, invalid(String::from("it holds no certificate in PEM"))));
+        return Err(at(&files.certificate, invalid(String::from("it does not contain a certificate in PEM"))));
     }
     let private = PrivateKeyDer::from_pem_slice(&key);
-    let private = private.map_err(|error| at(&files.key, invalid(format!("it is no private key in PEM: {error}"))))?;
+    let private =
+        private.map_err(|error| at(&files.key, invalid(format!("it is not a private key in PEM: {error}"))))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.and_then(|config| config.with_no_client_auth().with_single_cert(chain, private));
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_certificate_that_changes_is_used_and_one_that_cannot_be_is_not() {
+    async fn a_valid_new_certificate_is_used_and_an_invalid_one_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let files = files(folder.path());
         write(&files, FIRST);
@@ -150,14 +151,14 @@ mod tests {
         let (metrics, seen) = (Metrics::default(), || tls.current.lock().unwrap().0);
         let first = seen();
         let rest = async {
-            tokio::time::sleep(EVERY * 3).await;
+            tokio::time::sleep(INTERVAL * 3).await;
             assert_eq!(seen(), first);
-            // Another key than the certificate's.
+            // The key of another certificate.
             write(&files, (FIRST.0, SECOND.1));
-            tokio::time::sleep(EVERY * 3).await;
+            tokio::time::sleep(INTERVAL * 3).await;
             assert_eq!(seen(), first);
             write(&files, SECOND);
-            tokio::time::sleep(EVERY * 3).await;
+            tokio::time::sleep(INTERVAL * 3).await;
             assert_ne!(seen(), first);
         };
         tokio::select! {
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_no_certificate_and_key_are_refused_by_name() {
+    fn an_error_names_the_file_that_is_not_a_certificate_or_key() {
         let folder = tempfile::tempdir().unwrap();
         let files = files(folder.path());
         let refused = || Tls::open(files.clone()).map(drop).unwrap_err();

@@ -1,66 +1,66 @@
-//! What goes over the wire: a question, and its answer or a problem.
+//! The wire format: a signed operation, and its answer or a problem.
 
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::resource::signed_identity::SignedIdentity;
 
-/// The path that every operation is below.
+/// The prefix of the paths of all operations.
 pub const PATH: &str = "/v1/";
-/// The largest question: an identity with the longest session token, and the longest texts, each character escaped.
+/// The maximum size of a signed operation: an identity with the longest session token, and the longest texts with every character escaped.
 pub const LONGEST: usize = 64 << 10;
 
-/// What a client sends.
+/// An operation, and the user's identity, signed for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Question {
+pub struct SignedOperation {
     pub identity: SignedIdentity,
-    /// The operation as JSON: the text over which the identity is signed.
+    /// The operation as JSON: the text that the identity is signed for.
     pub ask: String,
 }
 
-impl Question {
-    /// Reads a question.
+impl SignedOperation {
+    /// Parses the body of a request.
     ///
     /// # Errors
     ///
-    /// Every text that is none is the same problem: what is wrong with it helps nobody but an attacker.
-    pub fn read(body: &[u8]) -> Result<Self, Problem> {
+    /// All invalid texts have the same code, because details would help an attacker.
+    pub fn read(body: &[u8]) -> Result<Self, ProblemCode> {
         if body.len() > LONGEST {
-            return Err(Problem::TooLarge);
+            return Err(ProblemCode::TooLarge);
         }
-        serde_json::from_slice(body).map_err(|_| Problem::BadRequest)
+        serde_json::from_slice(body).map_err(|_| ProblemCode::BadRequest)
     }
 }
 
-/// What a broker answers.
+/// The answer of a broker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answered<T> {
     Answer(T),
-    Problem(Trouble),
+    Problem(Problem),
 }
 
-/// A problem, and what more there is to say to a user who is known.
+/// Why a broker did not perform an operation, with details for an identified user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trouble {
-    pub code: Problem,
+pub struct Problem {
+    pub code: ProblemCode,
     pub message: String,
-    /// Which right the user does not have, or which profile is not known.
+    /// The right that the user does not have, or the profile that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// The code of what failed in AWS, as `sentinel explain` has it.
+    /// The code of the AWS error, for `sentinel explain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws: Option<String>,
 }
 
-/// Why there is no answer: all that a broker says of it.
+/// The kind of a problem. To a client that is not identified, the broker says nothing else.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
-pub enum Problem {
+pub enum ProblemCode {
     NotFound,
     Method,
     TooLarge,
@@ -68,18 +68,18 @@ pub enum Problem {
     BadRequest,
     /// The identity was not sent to STS, or STS refused it.
     Identity,
-    /// The user is none of those who may ask.
+    /// The user may not send requests.
     NotListed,
     NoRight,
     TooMany,
     Busy,
     Unlogged,
-    /// AWS did not do what the broker needs.
+    /// A call to AWS failed.
     Aws,
     Internal,
 }
 
-impl Problem {
+impl ProblemCode {
     /// All of them.
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
@@ -88,7 +88,7 @@ impl Problem {
         self.into_str()
     }
 
-    /// Returns the status of the answer.
+    /// Returns the HTTP status of the answer.
     pub fn status(self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -105,7 +105,7 @@ impl Problem {
         }
     }
 
-    /// Says what it is.
+    /// Returns the message for the client.
     pub const fn message(self) -> &'static str {
         match self {
             Self::NotFound => "a broker has nothing at this path",
@@ -125,8 +125,8 @@ impl Problem {
     }
 }
 
-impl From<Problem> for Trouble {
-    fn from(code: Problem) -> Self {
+impl From<ProblemCode> for Problem {
+    fn from(code: ProblemCode) -> Self {
         Self { code, message: code.message().to_owned(), why: None, aws: None }
     }
 }
@@ -137,23 +137,27 @@ mod tests {
 
     #[test]
     fn a_problem_is_written_and_read_back() {
-        for problem in Problem::ALL {
-            let trouble = Trouble::from(*problem);
-            let text = serde_json::to_string(&Answered::<()>::Problem(trouble.clone())).unwrap();
-            assert!(text.contains(&format!("\"code\":\"{}\"", problem.word())), "{text}");
+        for code in ProblemCode::ALL {
+            let problem = Problem::from(*code);
+            let text = serde_json::to_string(&Answered::<()>::Problem(problem.clone())).unwrap();
+            assert!(text.contains(&format!("\"code\":\"{}\"", code.word())), "{text}");
             let Answered::Problem(read) = serde_json::from_str::<Answered<()>>(&text).unwrap() else {
                 panic!("{text}")
             };
-            assert_eq!(read, trouble);
-            assert!(problem.status().is_client_error() || problem.status().is_server_error());
+            assert_eq!(read, problem);
+            assert!(code.status().is_client_error() || code.status().is_server_error());
         }
     }
 
     #[test]
-    fn what_is_no_question_is_a_bad_request() {
+    fn a_body_that_is_not_a_signed_operation_is_a_bad_request() {
         for body in ["", "{}", "[]", "{\"identity\":{},\"ask\":\"{}\"}", "\u{0}", "{\"ask\":1}"] {
-            assert_eq!(Question::read(body.as_bytes()).map(drop).unwrap_err(), Problem::BadRequest, "{body}");
+            assert_eq!(
+                SignedOperation::read(body.as_bytes()).map(drop).unwrap_err(),
+                ProblemCode::BadRequest,
+                "{body}"
+            );
         }
-        assert_eq!(Question::read(&vec![b' '; LONGEST + 1]).map(drop).unwrap_err(), Problem::TooLarge);
+        assert_eq!(SignedOperation::read(&vec![b' '; LONGEST + 1]).map(drop).unwrap_err(), ProblemCode::TooLarge);
     }
 }

@@ -271,7 +271,7 @@ pub fn event(one: &Event) -> String {
         ("closed by", one.closed_by.clone()),
         ("closed", one.closed_at.map(when)),
         ("why", one.closed_reason.clone()),
-        ("not honored", one.problem.map(|problem| problem.words().to_owned())),
+        ("not honored", one.problem.map(|problem| problem.explanation().to_owned())),
     ];
     record(&format!("Break-glass event {}", escape(&one.id)), &event_status(one.status), &fields)
 }

@@ -1,4 +1,4 @@
-//! How much break-glass a user has used for a profile, and whether the limits of the policy allow more.
+//! The break-glass events of a user for a profile, compared with the limits of the policy.
 
 use jiff::Timestamp;
 
@@ -10,16 +10,14 @@ use crate::resource::call::{CallError, Class, QUERY};
 use crate::resource::record::{ID, Item, Query, Test, Value};
 use crate::resource::record_key::Prefix;
 
-/// The time over which events are counted, in seconds.
+/// The period of the limits, in seconds.
 const DAY: i64 = 24 * 3600;
-/// The most pages that are read to count events, of up to 1 MB each. Records that others put in the way must not delay
-/// an answer.
+/// The maximum number of pages that are read to count events, of up to 1 MB each, so that records of others cannot delay an answer.
 const PAGES: usize = 10;
 
 /// The events that a user opened for a profile in the last 24 hours, other than the one in question.
 ///
-/// An event counts with the time it was opened for, also when it was closed early: a closure is a record that the user may
-/// write, and must not give back anything.
+/// An event counts with its full duration even if it was closed early, because users may write closures themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     pub events: u32,
@@ -27,11 +25,11 @@ pub struct Usage {
     pub time: i64,
 }
 
-/// What is beyond the limits.
+/// The limit that is exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excess {
     Events,
-    /// With what is left, in seconds.
+    /// The limit on hours, of which so many seconds are left.
     Hours {
         left: i64,
     },
@@ -48,20 +46,20 @@ impl Usage {
         self.time = self.time.saturating_add(time.unwrap_or(LONGEST));
     }
 
-    /// Returns what the limits do not allow of one more event, which lasts for so many seconds.
-    pub fn excess(self, lasting: i64, limits: BreakglassLimits) -> Option<Excess> {
+    /// Returns the limit that one more event with this duration, in seconds, exceeds.
+    pub fn excess(self, duration: i64, limits: BreakglassLimits) -> Option<Excess> {
         let left = i64::from(limits.hours) * 3600 - self.time;
         match () {
             () if self.events >= limits.events => Some(Excess::Events),
-            () if lasting > left => Some(Excess::Hours { left: left.max(0) }),
+            () if duration > left => Some(Excess::Hours { left: left.max(0) }),
             () => None,
         }
     }
 }
 
 impl Excess {
-    /// Returns the refusal in words.
-    pub fn words(self, user: &User, profile: &str, limits: BreakglassLimits) -> String {
+    /// Returns the message of the refusal.
+    pub fn message(self, user: &User, profile: &str, limits: BreakglassLimits) -> String {
         let BreakglassLimits { events, hours } = limits;
         let what = match self {
             Self::Events if events == 1 => String::from("1 break-glass event"),
@@ -74,7 +72,7 @@ impl Excess {
 }
 
 impl Events<'_> {
-    /// Counts the events of a user for a profile in the last 24 hours, without the one in question.
+    /// Counts the events of a user for a profile in the last 24 hours, except `event`.
     ///
     /// # Errors
     ///
@@ -94,7 +92,7 @@ impl Events<'_> {
             filter: vec![Test::Is("profile", Value::text(&event.profile))],
         };
         let own = Prefix::Event.key(&event.id);
-        // A record that does not say whose it is counts: nobody may gain by leaving out who they are.
+        // A record without an ARN counts, so that nobody gains by omitting it.
         let counts = |item: &&Item| {
             text(item, "invoker_arn").is_none_or(|arn| arn == user.arn)
                 && text(item, ID).as_ref() != Some(&own)

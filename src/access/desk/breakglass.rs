@@ -1,10 +1,10 @@
-//! Break-glass: open an event, list, show, end.
+//! Break-glass events: open, list, check, close.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Desk, Effect, ListOf, Narrowed, Operation, Owned, PolicyOf, Refused, Right, Unfit, check_duration, check_id,
+    Desk, Effect, InvalidField, ListOf, Narrowed, Operation, Owned, PolicyOf, Refused, Right, check_duration, check_id,
     check_name_if, check_profile, check_profile_if, check_text, new_id,
 };
 use crate::access::breakglass::{Closed, Event, Events, Excess, Filter, LONGEST, Opened, Status};
@@ -24,7 +24,7 @@ fn events<'a>(desk: &'a Desk<'_>) -> Events<'a> {
     Events(desk.gateway.records(&desk.tables.breakglass))
 }
 
-/// The reasons that an event may be opened for.
+/// The valid reason codes.
 const REASONS: [&str; 5] = ["incident", "maintenance", "security", "recovery", "other"];
 
 /// Opens an event.
@@ -38,7 +38,7 @@ pub struct Open {
     pub duration: i64,
 }
 
-/// How opening an event ended.
+/// The result of opening an event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Opening {
@@ -46,12 +46,12 @@ pub enum Opening {
         event: Box<Event>,
         breakglass: Breakglass,
     },
-    /// The user has another one that is active.
+    /// The user already has an active event for the profile.
     Another(Box<Event>),
-    /// Someone else opens one of the same user and profile, again and again.
+    /// Another process opened events of the same user and profile at the same time.
     Taken(Box<Event>),
     Refused(Box<Refused>),
-    /// STS named no unique ID for this ARN.
+    /// STS returned no unique ID for this ARN.
     NoId(String),
 }
 
@@ -60,10 +60,10 @@ impl Operation for Open {
     const EFFECT: Effect = Effect::Decides;
     type Answer = Opening;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_profile(&self.profile)?;
         if !REASONS.contains(&self.reason_code.as_str()) {
-            return Err(Unfit("reason_code"));
+            return Err(InvalidField("reason_code"));
         }
         check_text("justification", &self.justification, (20, 1000))?;
         check_duration(self.duration, LONGEST)
@@ -92,7 +92,7 @@ impl Operation for Open {
             }
             let usage = events.usage(&user, &event, limits, now).await?;
             if let Some(excess) = usage.excess(self.duration, limits) {
-                let mut why = excess.words(&user, &event.profile, limits);
+                let mut why = excess.message(&user, &event.profile, limits);
                 if let Excess::Hours { left: left @ 60.. } = excess {
                     why.push_str(&format!("; --duration {}m is left", left / 60));
                 }
@@ -103,8 +103,11 @@ impl Operation for Open {
             return Ok(Opening::Refused(Box::new(Refused::of(&log_refusal(desk, decision, &event)?))));
         }
         let breakglass = Breakglass::of(&event, Action::Opened);
-        let opened =
-            Decision { breakglass: Some(breakglass.clone()), breakglass_id: Some(event.id.clone()), ..decision.clone() };
+        let opened = Decision {
+            breakglass: Some(breakglass.clone()),
+            breakglass_id: Some(event.id.clone()),
+            ..decision.clone()
+        };
         desk.log.write(&opened, None, Outcome::Opened)?;
         // The line above precedes the write, so that another one has to follow if the event is not opened.
         Ok(match events.open(&event, &user).await? {
@@ -176,7 +179,7 @@ impl Operation for List {
     const EFFECT: Effect = Effect::Reads;
     type Answer = ListOf<Event>;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_name_if("invoker", self.invoker.as_ref())?;
         check_profile_if(self.profile.as_ref())
     }
@@ -201,7 +204,7 @@ impl Operation for Check {
     const EFFECT: Effect = Effect::Reads;
     type Answer = Option<Event>;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_id(&self.id)
     }
 
@@ -210,7 +213,7 @@ impl Operation for Check {
     }
 }
 
-/// Ends an event.
+/// Closes an event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Close {
@@ -223,7 +226,7 @@ impl Operation for Close {
     const EFFECT: Effect = Effect::Writes;
     type Answer = Closed;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_id(&self.id)?;
         check_text("reason", &self.reason, (1, 500))
     }

@@ -1,4 +1,4 @@
-//! Credentials that a broker releases, and the sessions of credential servers that it records.
+//! Credentials that a broker issues, and the sessions of credential servers that it records.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,43 +7,43 @@ use futures_util::future;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::sessions::sessions;
-use super::{Desk, Effect, Operation, Owned, PolicyOf, Refused, Unfit, check_id, check_profile, new_id};
+use super::{Desk, Effect, InvalidField, Operation, Owned, PolicyOf, Refused, check_id, check_profile, new_id};
 use crate::access::emergency::Breakglass;
-use crate::access::gate::{Decision, Gate, Stopped, User, Verdict, Way};
+use crate::access::gate::{AccessMode, Decision, Gate, Stopped, User, Verdict};
 use crate::access::log::Outcome;
-use crate::access::sessions::{Over, REMEMBERED, Session, Status};
+use crate::access::sessions::{Over, RETENTION, Session, Status};
 use crate::access::stamp;
 use crate::access::time::later;
 use crate::policy::Mode;
 use crate::resource::role::{Credentials, SessionTag};
 use crate::resource::secret::Secret;
 
-/// How long credentials for a credential server last: it asks for more when a good part of that is over, and then the policy
-/// decides again.
+/// The duration of credentials for a credential server. The server fetches new ones before they expire, and then the policy decides
+/// again.
 const SERVED: Duration = Duration::from_secs(30 * 60);
 
-/// Decides, and assumes the role of a profile.
+/// Obtains credentials of the role of a profile, if the policy allows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Obtain {
     pub profile: String,
     pub mode: Mode,
-    /// The session of the credential server that asks.
+    /// The session of the credential server that fetches the credentials.
     #[serde(default)]
     pub session: Option<String>,
 }
 
-/// How asking for credentials ended.
+/// The result of obtaining credentials.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ruling {
     Released(Box<Grant>),
     Refused(Box<Refused>),
-    /// Access is allowed, and AWS gave no credentials. The broker's log says why.
+    /// Access is allowed, but AWS issued no credentials. The broker's log has the reason.
     Failed,
 }
 
-/// Credentials that are released, and to whom.
+/// Issued credentials, and what allowed them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Grant {
     pub credentials: Keys,
@@ -51,12 +51,12 @@ pub struct Grant {
     pub opened_by: OpenedBy,
 }
 
-/// What opened a profile to a user.
+/// What allowed a user access to a profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OpenedBy {
     pub user: String,
     pub profile: String,
-    /// The break-glass event, if one did.
+    /// The ID of the break-glass event, if one allowed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breakglass_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,7 +64,7 @@ pub struct OpenedBy {
 }
 
 impl OpenedBy {
-    /// Returns what opened it, by a decision.
+    /// Returns what allowed access, according to a decision.
     pub fn of(decision: &Decision) -> Self {
         Self {
             user: decision.user.name.clone(),
@@ -75,7 +75,7 @@ impl OpenedBy {
     }
 }
 
-/// Credentials as they are sent.
+/// Credentials in the wire format.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Keys {
     pub access_key_id: String,
@@ -115,12 +115,12 @@ impl Operation for Obtain {
     const EFFECT: Effect = Effect::Decides;
     type Answer = Ruling;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_profile(&self.profile)?;
         match (self.mode, &self.session) {
             (Mode::Server, Some(session)) => check_id(session),
             (Mode::Cli | Mode::CredentialProcess, None) => Ok(()),
-            _ => Err(Unfit("session")),
+            _ => Err(InvalidField("session")),
         }
     }
 
@@ -133,7 +133,8 @@ impl Operation for Obtain {
         let (decision, duration) = if let Some(session) = &self.session {
             (self.in_session(desk, &gate, session, &user, &id).await?, Some(SERVED))
         } else {
-            let way = if self.mode == Mode::CredentialProcess { Way::CredentialProcess } else { Way::Cli };
+            let way =
+                if self.mode == Mode::CredentialProcess { AccessMode::CredentialProcess } else { AccessMode::Cli };
             (gate.decide(Some(&user), way, &id, desk.now).await?, None)
         };
         let session = self.session.as_deref();
@@ -181,7 +182,7 @@ impl Operation for Obtain {
     }
 }
 
-/// Returns a decision as a refusal where the policy is not for the role whose credentials would be released.
+/// Returns a decision as a refusal if the policy is not for the role whose credentials would be issued.
 fn within_bounds(decision: Decision, role: &str) -> Decision {
     if !decision.allowed() {
         return decision;
@@ -194,7 +195,7 @@ fn within_bounds(decision: Decision, role: &str) -> Decision {
 }
 
 impl Obtain {
-    /// Decides for a session of a credential server, which has to be the user's own and in force.
+    /// Decides for a session of a credential server, which must be active and the user's own.
     async fn in_session(
         &self,
         desk: &Desk<'_>,
@@ -208,29 +209,29 @@ impl Obtain {
         let found = sessions.get(session, desk.now).await?;
         let own = found.filter(|found| found.is_of(user) && found.profile == self.profile);
         let Some(record) = own else {
-            let way = Way::Server { session_table: table, started: None };
+            let way = AccessMode::Server { session_table: table, started: None };
             let decision = gate.decide(Some(user), way, id, desk.now).await?;
             return Ok(decision.refused(None, format!("{} has no session {session} for {}", user.name, self.profile)));
         };
-        let way = Way::Server { session_table: table, started: Some(record.started_at) };
+        let way = AccessMode::Server { session_table: table, started: Some(record.started_at) };
         let decided = gate.decide(Some(user), way, id, desk.now);
         let (seen, decision) = future::join(sessions.seen(&record, desk.now), decided).await;
         let decision = decision?;
         Ok(match seen? {
             Ok(()) => decision,
-            Err(over) => decision.refused(None, over.words(session)),
+            Err(over) => decision.refused(None, over.message(session)),
         })
     }
 }
 
-/// Decides, and records a session of a credential server.
+/// Starts a session of a credential server, if the policy allows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartSession {
     pub profile: String,
 }
 
-/// How starting a session ended.
+/// The result of starting a session.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Starting {
@@ -243,7 +244,7 @@ impl Operation for StartSession {
     const EFFECT: Effect = Effect::Decides;
     type Answer = Starting;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_profile(&self.profile)
     }
 
@@ -252,7 +253,7 @@ impl Operation for StartSession {
         let user = desk.user().await?;
         let parameter = desk.parameter(&self.profile);
         let (session, now) = (new_id()?, desk.now);
-        let way = Way::Server { session_table: Some(&desk.tables.sessions), started: None };
+        let way = AccessMode::Server { session_table: Some(&desk.tables.sessions), started: None };
         let decision = desk
             .gate(PolicyOf { profile: &self.profile, parameter: &parameter })
             .decide(Some(&user), way, &new_id()?, now)
@@ -279,7 +280,7 @@ impl Operation for StartSession {
             status: Status::Active,
             started_at: now,
             last_seen_at: now,
-            expires_at: later(now, REMEMBERED),
+            expires_at: later(now, RETENTION),
             server_instance_id: new_id()?,
             source_identity,
             revoked_by: None,
@@ -297,14 +298,14 @@ impl Operation for StartSession {
     }
 }
 
-/// Records that the command of a session has ended.
+/// Ends a session, because its command has ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EndSession {
     pub id: String,
 }
 
-/// How ending a session ended.
+/// The result of ending a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
@@ -318,7 +319,7 @@ impl Operation for EndSession {
     const EFFECT: Effect = Effect::Writes;
     type Answer = Ending;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_id(&self.id)
     }
 
@@ -336,8 +337,8 @@ impl Operation for EndSession {
 }
 
 impl Over {
-    /// Says why a session gets no credentials.
-    pub fn words(&self, id: &str) -> String {
+    /// Returns why a session gets no credentials.
+    pub fn message(&self, id: &str) -> String {
         let session = match self {
             Self::Session(session) => session,
             Self::Missing => return format!("session {id} no longer exists"),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Desk, Effect, Operation, Right, Unfit, check_profile, check_text_if, new_id};
+use super::{Desk, Effect, InvalidField, Operation, Right, check_profile, check_text_if, new_id};
 use crate::access::gate::Stopped;
 use crate::access::locks::{self as records, Changed, LockSubject, Locks, Unknown};
 use crate::resource::caller::name_of;
@@ -12,14 +12,14 @@ fn locks<'a>(desk: &'a Desk<'_>) -> Locks<'a> {
     Locks(desk.gateway.records(&desk.tables.approvals))
 }
 
-/// How an operation on locks ended.
+/// The result of an operation on locks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome<T> {
     Ended(T),
-    /// The user would lock or unlock themselves, and has this ARN.
+    /// The lock is the user's own, whose ARN this is: nobody locks or unlocks themselves.
     Own(String),
-    /// The record says nothing that can be understood, and why.
+    /// The record cannot be parsed, and why.
     Unreadable(String),
 }
 
@@ -33,9 +33,9 @@ impl<T> Outcome<T> {
     }
 }
 
-fn check_user(user: &str) -> Result<(), Unfit> {
+fn check_user(user: &str) -> Result<(), InvalidField> {
     let fits = if user.starts_with("arn:") { name_of(user).is_some() } else { is_name(user) };
-    if fits && user.len() <= 2048 { Ok(()) } else { Err(Unfit("user")) }
+    if fits && user.len() <= 2048 { Ok(()) } else { Err(InvalidField("user")) }
 }
 
 /// A change of a lock.
@@ -75,7 +75,7 @@ impl Operation for Lock {
     const EFFECT: Effect = Effect::Writes;
     type Answer = Outcome<Changed>;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_user(&self.user)?;
         check_profile(&self.profile)?;
         check_text_if("reason", self.reason.as_ref(), (1, 500))
@@ -104,7 +104,7 @@ impl Operation for Unlock {
     const EFFECT: Effect = Effect::Writes;
     type Answer = Outcome<Changed>;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_user(&self.user)?;
         check_profile(&self.profile)
     }
@@ -131,7 +131,7 @@ impl Operation for List {
     const EFFECT: Effect = Effect::Reads;
     type Answer = Outcome<Vec<records::Lock>>;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_profile(&self.profile)
     }
 

@@ -1,31 +1,31 @@
-//! A refusal, as it is shown to the user.
+//! A refusal, as the user sees it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::access::gate::{Consulted, Decision, Remedy};
 use crate::resource::call::CallError;
 
-/// A decision that says no, without what only the log is told.
+/// A refusing decision, without the details that only the log contains.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Refused {
     pub user: String,
     pub profile: String,
     pub why: String,
-    /// What the rule gives as its reason.
+    /// The reason that the rule gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What would have let the user in, in words.
+    /// The conditions under which the user would have access.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub would_allow: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<Remedy>,
-    /// What could not be looked at, and might have helped. A broker keeps it to itself.
+    /// The records that could not be read and might have given access. A broker does not send them.
     #[serde(skip)]
     pub unread: Vec<(Consulted, CallError)>,
 }
 
 impl Refused {
-    /// Returns the refusal that a decision is.
+    /// Returns the refusal of a decision.
     pub fn of(decision: &Decision) -> Self {
         Self {
             user: decision.user.name.clone(),

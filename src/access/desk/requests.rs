@@ -1,14 +1,16 @@
-//! Requests: create, list, show, answer, take back, revoke.
+//! Requests: create, list, check, approve, deny, cancel, revoke.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Desk, Effect, ListOf, Narrowed, Operation, Owned, Right, Unfit, check_duration, check_id, check_name_if, check_profile,
-    check_profile_if, check_text, check_text_if, new_id,
+    Desk, Effect, InvalidField, ListOf, Narrowed, Operation, Owned, Right, check_duration, check_id, check_name_if,
+    check_profile, check_profile_if, check_text, check_text_if, new_id,
 };
 use crate::access::RequestFilter;
 use crate::access::gate::Stopped;
-use crate::access::requests::{self as records, Answered, Known, LONGEST, Request, Requests, Status, Verdict, Wish};
+use crate::access::requests::{
+    self as records, Answered, Known, LONGEST, NewRequest, Request, Requests, Status, Verdict,
+};
 
 impl Owned for Request {
     fn owner(&self) -> Option<&str> {
@@ -20,7 +22,7 @@ fn requests<'a>(desk: &'a Desk<'_>) -> Requests<'a> {
     Requests(desk.gateway.records(&desk.tables.approvals))
 }
 
-/// Asks for a profile's approval.
+/// Requests access to a profile.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
@@ -35,7 +37,7 @@ impl Operation for Create {
     const EFFECT: Effect = Effect::Writes;
     type Answer = Request;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_profile(&self.profile)?;
         check_text("justification", &self.justification, (10, 500))?;
         check_duration(self.duration, LONGEST)
@@ -45,8 +47,8 @@ impl Operation for Create {
         desk.known_profile(&self.profile)?;
         let user = desk.user().await?;
         let Self { profile, justification, duration } = self;
-        let wish = Wish { by: user.actor(), profile, justification, duration: *duration };
-        Ok(requests(desk).create(&new_id()?, wish, desk.now).await?)
+        let new = NewRequest { by: user.actor(), profile, justification, duration: *duration };
+        Ok(requests(desk).create(&new_id()?, new, desk.now).await?)
     }
 }
 
@@ -68,7 +70,7 @@ impl Operation for List {
     const EFFECT: Effect = Effect::Reads;
     type Answer = ListOf<Request>;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_name_if("requester", self.requester.as_ref())?;
         check_profile_if(self.profile.as_ref())
     }
@@ -93,7 +95,7 @@ impl Operation for Check {
     const EFFECT: Effect = Effect::Reads;
     type Answer = Known;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_id(&self.id)
     }
 
@@ -110,7 +112,7 @@ impl Operation for Check {
     }
 }
 
-/// How acting on a request ended, and who acted.
+/// The result of an operation on a request, and the user who acted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settled {
     pub answered: Answered,
@@ -123,7 +125,7 @@ impl Settled {
     }
 }
 
-/// Approves (`true`) or denies (`false`) somebody else's request.
+/// Approves (`true`) or denies (`false`) the request of another user.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decide<const APPROVES: bool> {
@@ -140,7 +142,7 @@ impl<const APPROVES: bool> Operation for Decide<APPROVES> {
     const EFFECT: Effect = Effect::Writes;
     type Answer = Settled;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_id(&self.id)?;
         check_text_if("comment", self.comment.as_ref(), (1, 500))
     }
@@ -159,7 +161,7 @@ impl<const APPROVES: bool> Operation for Decide<APPROVES> {
     }
 }
 
-/// Takes back a request of one's own.
+/// Cancels a request of the user's own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cancel {
@@ -171,7 +173,7 @@ impl Operation for Cancel {
     const EFFECT: Effect = Effect::Writes;
     type Answer = Settled;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_id(&self.id)
     }
 
@@ -193,7 +195,7 @@ impl Operation for Cancel {
     }
 }
 
-/// Hides a request of somebody else's from who may not see it.
+/// Hides the request of another user from a user who may not see it.
 fn own_or_nothing(desk: &Desk<'_>, answered: Answered) -> Answered {
     match answered {
         Answered::NotOwn(_) | Answered::Not(_) if !desk.sees_others() => Answered::Not(Known::Nothing),
@@ -215,7 +217,7 @@ impl Operation for Revoke {
     const EFFECT: Effect = Effect::Writes;
     type Answer = Settled;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_id(&self.id)?;
         check_text_if("reason", self.reason.as_ref(), (1, 500))
     }

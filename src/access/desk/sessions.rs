@@ -1,8 +1,10 @@
-//! Sessions of credential servers: list, show, revoke.
+//! Sessions of credential servers: list, check, revoke.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Desk, Effect, ListOf, Narrowed, Operation, Owned, Right, Unfit, check_id, check_name_if, check_text, new_id};
+use super::{
+    Desk, Effect, InvalidField, ListOf, Narrowed, Operation, Owned, Right, check_id, check_name_if, check_text, new_id,
+};
 use crate::access::gate::Stopped;
 use crate::access::sessions::{Filter, Revoked, Session, Sessions, Status};
 
@@ -34,7 +36,7 @@ impl Operation for List {
     const EFFECT: Effect = Effect::Reads;
     type Answer = ListOf<Session>;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_name_if("user", self.user.as_ref())?;
         check_name_if("instance", self.instance.as_ref())
     }
@@ -59,7 +61,7 @@ impl Operation for Check {
     const EFFECT: Effect = Effect::Reads;
     type Answer = Option<Session>;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_id(&self.id)
     }
 
@@ -81,7 +83,7 @@ impl Operation for Revoke {
     const EFFECT: Effect = Effect::Writes;
     type Answer = Revoked;
 
-    fn check(&self) -> Result<(), Unfit> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_id(&self.id)?;
         check_text("reason", &self.reason, (1, 500))
     }

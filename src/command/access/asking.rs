@@ -1,7 +1,7 @@
-//! Asking a broker.
+//! The client of a broker.
 
 use crate::access::desk::Operation;
-use crate::broker::{Answered, PATH, Problem, Question, Trouble};
+use crate::broker::{Answered, PATH, Problem, ProblemCode, SignedOperation};
 use crate::cli::BrokerChoice;
 use crate::code::Code;
 use crate::command::context::Context;
@@ -10,10 +10,10 @@ use crate::manifest::Manifest;
 use crate::provider::{Gateway, Poster, Unsigned};
 use crate::resource::signed_identity::{AskDigest, BrokerUrl};
 
-/// The variable that names the broker.
+/// The environment variable that names the broker.
 const VARIABLE: &str = "SENTINEL_BROKER";
 
-/// Returns the broker that is asked: the option's, the environment's, or the manifest's.
+/// Returns the broker to use: the option's, the environment's, or the manifest's.
 #[expect(clippy::disallowed_methods, reason = "this variable is part of the contract")]
 pub(super) fn chosen(context: &Context, manifest: &Manifest) -> Result<Option<BrokerUrl>, Error> {
     let given = match &context.global.broker {
@@ -33,7 +33,7 @@ pub(super) fn chosen(context: &Context, manifest: &Manifest) -> Result<Option<Br
     })
 }
 
-/// A broker, as its users ask it.
+/// A broker and the connection to it.
 #[derive(Debug)]
 pub(super) struct Asking {
     url: BrokerUrl,
@@ -49,7 +49,7 @@ impl Asking {
         &self.url
     }
 
-    /// Sends an operation, with an identity that is signed for it.
+    /// Sends an operation with an identity that is signed for it, and returns the answer.
     pub(super) async fn ask<O: Operation>(&self, gateway: &Gateway, operation: &O) -> Result<O::Answer, Error> {
         let ask = serde_json::to_string(operation).map_err(Error::unwritable)?;
         let signed = gateway.sign_identity(&self.url, &AskDigest::of(O::NAME, &ask)).await;
@@ -57,13 +57,13 @@ impl Asking {
             Unsigned::NoCredentials(none) => super::exec::without(none),
             Unsigned::Failed(why) => self.failed(Code::Broker, format!("cannot be asked: {why}")),
         })?;
-        let question = serde_json::to_string(&Question { identity, ask }).map_err(Error::unwritable)?;
-        let posted = self.poster.post(&format!("{}{PATH}{}", self.url, O::NAME), question).await;
+        let signed = serde_json::to_string(&SignedOperation { identity, ask }).map_err(Error::unwritable)?;
+        let posted = self.poster.post(&format!("{}{PATH}{}", self.url, O::NAME), signed).await;
         let (status, body) =
             posted.map_err(|undelivered| self.failed(Code::Broker, format!("cannot be asked: {undelivered}")))?;
         match serde_json::from_slice(&body) {
             Ok(Answered::Answer(answer)) => Ok(answer),
-            Ok(Answered::Problem(trouble)) => Err(self.problem(trouble)),
+            Ok(Answered::Problem(problem)) => Err(self.problem(problem)),
             Err(_) => {
                 let what =
                     format!("answered with status {status}, and nothing that this version of sentinel understands");
@@ -78,12 +78,12 @@ impl Asking {
         Error::Broker { code, message: self.message(&what), hint: hint.to_owned() }
     }
 
-    /// Returns one line, whatever a broker says.
+    /// Returns a message on one line, because the text of a broker is untrusted.
     fn message(&self, what: &str) -> String {
         crate::report::escape(&format!("the broker {} {what}", self.url))
     }
 
-    fn problem(&self, Trouble { code, why, aws, .. }: Trouble) -> Error {
+    fn problem(&self, Problem { code, why, aws, .. }: Problem) -> Error {
         let said = why.as_deref().unwrap_or(code.message());
         let of = |code, hint: &str| Error::Broker {
             code,
@@ -91,28 +91,28 @@ impl Asking {
             hint: hint.to_owned(),
         };
         match code {
-            Problem::Identity => of(
+            ProblemCode::Identity => of(
                 Code::InvalidCredentials,
                 "check the credentials with: aws sts get-caller-identity; the clock, which may be off by a minute at most; and that \
                  the address of the broker is the one that it has itself",
             ),
-            Problem::NotListed => {
+            ProblemCode::NotListed => {
                 of(Code::AccessDenied, "the broker's administrator lists who may ask under [broker] of its manifest")
             }
-            Problem::NoRight => of(
+            ProblemCode::NoRight => of(
                 Code::AccessDenied,
                 "the broker's administrator lists approvers, operators and the roles of profiles under [broker] of its manifest",
             ),
-            Problem::TooMany | Problem::Busy => of(Code::Throttled, "try again in a moment"),
-            Problem::TooSlow => of(Code::TimedOut, "try again in a moment"),
-            Problem::Aws => of(
+            ProblemCode::TooMany | ProblemCode::Busy => of(Code::Throttled, "try again in a moment"),
+            ProblemCode::TooSlow => of(Code::TimedOut, "try again in a moment"),
+            ProblemCode::Aws => of(
                 aws.as_deref().and_then(Code::from_text).unwrap_or(Code::ServerFault),
                 "the log of the broker says more; sentinel explain CODE says what the code means",
             ),
-            Problem::NotFound | Problem::Method | Problem::TooLarge | Problem::BadRequest => {
+            ProblemCode::NotFound | ProblemCode::Method | ProblemCode::TooLarge | ProblemCode::BadRequest => {
                 of(Code::Broker, "use the same version of sentinel as the broker, and its whole address")
             }
-            Problem::Unlogged | Problem::Internal => of(Code::Broker, "the log of the broker says more"),
+            ProblemCode::Unlogged | ProblemCode::Internal => of(Code::Broker, "the log of the broker says more"),
         }
     }
 }

@@ -113,7 +113,7 @@ pub(in crate::command) async fn check(context: &Context, args: &BreakglassIdArgs
         return Err(table.lacks("break-glass event", &args.id, "breakglass-list"));
     };
     if let Some(problem) = event.problem {
-        context.progress.note(&format!("sentinel: event {} is not honored: {}\n", event.id, problem.words()));
+        context.progress.note(&format!("sentinel: event {} is not honored: {}\n", event.id, problem.explanation()));
     }
     context.terminal.records(|| rendered(&event), || document("breakglass-check", &event))?;
     Ok(Exit::Done)
@@ -127,7 +127,10 @@ pub(in crate::command) async fn close(context: &Context, args: &BreakglassCloseA
         Closed::Unknown => return Err(table.lacks("break-glass event", &args.id, "breakglass-list")),
         Closed::Over(event) => {
             if let Some(problem) = event.problem.filter(|_| event.status == Status::Invalid) {
-                return Err(denied(format!("break-glass event {} does not count: {}", args.id, problem.words()), ""));
+                return Err(denied(
+                    format!("break-glass event {} does not count: {}", args.id, problem.explanation()),
+                    "",
+                ));
             }
             let by = event.closed_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
             let message = format!("break-glass event {} is already {}{by}", args.id, event.status.word());

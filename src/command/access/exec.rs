@@ -11,7 +11,7 @@ use super::held::Dumps;
 use super::{Site, Table, brokered, denied, denied_in_lines, not_with_broker, now, random};
 use crate::access::desk::credentials::OpenedBy;
 use crate::access::desk::{Refused, Tables};
-use crate::access::gate::{Consulted, Decision, Gate, Remedy, Way};
+use crate::access::gate::{AccessMode, Consulted, Decision, Gate, Remedy};
 use crate::access::locks::{LockSubject, LockTable};
 use crate::access::log::{Log, Outcome, Unwritten};
 use crate::access::{self, stamp};
@@ -92,7 +92,7 @@ impl Asked {
         }
     }
 
-    pub(super) async fn decide(&self, way: Way<'_>) -> Result<Decision, Error> {
+    pub(super) async fn decide(&self, way: AccessMode<'_>) -> Result<Decision, Error> {
         let id = random(access::id())?;
         let decided = self.gate().decide(None, way, &id, now()).await;
         decided.map_err(|stopped| self.site.stopped(stopped))
@@ -279,7 +279,7 @@ struct Obtained {
 }
 
 /// Decides, obtains the credentials, and logs both.
-async fn obtain(context: &Context, args: &GateArgs, asked: Asked, way: Way<'_>) -> Result<Obtained, Error> {
+async fn obtain(context: &Context, args: &GateArgs, asked: Asked, way: AccessMode<'_>) -> Result<Obtained, Error> {
     let decision = asked.decide(way).await?;
     if !decision.allowed() {
         return Err(asked.refuse(context, &decision, None));
@@ -315,7 +315,7 @@ pub(in crate::command) async fn credentials(context: &Context, args: &Credential
     let asked = Asked::new(context, &args.gate).await?;
     let credentials = match asked.site.broker {
         Some(_) => brokered::obtain(context, &args.gate, &asked, Mode::CredentialProcess).await?.credentials.into(),
-        None => obtain(context, &args.gate, asked, Way::CredentialProcess).await?.issued.credentials,
+        None => obtain(context, &args.gate, asked, AccessMode::CredentialProcess).await?.issued.credentials,
     };
     print_for_process(context, credentials)
 }
@@ -354,7 +354,7 @@ pub(in crate::command) async fn run(context: &Context, args: &ExecArgs) -> Resul
             give_way(context, args, &asked, place, &grant.credentials.into())
         }
         (false, false) => {
-            let Obtained { asked, origin, issued } = obtain(context, &args.gate, asked, Way::Cli).await?;
+            let Obtained { asked, origin, issued } = obtain(context, &args.gate, asked, AccessMode::Cli).await?;
             tell_gate(&asked);
             let region = asked.child_region(&origin).await?;
             let account = issued.arn.split(':').nth(4).filter(|account| !account.is_empty()).map(str::to_owned);

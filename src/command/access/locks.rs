@@ -67,7 +67,7 @@ pub(in crate::command) async fn lock(context: &Context, args: &LockArgs) -> Resu
             Ok(Exit::Done)
         }
         Changed::Already(lock) => {
-            Err(denied(format!("{} already", escape(&lock.words(&args.user))), ended_by(&site, context, of, &table)))
+            Err(denied(format!("{} already", escape(&lock.message(&args.user))), ended_by(&site, context, of, &table)))
         }
         Changed::Not => Err(denied(format!("{} was not locked", args.user), "")),
     }

@@ -11,10 +11,10 @@ use super::exec::{Asked, mfa_code, stamped, unlogged, without};
 use super::held::bound_to_server;
 use super::{Stopped, Table, now, random};
 use crate::access::desk::credentials::OpenedBy;
-use crate::access::gate::{Decision, User, Verdict, Way};
+use crate::access::gate::{AccessMode, Decision, User, Verdict};
 use crate::access::log::Outcome;
 use crate::access::server::{Answer, Refusal, Server};
-use crate::access::sessions::{Over, REMEMBERED, Session, Sessions, Status};
+use crate::access::sessions::{Over, RETENTION, Session, Sessions, Status};
 use crate::access::{self, time};
 use crate::cli::ExecArgs;
 use crate::command::context::Context;
@@ -58,7 +58,7 @@ impl Serving {
         let now = now();
         let asked = &self.asked;
         let (session_table, started) = (Some(self.sessions.name.as_str()), Some(self.record.started_at));
-        let way = Way::Server { session_table, started };
+        let way = AccessMode::Server { session_table, started };
         let gate = asked.gate();
         let sessions = Sessions(asked.site.gateway.records(&self.sessions.name));
         let (seen, decision) =
@@ -73,7 +73,7 @@ impl Serving {
         })?;
         if let Err(over) = seen {
             decision.decision = Verdict::Deny;
-            decision.why = over.words(&self.session);
+            decision.why = over.message(&self.session);
             if matches!(&over, Over::Session(session) if session.status == Status::Revoked) {
                 let _ = self.revoked.set(decision.why.clone());
             }
@@ -159,7 +159,8 @@ pub(super) fn point_at(server: &Server, command: &mut Command, session: &str) {
 
 pub(super) async fn run(context: &Context, args: &ExecArgs, asked: Asked) -> Result<Exit, Error> {
     let session = random(access::id())?;
-    let decision = asked.decide(Way::Server { session_table: args.session_table.as_deref(), started: None }).await?;
+    let decision =
+        asked.decide(AccessMode::Server { session_table: args.session_table.as_deref(), started: None }).await?;
     if !decision.allowed() {
         return Err(asked.refuse(context, &decision, Some(&session)));
     }
@@ -192,7 +193,7 @@ pub(super) async fn run(context: &Context, args: &ExecArgs, asked: Asked) -> Res
         status: Status::Active,
         started_at: now,
         last_seen_at: now,
-        expires_at: time::later(now, REMEMBERED),
+        expires_at: time::later(now, RETENTION),
         server_instance_id: random(access::id())?,
         source_identity: source_identity.clone(),
         revoked_by: None,

@@ -10,7 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{Site, find_manifest};
-use crate::access::shell::{Format, Function, Way, functions, script};
+use crate::access::shell::{Delivery, Format, Function, functions, script};
 use crate::cli::{ShellFormat, ShellInitArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
@@ -61,8 +61,9 @@ pub(in crate::command) async fn init(context: &Context, args: &ShellInitArgs) ->
         }
     };
     let words = |profile: &str| words(context, &known, profile);
-    let ways: &[Way] = if args.include_server { &[Way::Environment, Way::Server] } else { &[Way::Environment] };
-    let (functions, left_out) = functions(&known.profiles, words, ways);
+    let deliveries: &[Delivery] =
+        if args.include_server { &[Delivery::Environment, Delivery::Server] } else { &[Delivery::Environment] };
+    let (functions, left_out) = functions(&known.profiles, words, deliveries);
     for (name, why) in &left_out {
         comment(context, &format!("no function for {name:?}: {why}"));
     }
