@@ -304,13 +304,6 @@ enum Narrowed {
     No,
 }
 
-impl Narrowed {
-    /// Returns whether any of these filters is given.
-    fn by(given: [bool; 2]) -> Self {
-        if given.contains(&true) { Self::Yes } else { Self::No }
-    }
-}
-
 /// Returns a random ID.
 fn new_id() -> Result<String, Stopped> {
     let failed =

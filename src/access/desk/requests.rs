@@ -76,7 +76,7 @@ impl Operation for List {
     }
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<ListOf<Request>, Stopped> {
-        let narrowed = Narrowed::by([self.profile.is_some(), self.status.is_some()]);
+        let narrowed = if self.profile.is_none() && self.status.is_none() { Narrowed::No } else { Narrowed::Yes };
         let of = desk.listed_user(self.requester.as_deref(), narrowed).await?;
         let filter = RequestFilter { requester: of.as_deref(), profile: self.profile.as_deref(), status: self.status };
         desk.visible_of(requests(desk).list(&filter, desk.most(self.limit), desk.now).await?, of).await

@@ -42,7 +42,7 @@ impl Operation for List {
     }
 
     async fn perform(&self, desk: &Desk<'_>) -> Result<ListOf<Session>, Stopped> {
-        let narrowed = Narrowed::by([self.instance.is_some(), self.status.is_some()]);
+        let narrowed = if self.instance.is_none() && self.status.is_none() { Narrowed::No } else { Narrowed::Yes };
         let of = desk.listed_user(self.user.as_deref(), narrowed).await?;
         let filter = Filter { user: of.as_deref(), instance: self.instance.as_deref(), status: self.status };
         desk.visible_of(sessions(desk).list(&filter, desk.most(self.limit), desk.now).await?, of).await
