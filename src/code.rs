@@ -17,7 +17,6 @@ macro_rules! codes {
             /// Every code, in order.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// Returns the one with this text.
             pub fn from_text(text: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|code| code.as_str() == text)
             }

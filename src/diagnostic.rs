@@ -164,7 +164,6 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Records a fault.
     pub fn push(&mut self, mut fault: Fault) {
         (fault.source, fault.span) = within(&fault.source, fault.span);
         if let Some(also) = &mut fault.also {

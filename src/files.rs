@@ -137,7 +137,6 @@ impl Root {
         }
     }
 
-    /// Returns whether a path is a folder.
     pub(crate) fn is_folder(&self, path: &Path) -> bool {
         self.0.metadata(path).is_ok_and(|found| found.is_dir())
     }

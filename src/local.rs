@@ -188,7 +188,6 @@ impl LocalAws {
         Self(Arc::clone(&self.0), users)
     }
 
-    /// Answers one request.
     pub fn answer(&self, request: &Request) -> Answer {
         let result = match request.target.split_once('.') {
             None if request.service == "sns" => Ok(self.sns(request)),

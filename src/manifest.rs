@@ -169,7 +169,6 @@ pub struct AwsSection {
 pub enum OwnershipTag {
     /// `ownership_tag = false`: no tag.
     Off,
-    /// Its key.
     Key(OwnerKey),
 }
 

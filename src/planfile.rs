@@ -30,7 +30,6 @@ const KIND: &str = "sentinel plan";
 /// The version of this tool. Steps are interpreted by the version that planned them.
 const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A plan in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanFile {
     pub format_version: u32,

@@ -58,7 +58,6 @@ impl Default for BreakglassLimits {
     }
 }
 
-/// One rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     pub name: String,

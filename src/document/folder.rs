@@ -97,7 +97,6 @@ impl Folder {
         root.read_text(&cases_file(Path::new(policy)), files::CASES).ok()
     }
 
-    /// Returns the given text for a path.
     pub fn text_given(&self, path: &str) -> Option<&str> {
         match &self.0 {
             Files::Given(given) => given.get(path).map(String::as_str),
@@ -128,7 +127,6 @@ impl Folder {
         matches!(&self.0, Files::Within(root) if root.is_folder(path))
     }
 
-    /// Reads a file of the manifest.
     pub fn read_manifest(&self, file: &Path) -> Result<String, Invalid> {
         let text = match &self.0 {
             Files::Within(root) => root.read_text(file, files::MANIFEST),

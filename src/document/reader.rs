@@ -90,7 +90,6 @@ impl<'a> Reader<'a> {
         self.faults.code_last(code);
     }
 
-    /// Records that the node is of the wrong type.
     pub fn wrong_type(&mut self, node: &Node, what: &str, expected: &str) {
         let message = format!("`{what}` must be {expected}, not {}", node.value.kind());
         self.fault(node.span.clone(), message, format!("expected {expected}"), "");
@@ -105,7 +104,6 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Reads a list.
     pub fn list<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
         if let Value::List(items) = &node.value {
             return Some(items);
@@ -114,7 +112,6 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Reads a string.
     pub fn string(&mut self, node: &Node, what: &str) -> Option<String> {
         match &node.value {
             Value::String(text) => return Some(text.clone()),
@@ -128,7 +125,6 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Reads a boolean.
     pub fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
         if let Value::Bool(flag) = node.value {
             return Some(flag);

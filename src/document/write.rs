@@ -24,7 +24,6 @@ pub fn tags(tags: &Tags) -> String {
     format!("{{ {} }}", pairs.join(", "))
 }
 
-/// Returns texts as a list.
 pub fn list<T: AsRef<str>>(texts: &[T]) -> String {
     format!("[{}]", texts.iter().map(|text| quoted(text.as_ref())).collect::<Vec<_>>().join(", "))
 }

@@ -14,7 +14,6 @@ pub(super) struct Block<'a> {
     pub(super) stacks: Vec<Stack>,
 }
 
-/// One stack.
 pub(super) struct Stack {
     pub(super) name: String,
     pub(super) import: Option<Import>,

@@ -221,7 +221,6 @@ pub struct ImportedFile {
     pub text: Arc<str>,
 }
 
-/// An imported resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedResource {
     pub address: Address,

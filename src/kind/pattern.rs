@@ -15,7 +15,6 @@ use crate::resource::Invalid;
 pub struct AddressPattern(Pattern);
 
 impl AddressPattern {
-    /// Returns whether it matches an address.
     pub fn matches(&self, address: &Address) -> bool {
         self.0.matches(&address.to_string())
     }

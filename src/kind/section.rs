@@ -40,7 +40,6 @@ impl Spans {
         parts.join(&Self::SEPARATOR.to_string())
     }
 
-    /// Records the span of a part.
     pub fn insert(&mut self, parts: &[&str], span: Range<usize>) {
         self.own.insert(Self::path(parts), span);
     }

@@ -200,7 +200,6 @@ impl Failure {
         Self::new("UnknownOperationException", format!("the AWS emulator does not have {what}"))
     }
 
-    /// Returns its message.
     pub(super) fn message(&self) -> &str {
         self.body["message"].as_str().unwrap_or_default()
     }

@@ -54,7 +54,6 @@ impl Server {
         Ok(Self { listener, address, handler, log: None })
     }
 
-    /// Returns its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

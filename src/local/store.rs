@@ -95,7 +95,6 @@ fn unreadable(error: serde_json::Error) -> Failure {
     Failure::internal(&error.to_string())
 }
 
-/// Returns an object of a kind.
 pub(super) fn object<T: DeserializeOwned>(store: &Connection, kind: &str, name: &str) -> Result<Option<T>, Failure> {
     let mut statement = store.prepare_cached("SELECT state FROM objects WHERE kind = ? AND name = ?")?;
     let state: Option<String> = statement.query_row([kind, name], |row| row.get(0)).optional()?;
@@ -110,7 +109,6 @@ pub(super) fn objects<T: DeserializeOwned>(store: &Connection, kind: &str) -> Re
     rows.into_iter().map(|(name, state)| Ok((name, serde_json::from_str(&state).map_err(unreadable)?))).collect()
 }
 
-/// Stores an object.
 pub(super) fn keep<T: Serialize>(store: &Connection, kind: &str, name: &str, object: &T) -> Result<(), Failure> {
     let state = serde_json::to_string(object).map_err(unreadable)?;
     store.execute("INSERT OR REPLACE INTO objects (kind, name, state) VALUES (?, ?, ?)", params![kind, name, state])?;

@@ -166,7 +166,6 @@ pub fn check_target(name: &str) -> Result<(), Invalid> {
     }
 }
 
-/// Checks the ARN of a role.
 pub fn check_role(arn: &str) -> Result<(), Invalid> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     if let ["arn", partition, "iam", "", account, role] = parts[..]

@@ -33,7 +33,6 @@ impl fmt::Debug for Override {
 }
 
 impl Override {
-    /// Returns the settings.
     pub(super) fn settings(&self) -> &[Entry] {
         if let Value::Map(entries) = &self.entry.node.value { entries } else { &[] }
     }

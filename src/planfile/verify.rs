@@ -86,7 +86,6 @@ fn check_destination(target: &Destination, connection: &SavedConnection) -> Resu
     Ok(())
 }
 
-/// Checks the scope of a plan.
 fn scope(plan: &Plan) -> Result<(), String> {
     let scope = &plan.scope;
     if scope.intent != Intent::Converge {

@@ -24,7 +24,6 @@ impl Access {
     /// Every answer.
     pub const ALL: [Self; 4] = [Self::Allowed, Self::Approval, Self::Server, Self::Denied];
 
-    /// Returns it in words.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Denied => "no access",

@@ -16,7 +16,6 @@ use crate::resource::Invalid;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
     pub name: String,
-    /// Its line.
     pub line: usize,
     pub user: String,
     /// The caller's ARN; `None` matches no pattern.

@@ -71,7 +71,6 @@ impl Lint {
     /// Every lint, in the order of the codes.
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// Returns its code.
     pub const fn code(self) -> &'static str {
         match self {
             Self::UnreachableRule => "L001",
@@ -94,7 +93,6 @@ impl Lint {
     }
 }
 
-/// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub code: Lint,

@@ -460,7 +460,6 @@ mod tests {
         meaning("prod", before.as_ref(), after.as_ref()).into_iter().map(|one| one.words).collect()
     }
 
-    /// Returns a rule.
     fn rule(effect: &str, conditions: &str) -> String {
         format!("  - {{ name: {effect}-{}, effect: {effect}, conditions: {{ {conditions} }} }}\n", conditions.len())
     }

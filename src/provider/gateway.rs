@@ -237,7 +237,6 @@ impl Gateway {
         iam::allowed(&self.roles(), attempt).await
     }
 
-    /// Returns the records of a table.
     pub fn records<'a>(&'a self, table: &'a str) -> Records<'a> {
         Records::new(&self.dynamodb, &self.pacer, table)
     }

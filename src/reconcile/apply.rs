@@ -48,7 +48,6 @@ pub enum Outcome {
     OutOfTime,
 }
 
-/// The report of one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceReport {
     pub address: Address,

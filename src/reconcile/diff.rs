@@ -8,7 +8,6 @@ use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::kind::{Deletion, Desired, Kind, Layout, ObservedResource, Pair, Presence, Settled, Step, Visitor};
 use crate::resource::{Facts, Fields, Gap, Live, OWNER, Observed};
 
-/// Plans one resource.
 pub(super) fn resource(observed: &ObservedResource<'_>, intent: Intent) -> ResourcePlan {
     observed.visit(Planner { intent })
 }
@@ -57,7 +56,6 @@ where
     steps.into_iter().map(Step::from).collect()
 }
 
-/// Plans a resource that exists.
 fn existing<K: Kind>(desired: &Desired<K>, live: &Live<K>, intent: Intent) -> ResourcePlan
 where
     Step: From<K::Step>,

@@ -89,7 +89,6 @@ impl Extent {
         self.existing >= MANY && self.touched * 100 > self.existing * SHARE
     }
 
-    /// Returns it in words.
     pub fn words(self) -> String {
         let percent = (self.touched * 100).checked_div(self.existing).unwrap_or(0);
         format!("{} of {} existing resources ({percent}%)", self.touched, self.existing)

@@ -114,7 +114,6 @@ pub(super) fn of(plan: &Plan, desired: &[DesiredResource], lists: Lists) -> Orph
     orphans
 }
 
-/// Returns whether a resource of the plan has this ARN.
 fn is_live(arn: &str, kind: KindId, resources: &[ResourcePlan]) -> bool {
     resources.iter().any(|one| one.address.kind == kind && one.facts.arn.as_deref() == Some(arn))
 }

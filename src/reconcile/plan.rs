@@ -97,7 +97,6 @@ pub enum Seen {
     Present(Fields),
 }
 
-/// The plan of one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourcePlan {
     pub address: Address,
@@ -169,7 +168,6 @@ impl ResourcePlan {
         !self.presence.is_present()
     }
 
-    /// Returns whether it exists.
     pub fn exists(&self) -> bool {
         matches!(self.seen, Seen::Present(_))
     }

@@ -93,7 +93,6 @@ impl Default for UserId {
 }
 
 impl PolicyRoot {
-    /// Returns whether it is the default.
     pub fn is_default(&self) -> bool {
         self.as_str() == DEFAULT_ROOT
     }

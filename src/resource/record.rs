@@ -180,7 +180,6 @@ impl Placeholders {
 }
 
 impl<'a> Records<'a> {
-    /// Returns the records of a table.
     pub fn new(client: &'a Client, pacer: &'a Pacer, table: &'a str) -> Self {
         Self { client, pacer, table }
     }

@@ -74,7 +74,6 @@ fn the_command_reference_equals_the_help() {
     check(&path, &expected);
 }
 
-/// The settings page lists the settings of the kinds.
 #[test]
 fn the_settings_page_lists_the_settings_of_all_kinds() {
     let path = root().join("docs/settings.md");

@@ -68,7 +68,6 @@ pub fn target(loaded: &Loaded) -> Destination {
     Destination::new(region(), loaded.policy_root.clone())
 }
 
-/// Plans.
 pub async fn plan(client: SharedHttpClient, loaded: &Loaded) -> Plan {
     let reader = reader(client, &Interrupt::default()).await;
     reconcile::plan(&reader, target(loaded), &loaded.desired, Scope::of(Intent::Converge)).await.unwrap().plan

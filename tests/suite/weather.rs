@@ -446,7 +446,6 @@ impl Progress for Cut {
     fn done(&self, _: &ResourcePlan, _: &Outcome) {}
 }
 
-/// The report of a run.
 #[derive(Debug, Default)]
 struct RunReport {
     /// The plan, if there was one.

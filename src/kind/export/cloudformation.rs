@@ -122,7 +122,6 @@ pub fn set(properties: &mut Properties, name: &str, value: Option<impl Into<Valu
     }
 }
 
-/// Returns properties from pairs.
 pub fn properties<const N: usize>(pairs: [(&str, Value); N]) -> Properties {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

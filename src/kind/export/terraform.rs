@@ -155,7 +155,6 @@ impl Body {
         self
     }
 
-    /// Adds a block.
     pub fn block(&mut self, name: &str, body: Self) -> &mut Self {
         self.0.push((name.to_owned(), Item::Block(body)));
         self

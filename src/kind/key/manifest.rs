@@ -22,12 +22,10 @@ pub struct KeySection {
     pub tags: Option<Tags>,
 }
 
-/// Returns the alias of a section.
 pub(super) fn alias(key: &str, section: &KeySection) -> String {
     section.alias.clone().unwrap_or_else(|| format!("{ALIAS}{key}"))
 }
 
-/// Reads a section.
 pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<KeySection> {
     let key = &entry.key;
     section.note(&["keys", key], &entry.key_span);
@@ -147,7 +145,6 @@ pub(super) fn section_of(desired: &Desired<Key>) -> KeySection {
     }
 }
 
-/// Reads and checks the policy file of a key.
 fn policy_file(resolver: &mut Resolver<'_>, key: &str, file: &str) -> Option<PolicyDocument> {
     let read = resolver.files.read(file).and_then(|text| PolicyDocument::parse(&text));
     let checked = read.and_then(|policy| check_policy(&policy).map(|()| policy));

@@ -67,7 +67,6 @@ fn check_default_name(key: &str) -> Result<(), Invalid> {
     check_name(key).map_err(|invalid| Invalid::new(invalid.problem, format!("add name = \"…\"; {}", invalid.help)))
 }
 
-/// Reads a section.
 pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<ParameterSection> {
     let own = &entry.key;
     section.note(&["parameters", own], &entry.key_span);

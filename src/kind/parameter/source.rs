@@ -108,7 +108,6 @@ impl Source {
         }
     }
 
-    /// Returns its setting.
     pub(super) fn setting(&self) -> &'static str {
         match self {
             Self::Value(_) => "value",

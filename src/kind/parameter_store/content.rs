@@ -37,7 +37,6 @@ impl Content {
         }
     }
 
-    /// Returns whether it is a secret.
     pub fn is_secret(&self) -> bool {
         matches!(self, Self::Secret(_))
     }

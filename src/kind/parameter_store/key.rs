@@ -35,7 +35,6 @@ impl KeySetting {
     }
 }
 
-/// Returns the references of a setting.
 pub(in crate::kind) fn references(key: Option<&KeySetting>) -> Vec<Reference> {
     match key {
         Some(KeySetting::Reference(to)) => vec![Reference { setting: vec![String::from("key")], to: to.clone() }],
@@ -53,7 +52,6 @@ pub(in crate::kind) fn uses(key: Option<&KeySetting>) -> Vec<Named> {
     }
 }
 
-/// Reads a setting.
 pub(in crate::kind) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<KeySetting> {
     if references::is_one(node) {
         return references::read(reader, node, "key", KindId::Key).map(KeySetting::Reference);

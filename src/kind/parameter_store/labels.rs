@@ -141,7 +141,6 @@ struct Labels {
     older: Vec<String>,
 }
 
-/// Reads all labels of a parameter.
 async fn read_all(api: &ParameterApi, name: &str) -> Result<Labels, CallError> {
     let versions = history::read(api, name, Reading::Plain).await?;
     Ok(by_version(versions.into_iter().map(|version| (version.number, version.labels)).collect()))

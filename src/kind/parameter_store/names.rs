@@ -59,7 +59,6 @@ pub(in crate::kind) struct Checked<'a> {
     pub(in crate::kind) whose: &'a str,
 }
 
-/// Checks a value for a tier.
 pub(in crate::kind) fn check_value(value: Checked<'_>, tier: Tier) -> Result<(), Invalid> {
     let Checked { text, what, whose } = value;
     let size = text.len();

@@ -132,7 +132,6 @@ impl Write {
         words.to_owned()
     }
 
-    /// Returns the content that it writes.
     pub(super) fn content(&mut self) -> Option<&mut Content> {
         match self {
             Self::Create(Create { content, .. }) => Some(content),

@@ -40,7 +40,6 @@ fn check_data_type(text: &str) -> Result<(), Invalid> {
     Err(Invalid::new(problem, "write \"text\": the others are for the IDs of machine images and for integrations"))
 }
 
-/// Reads a section.
 pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<ProfileSection> {
     let name = &entry.key;
     check_key(section.reader, entry, check_profile);
@@ -148,7 +147,6 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileS
     }
 }
 
-/// Reads and checks the policy file of a profile.
 fn policy_file(resolver: &mut Resolver<'_>, key: &str, file: &str, section: &ProfileSection) -> Option<String> {
     let place = ["profiles", key, "policy"];
     let text = match resolver.files.read(file) {

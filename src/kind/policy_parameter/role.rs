@@ -25,7 +25,6 @@ impl RoleSetting {
     }
 }
 
-/// Returns the references of a setting.
 pub(super) fn references(role: Option<&RoleSetting>) -> Vec<Reference> {
     match role {
         Some(RoleSetting::Reference(to)) => vec![Reference { setting: vec![String::from("role")], to: to.clone() }],
@@ -33,7 +32,6 @@ pub(super) fn references(role: Option<&RoleSetting>) -> Vec<Reference> {
     }
 }
 
-/// Reads a setting.
 pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<RoleSetting> {
     if references::is_one(node) {
         return references::read(reader, node, "role", KindId::Role).map(RoleSetting::Reference);

@@ -75,7 +75,6 @@ impl Permissions {
     }
 }
 
-/// Reads a section.
 pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<RoleSection> {
     let key = &entry.key;
     section.note(&["roles", key], &entry.key_span);
@@ -240,7 +239,6 @@ pub(super) fn referred_as(key: &str, section: &RoleSection) -> String {
     role_resource(&name(key, section), section.path.as_deref())
 }
 
-/// Returns the service that a role provides.
 pub(super) fn provides(section: &RoleSection) -> Option<Service> {
     (section.permissions == Some(Permissions::Broker)).then_some(Service::Broker)
 }

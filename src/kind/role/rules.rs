@@ -68,7 +68,6 @@ pub(super) fn is_of_aws(path: &str) -> bool {
     path.starts_with(SERVICE_LINKED) || path.starts_with(RESERVED)
 }
 
-/// Checks a description.
 pub(super) fn check_description(text: &str) -> Result<(), Invalid> {
     let fits = |letter: char| matches!(letter, '\t' | '\n' | '\r' | '\u{20}'..='\u{7e}' | '\u{a1}'..='\u{ff}');
     if text.chars().count() <= DESCRIPTION && text.chars().all(fits) {
@@ -154,7 +153,6 @@ pub fn check_arn(arn: &str) -> Result<(), Invalid> {
     Err(Invalid::new(format!("\"{arn}\" is not the ARN of a role"), help))
 }
 
-/// Checks an account.
 pub(super) fn check_account(account: &str) -> Result<(), Invalid> {
     if is_account(account) {
         return Ok(());
@@ -180,7 +178,6 @@ pub(super) fn size(document: &PolicyDocument) -> usize {
     text.chars().filter(|letter| !letter.is_whitespace()).count()
 }
 
-/// Checks the size of a trust policy.
 pub(super) fn check_trust_size(trust: &PolicyDocument) -> Result<(), Invalid> {
     let (default, most) = TRUST;
     let size = size(trust);

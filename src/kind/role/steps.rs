@@ -208,7 +208,6 @@ pub(super) fn reads(desired: &Desired<Role>) -> Vec<Operation> {
     operations
 }
 
-/// Returns the steps that create the role.
 pub(super) fn create(desired: &Desired<Role>) -> Vec<RoleStep> {
     let name = || desired.name.clone();
     let initial = &desired.initial;

@@ -137,7 +137,6 @@ pub struct SetScale {
     pub kept: UnsupportedScaling,
 }
 
-/// Returns the field of a dimension.
 fn field((index, _): &Dimension) -> Field {
     index.as_ref().map_or(Field::Setting(KEY), |index| Field::IndexSetting(index.clone(), KEY))
 }

@@ -15,7 +15,6 @@ fn attributes(table: &Table) -> BTreeSet<&Attribute> {
     table.own_attributes().chain(of_indexes).collect()
 }
 
-/// Returns the indexes of a table.
 fn indexes(table: &Table) -> impl Iterator<Item = (&String, &Index)> {
     table.indexes.iter().flatten()
 }

@@ -43,7 +43,6 @@ impl Index {
     }
 }
 
-/// The key of an index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexKey {
     #[serde(rename = "partition_key")]
@@ -114,7 +113,6 @@ pub struct LocalIndex {
     pub projection: Projection,
 }
 
-/// The status of an index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum IndexStatus {
     #[default]

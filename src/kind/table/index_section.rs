@@ -233,7 +233,6 @@ fn part_toml(part: &KeyPart) -> String {
     }
 }
 
-/// Returns an attribute as TOML.
 pub(super) fn attribute_toml(attribute: &Attribute) -> String {
     format!("{{ name = {}, type = \"{}\" }}", quoted(&attribute.name), attribute.kind)
 }

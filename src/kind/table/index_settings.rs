@@ -33,7 +33,6 @@ impl IndexSettings {
         [(insights::KEY, Tracking::schema()), (autoscaling::KEY, Scales::schema())]
     }
 
-    /// Returns the settings of an index.
     pub(super) fn of(settings: &Settings, index: &str) -> Self {
         let insights = settings.contributor_insights.as_ref();
         let autoscaling = settings.autoscaling.as_ref();

@@ -59,7 +59,6 @@ pub enum BillingMode {
     Provisioned,
 }
 
-/// Reads a section.
 pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<TableSection> {
     let key = &entry.key;
     section.note(&["tables", key], &entry.key_span);
@@ -171,7 +170,6 @@ fn read_encryption(reader: &mut Reader<'_>, node: &Node) -> Option<EncryptionSet
     Some(EncryptionSetting::Of(encryption))
 }
 
-/// Returns the references of a section.
 pub(super) fn references(section: &TableSection) -> Vec<Reference> {
     match &section.encryption {
         Some(EncryptionSetting::Key(key)) => {

@@ -135,7 +135,6 @@ impl Table {
         self.key.iter().flat_map(Key::attributes).chain(local)
     }
 
-    /// Returns whether it has replicas.
     fn has_replicas(&self) -> bool {
         self.replicas.as_ref().is_some_and(|replicas| !replicas.regions.is_empty())
     }

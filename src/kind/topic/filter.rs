@@ -9,7 +9,6 @@ use crate::resource::Invalid;
 const KEY_LIMIT: usize = 5;
 const SIZE_LIMIT: usize = 256 << 10;
 
-/// Checks a filter policy.
 pub(super) fn check(policy: &Value, scope: FilterScope) -> Result<(), Invalid> {
     let example = "write { \"event\": [\"created\", \"deleted\"] }";
     let Value::Object(map) = policy else {

@@ -63,7 +63,6 @@ pub enum FilterPolicy {
     Inline(Value),
 }
 
-/// Reads a section.
 pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<TopicSection> {
     let key = &entry.key;
     section.note(&["topics", key], &entry.key_span);
@@ -287,7 +286,6 @@ pub(super) fn write(key: &str, topic: &TopicSection) -> String {
     section
 }
 
-/// Returns the references of a section.
 pub(super) fn references(section: &TopicSection) -> Vec<Reference> {
     match &section.key {
         Some(KeySetting::Reference(to)) => vec![Reference { setting: vec![String::from("key")], to: to.clone() }],

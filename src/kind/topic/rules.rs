@@ -135,7 +135,6 @@ pub(super) fn check_key(key: &str) -> Result<(), Invalid> {
     Err(Invalid::new(format!("`key` cannot be \"{key}\""), help))
 }
 
-/// Checks the ARN of a role.
 pub(super) fn check_role(arn: &str) -> Result<(), Invalid> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     if let ["arn", partition, "iam", "", account, role] = parts[..]

@@ -246,7 +246,6 @@ fn await_confirmation(name: &str, subscriptions: Vec<String>) -> Option<TopicSte
     Some(subscriptions).filter(|subscriptions| !subscriptions.is_empty()).map(step)
 }
 
-/// Returns the step that deletes the topic.
 pub(super) fn delete(desired: &Desired<Topic>) -> Vec<TopicStep> {
     let step =
         |owner_key: &OwnerKey| TopicStep::DeleteTopic { name: desired.name.clone(), owner_key: owner_key.clone() };

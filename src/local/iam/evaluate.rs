@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use super::document::{Condition, Document, Effect, Of, Statement, Version};
 use super::pattern::{self, expanded, literal, matches_arn};
 
-/// The caller.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     pub(super) kind: CallerKind,
@@ -228,7 +227,6 @@ pub(super) fn lookup(key: &str, caller: &Caller, permission: &RequiredPermission
     }
 }
 
-/// Returns the condition keys of a document.
 pub(super) fn condition_keys(document: &Document) -> impl Iterator<Item = String> {
     document.statements.iter().flat_map(|statement| &statement.conditions).map(|condition| condition.key.clone())
 }

@@ -41,7 +41,6 @@ pub(super) fn check_type(kind: &str) -> Result<(), Failure> {
     )))
 }
 
-/// Checks a data type.
 pub(super) fn check_data_type(data_type: &str) -> Result<(), Failure> {
     match data_type {
         "text" | "aws:ec2:image" | "aws:ssm:integration" => Ok(()),
@@ -128,7 +127,6 @@ pub(super) fn check_batch(member: &str, names: &[String]) -> Result<(), Failure>
     )))
 }
 
-/// Returns the size of a page.
 pub(super) fn page_size(asked: Option<usize>, default: usize, limit: usize) -> Result<usize, Failure> {
     match asked {
         None => Ok(default),
@@ -140,7 +138,6 @@ pub(super) fn page_size(asked: Option<usize>, default: usize, limit: usize) -> R
     }
 }
 
-/// Checks tags.
 pub(super) fn check_tags<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), Failure> {
     let mut count = 0;
     for (key, value) in tags {

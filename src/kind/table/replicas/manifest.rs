@@ -63,7 +63,6 @@ impl ReplicasSection {
     }
 }
 
-/// Checks the key of a replica.
 fn check_replica_key(key: &str) -> Result<(), Invalid> {
     if key == AWS_MANAGED {
         let help = "remove it: a replica of a table with encryption = \"aws-managed\" uses that key of its region";

@@ -28,7 +28,6 @@ fn json(text: &str) -> Result<Value, Refusal> {
     parsed.map_err(|error| Refusal::malformed(format!("This policy contains invalid Json: {error}")))
 }
 
-/// Returns the statements of a document.
 fn statements(document: &mut Value) -> Vec<&mut Value> {
     match &mut document["Statement"] {
         Value::Array(list) => list.iter_mut().collect(),

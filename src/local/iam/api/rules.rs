@@ -12,7 +12,6 @@ const DESCRIPTION: usize = 1000;
 /// The default of the maximum session duration, in seconds.
 pub(super) const SESSION: i64 = 3600;
 
-/// Returns a required field of a form.
 pub(super) fn required<'a>(form: &'a Form, field: &str) -> Result<&'a String, Refusal> {
     form.get(field).filter(|text| !text.is_empty()).ok_or_else(|| constraint("null", field, "Member must not be null"))
 }

@@ -14,7 +14,6 @@ use super::super::trust::{Named, Trust, decide};
 const ACCOUNT: &str = "111111111111";
 const OTHER: &str = "222222222222";
 
-/// A caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AnyCaller {
     User { account: &'static str, name: &'static str },
