@@ -242,7 +242,7 @@ impl Error {
         Self::Unwritable { message: source.to_string(), source: Some(source) }
     }
 
-    /// Returns what kind of error it is.
+    /// Returns the code of the error.
     pub fn code(&self) -> Code {
         match self {
             Self::Usage { .. } => Code::Usage,
@@ -274,12 +274,12 @@ impl Error {
         }
     }
 
-    /// Returns how the run ends with it.
+    /// Returns the result of a run that ends with this error.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Refused(_) => Exit::Refused,
             Self::Interrupted => Exit::Interrupted,
-            // As shells have it: 127 for a command that is not there, 126 for one that cannot be run.
+            // The exit codes of shells: 127 if the command does not exist, 126 if it cannot be executed.
             Self::NotStarted { source: Some(error), .. } => {
                 Exit::Command(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
             }
@@ -288,7 +288,7 @@ impl Error {
         }
     }
 
-    /// Returns what to do next.
+    /// Returns a hint about what to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. }
@@ -320,7 +320,7 @@ impl Error {
         }
     }
 
-    /// Returns what the error comes from, the nearest first, without what the lines before it say.
+    /// Returns the causes of the error, the direct one first, without those whose text is already shown.
     pub fn causes(&self) -> Vec<String> {
         let mut shown = self.to_string();
         let mut causes = Vec::new();
@@ -337,7 +337,7 @@ impl Error {
     }
 }
 
-/// Returns the action that AWS names in a denial. It is another one than the call's own for a transaction, which takes the
+/// Returns the action that AWS names in a denial. For a transaction it is not the action of the call, because a transaction requires the
 /// permissions of its parts.
 fn denied_action(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("is not authorized to perform: ")?;
@@ -346,7 +346,7 @@ fn denied_action(message: &str) -> Option<String> {
     (action.contains(':') && action.chars().all(plain)).then(|| action.to_owned())
 }
 
-/// Returns what helps, as far as it is the same whoever meets it; `explain` says more.
+/// Returns the general hint for an error of AWS. `explain` prints details.
 fn aws_hint(error: &CallError) -> Option<String> {
     let hint = match error.diagnosis() {
         Code::Denied => {

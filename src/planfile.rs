@@ -192,7 +192,7 @@ impl SavedTarget {
     }
 }
 
-/// The reason why a file is not a plan that can be applied.
+/// The reason why a file cannot be applied as a plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     #[error("it is not a saved plan (a manifest is applied with -f)")]
@@ -209,7 +209,7 @@ pub enum Unusable {
     Unreadable { why: String },
 }
 
-/// Returns the digest of a document without its own digest. Formatting does not matter, content does.
+/// Returns the digest of a document without its own digest. Formatting does not change the digest.
 fn digest_of(document: &Value) -> String {
     let mut rest = document.clone();
     if let Some(rest) = rest.as_object_mut() {

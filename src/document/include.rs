@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(matching("./*/*/e.toml").unwrap(), ["teams/deep/e.toml"]);
         assert_eq!(matching("x.toml").unwrap(), ["x.toml"]);
         assert_eq!(matching("*").unwrap(), ["x.toml"]);
-        // A file beside the folders, or a folder without such a file, is not a fault.
+        // A file next to the folders, or a folder without such a file, is not a fault.
         std::fs::create_dir(folder.path().join("teams/empty")).unwrap();
         assert_eq!(matching("teams/*/e.toml").unwrap(), ["teams/deep/e.toml"]);
         assert_eq!(matching("*/*/*.toml").unwrap(), ["teams/deep/e.toml"]);

@@ -274,7 +274,7 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         | "EntityAlreadyExists"
         | "EntityAlreadyExistsException" => Class::AlreadyExists,
         "ConditionalCheckFailedException" => Class::ConditionFailed,
-        // The message has the reason of each part: `[ConditionalCheckFailed, None]`. TTL has no codes of its own.
+        // The message has the reason of each part: `[ConditionalCheckFailed, None]`. TTL has no separate codes.
         "ValidationException" if message.contains("TimeToLive is already") => Class::AlreadySo,
         "ValidationException" if message.contains("TimeToLive is active on a different") => Class::AlreadyExists,
         "ValidationException" if message.contains("multiple times within a fixed interval") => Class::TooSoon,

@@ -1,4 +1,4 @@
-//! A table that differs from a desired one in every way.
+//! A table that differs from a desired one in all managed settings.
 
 use std::collections::BTreeMap;
 

@@ -110,7 +110,7 @@ pub(super) fn of_sns(region: &Region, operation: &str, form: &Form) -> Vec<Requi
 }
 
 /// Returns the permissions of a request to DynamoDB. A transaction requires those of its parts (Amazon DynamoDB Developer Guide, "Using IAM
-/// with DynamoDB transactions"). A batch is an action of its own, whose condition keys contain the keys of all its items.
+/// with DynamoDB transactions"). A batch is a separate action, whose condition keys contain the keys of all its items.
 pub(super) fn of_dynamodb(region: &Region, operation: &str, body: &Value) -> Vec<RequiredPermission> {
     let needed = match operation {
         "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem" => vec![item(region, operation, body)],
