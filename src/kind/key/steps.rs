@@ -22,6 +22,7 @@ use crate::resource::{Facts, Live, Tags};
 pub enum KeyStep {
     /// Creates a key and its alias; expects that the alias does not exist. Ends when the alias resolves to the key.
     CreateKey { name: String, key: Box<Key> },
+    /// Sets the description.
     SetKeyDescription { name: String, key: String, description: String },
     /// Replaces the key policy.
     PutKeyPolicy { name: String, key: String, policy: PolicyDocument },
