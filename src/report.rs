@@ -169,16 +169,6 @@ impl Terminal {
         Ok(())
     }
 
-    /// Writes records: a table for people on a terminal, otherwise the JSON document.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the document cannot be written as JSON.
-    pub fn records(self, text: impl FnOnce() -> String, json: impl FnOnce() -> json::Document) -> Result<(), Error> {
-        let json_wanted = self.json || !std::io::stdout().is_terminal();
-        Self { json: json_wanted, ..self }.either(text, json)
-    }
-
     /// Returns the columns of the terminal that results go to, if they go to one.
     pub fn width(self) -> Option<usize> {
         terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))

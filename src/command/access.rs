@@ -464,7 +464,7 @@ fn show_list<T: Serialize>(
 ) -> Result<(), Error> {
     let width = context.terminal.width();
     let listing = Listing { what, by, table: &table.name, more: listed.more, now: now(), width };
-    context.terminal.records(
+    context.terminal.either(
         || rendered(&listing, &listed.records),
         || json::document(command, json!({ "table": table.name, key: listed.records, "more": listed.more })),
     )

@@ -185,6 +185,12 @@ impl World {
         finish(self.command_as(user, args).spawn().unwrap())
     }
 
+    /// Returns the JSON document of a command that succeeds for a user.
+    #[track_caller]
+    pub fn json_as(&self, user: &str, args: &[&str]) -> Value {
+        self.run_as(user, &[&["--json"], args].concat()).expect(0).json()
+    }
+
     /// Returns the binary as a user runs it, with this AWS in the environment.
     pub fn command_as(&self, user: &str, args: &[&str]) -> Command {
         let mut command = self.command(args);

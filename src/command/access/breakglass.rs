@@ -66,7 +66,7 @@ pub(in crate::command) async fn open(context: &Context, args: &BreakglassArgs) -
                 breakglass: Some(breakglass),
             };
             announce(context, &opened_by);
-            context.terminal.records(|| rendered(&event), || document("breakglass", &event))?;
+            context.terminal.either(|| rendered(&event), || document("breakglass", &event))?;
             Ok(Exit::Done)
         }
         Opening::Refused(refused) => Err(asked.refused(context, &refused, "cannot use break-glass for")),
@@ -115,7 +115,7 @@ pub(in crate::command) async fn check(context: &Context, args: &BreakglassIdArgs
     if let Some(problem) = event.problem {
         context.progress.note(&format!("sentinel: event {} is not honored: {}\n", event.id, problem.explanation()));
     }
-    context.terminal.records(|| rendered(&event), || document("breakglass-check", &event))?;
+    context.terminal.either(|| rendered(&event), || document("breakglass-check", &event))?;
     Ok(Exit::Done)
 }
 
@@ -137,6 +137,6 @@ pub(in crate::command) async fn close(context: &Context, args: &BreakglassCloseA
             return Err(denied(message, ""));
         }
     };
-    context.terminal.records(|| rendered(&event), || document("breakglass-close", &event))?;
+    context.terminal.either(|| rendered(&event), || document("breakglass-close", &event))?;
     Ok(Exit::Done)
 }

@@ -63,7 +63,7 @@ pub(in crate::command) async fn lock(context: &Context, args: &LockArgs) -> Resu
     let on = OnUser { user: &args.user, command: "lock" };
     match ended(site.perform(context, &table, &lock).await?, &table, on)? {
         Changed::Done(lock) => {
-            context.terminal.records(|| rendered(&lock), || document("lock", &lock))?;
+            context.terminal.either(|| rendered(&lock), || document("lock", &lock))?;
             Ok(Exit::Done)
         }
         Changed::Already(lock) => {
@@ -79,7 +79,7 @@ pub(in crate::command) async fn unlock(context: &Context, args: &UnlockArgs) -> 
     let on = OnUser { user: &args.user, command: "unlock" };
     match ended(site.perform(context, &table, &unlock).await?, &table, on)? {
         Changed::Done(lock) => {
-            context.terminal.records(|| rendered(&lock), || document("unlock", &lock))?;
+            context.terminal.either(|| rendered(&lock), || document("unlock", &lock))?;
             Ok(Exit::Done)
         }
         Changed::Already(_) | Changed::Not => {
@@ -94,7 +94,7 @@ pub(in crate::command) async fn list(context: &Context, args: &LocksArgs) -> Res
     let listed = site.perform(context, &table, &List { profile: args.profile.clone() }).await?;
     let mut found = ended(listed, &table, OnUser { user: "", command: "lock" })?;
     found.sort_by_key(|lock| (!lock.in_force(), std::cmp::Reverse(lock.locked_at)));
-    context.terminal.records(
+    context.terminal.either(
         || table_of(LockListing { profile: &args.profile, table: &table.name, locks: &found }),
         || json::document("locks", json!({ "table": table.name, "profile": args.profile, "locks": found })),
     )?;

@@ -53,7 +53,7 @@ pub(in crate::command) async fn create(context: &Context, args: &RequestArgs) ->
         "Someone else can approve it with: {}\n",
         site.on_record(context, &OnRecord { command: "approve", id: &request.id, by: By::Another }, &table)
     );
-    context.terminal.records(|| rendered(&request) + &next, || document("request", &request))?;
+    context.terminal.either(|| rendered(&request) + &next, || document("request", &request))?;
     Ok(Exit::Done)
 }
 
@@ -122,7 +122,7 @@ pub(in crate::command) async fn check(context: &Context, args: &RequestIdArgs) -
     let (site, table) = site(context, &args.table).await?;
     match site.perform(context, &table, &Check { id: args.id.clone() }).await? {
         Known::Request(request) => {
-            context.terminal.records(|| rendered(&request), || document("check", &request))?;
+            context.terminal.either(|| rendered(&request), || document("check", &request))?;
             Ok(Exit::Done)
         }
         other => Err(without(context, (&site, &table), &args.id, &other)),
@@ -227,7 +227,7 @@ async fn settle<O: Operation<Answer = Settled>>(
             return Err(denied(format!("request {id} is already {}", standing(&request)), hint));
         }
     };
-    context.terminal.records(|| rendered(&request), || document(O::NAME, &request))?;
+    context.terminal.either(|| rendered(&request), || document(O::NAME, &request))?;
     Ok(Exit::Done)
 }
 

@@ -49,7 +49,7 @@ pub(in crate::command) async fn check(context: &Context, args: &SessionIdArgs) -
     if session.old_form {
         context.progress.note(&format!("sentinel: session {}: {OLD_FORM}; {END_IT}\n", session.id));
     }
-    context.terminal.records(|| rendered(&session), || document("server-session", &session))?;
+    context.terminal.either(|| rendered(&session), || document("server-session", &session))?;
     Ok(Exit::Done)
 }
 
@@ -77,6 +77,6 @@ pub(in crate::command) async fn revoke(context: &Context, args: &SessionRevokeAr
             return Err(denied(message, ""));
         }
     };
-    context.terminal.records(|| rendered(&session), || document("server-revoke", &session))?;
+    context.terminal.either(|| rendered(&session), || document("server-revoke", &session))?;
     Ok(Exit::Done)
 }

@@ -55,8 +55,8 @@ pub fn put_policy(world: &World, profile: &str, text: &str) {
 /// Requests access, and returns the request's ID.
 #[track_caller]
 pub fn request(world: &World, user: &str, profile: &str) -> String {
-    let run = world.run_as(user, &["request", "--profile", profile, "--justification", "Deploy the hotfix"]).expect(0);
-    run.json()["request"]["id"].as_str().unwrap().to_owned()
+    let asked = world.json_as(user, &["request", "--profile", profile, "--justification", "Deploy the hotfix"]);
+    asked["request"]["id"].as_str().unwrap().to_owned()
 }
 
 /// Approves a request.

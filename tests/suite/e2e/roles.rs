@@ -398,7 +398,7 @@ fn the_commands_of_a_role_need_no_more_than_its_policy() {
     let run = |user: &str, args: &[&str]| world.run_as(user, args).expect(0);
     let request = || {
         let args = ["request", "--profile", "prod", "--justification", "Deploy the hotfix"];
-        run("requester", &args).json()["request"]["id"].as_str().unwrap().to_owned()
+        world.json_as("requester", &args)["request"]["id"].as_str().unwrap().to_owned()
     };
     let exec = ["exec", "--profile", "prod", "--", "true"];
     let (id, denied, cancelled) = (request(), request(), request());
@@ -443,7 +443,7 @@ fn break_glass_and_servers_need_no_more_than_the_policy_of_their_role() {
     let exec = ["exec", "--profile", "prod", "--", "true"];
     let why = "The database is down, and nobody is awake";
     let open = ["breakglass", "--profile", "prod", "--reason-code", "incident", "--justification", why];
-    let event = run("operator", &open).json()["event"]["id"].as_str().unwrap().to_owned();
+    let event = world.json_as("operator", &open)["event"]["id"].as_str().unwrap().to_owned();
     world.run_as("requester", &open).expect(1);
     run("operator", &exec);
     run("operator", &["breakglass-list"]);

@@ -425,7 +425,7 @@ name = "acme-requests-{region}"
 "#;
     world.write("sentinel.toml", manifest);
     world.run(&["apply", "--yes", "--target", "one"]).expect(0);
-    let list = |target: &[&str], code: i32| world.run(&[&["list"], target].concat()).expect(code);
+    let list = |target: &[&str], code: i32| world.run(&[&["list", "--json"], target].concat()).expect(code);
     let run = list(&["--target", "one/*/eu-west-1"], 0);
     assert_eq!(run.json()["table"], "acme-requests-eu-west-1");
     let run = list(&[], 1);

@@ -17,7 +17,7 @@ fn an_event_replaces_an_approval_until_it_is_closed() {
     let world = provisioned();
     let exec = ["exec", "--profile", "prod", "--log-stderr", "--", "true"];
     world.run_as("alice", &exec).expect(1);
-    let event = world.run_as("alice", &open("prod", &["--duration", "2h"])).expect(0).json()["event"].clone();
+    let event = world.json_as("alice", &open("prod", &["--duration", "2h"]))["event"].clone();
     let id = event["id"].as_str().unwrap();
     assert_eq!((&event["invoker"], &event["status"]), (&json!("alice"), &json!("active")));
     assert!((event["expires_at"].as_i64().unwrap() - now() - 7200).abs() < 30, "{event}");
@@ -43,7 +43,7 @@ fn an_event_replaces_an_approval_until_it_is_closed() {
     super::put_policy(&world, "dev", &other.replace("users: [alice]", "users: [carol]"));
     world.run_as("alice", &open("dev", &[])).expect(0);
 
-    let closed = world.run_as("bob", &["breakglass-close", id, "--reason", "it is up again"]).expect(0).json();
+    let closed = world.json_as("bob", &["breakglass-close", id, "--reason", "it is up again"]);
     assert_eq!((&closed["event"]["status"], &closed["event"]["closed_by"]), (&json!("closed"), &json!("bob")));
     world.run_as("alice", &exec).expect(1);
     let again = world.run_as("carol", &["breakglass-close", id]).expect(1);
@@ -56,20 +56,20 @@ fn an_event_replaces_an_approval_until_it_is_closed() {
 #[test]
 fn an_expired_event_grants_nothing_and_can_be_replaced() {
     let world = provisioned();
-    let id = world.run_as("alice", &open("prod", &[])).expect(0).json()["event"]["id"].as_str().unwrap().to_owned();
+    let id = world.json_as("alice", &open("prod", &[]))["event"]["id"].as_str().unwrap().to_owned();
     // Both records with their times.
     let table = world.aws("DynamoDB_20120810.Scan", &json!({ "TableName": "sentinel-breakglass" }));
     for item in table["Items"].as_array().unwrap() {
         set_number(&world, "sentinel-breakglass", item["id"]["S"].as_str().unwrap(), "expires_at", now() - 1);
     }
     world.run_as("alice", &["exec", "--profile", "prod", "--", "true"]).expect(1);
-    let check = world.run_as("alice", &["breakglass-check", &id]).expect(0).json();
+    let check = world.json_as("alice", &["breakglass-check", &id]);
     assert_eq!(check["event"]["status"], "expired");
     let close = world.run_as("alice", &["breakglass-close", &id]).expect(1);
     assert!(close.stderr.contains("is already expired"), "{}", close.stderr);
-    let next = world.run_as("alice", &open("prod", &[])).expect(0).json()["event"]["id"].as_str().unwrap().to_owned();
+    let next = world.json_as("alice", &open("prod", &[]))["event"]["id"].as_str().unwrap().to_owned();
     let ids = |args: &[&str]| -> Vec<String> {
-        let run = world.run_as("carol", &[&["breakglass-list"], args].concat()).expect(0).json();
+        let run = world.json_as("carol", &[&["breakglass-list"], args].concat());
         run["events"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(ids(&["--invoker", "alice"]), [next.clone(), id.clone()]);
@@ -85,7 +85,7 @@ fn of_concurrent_openings_only_one_succeeds() {
     let children: Vec<_> = (0..20).map(|_| world.command_as("alice", &open("prod", &[])).spawn().unwrap()).collect();
     let runs: Vec<_> = children.into_iter().map(finish).collect();
     assert_eq!((count(&runs, 0), count(&runs, 1)), (1, 19), "{runs:#?}");
-    let active = world.run_as("bob", &["breakglass-list", "--status", "active"]).expect(0).json();
+    let active = world.json_as("bob", &["breakglass-list", "--status", "active"]);
     assert_eq!(active["events"].as_array().unwrap().len(), 1);
 }
 
@@ -95,7 +95,7 @@ fn a_lost_response_does_not_open_a_second_event() {
     for _ in 0..4 {
         world.lose("TransactWriteItems");
     }
-    let id = world.run_as("alice", &open("prod", &[])).expect(0).json()["event"]["id"].as_str().unwrap().to_owned();
+    let id = world.json_as("alice", &open("prod", &[]))["event"]["id"].as_str().unwrap().to_owned();
     for _ in 0..4 {
         world.lose("TransactWriteItems");
     }
@@ -125,8 +125,7 @@ const FORGED: &str = "f0f0f0f0f0f0f0f0";
 /// Opens an event as a user, and returns its ID.
 #[track_caller]
 fn opened(world: &World, user: &str) -> String {
-    let run = world.run_as(user, &open("prod", &[])).expect(0);
-    run.json()["event"]["id"].as_str().unwrap().to_owned()
+    world.json_as(user, &open("prod", &[]))["event"]["id"].as_str().unwrap().to_owned()
 }
 
 /// Returns a record of an event of alice for prod that lasts an hour from now.
@@ -222,7 +221,7 @@ fn a_place_record_without_an_active_event_is_ignored_and_replaced() {
     ] {
         super::put_item(&world, TABLE, &place_of_alice(&key, &squatted));
         world.run_as("alice", &EXEC).expect(1);
-        let run = world.run_as("alice", &open("prod", &["--duration", "1m"]));
+        let run = world.run_as("alice", &open("prod", &["--duration", "1m", "--json"]));
         assert_eq!(run.code, 0, "{squatted}: {}", run.stderr);
         world.run_as("alice", &EXEC).expect(0);
         let id = run.json()["event"]["id"].as_str().unwrap().to_owned();
@@ -276,7 +275,7 @@ fn a_forged_event_grants_nothing() {
     }
     // An event that claims to last until 2100 lasts four hours.
     assert_eq!(attempt("expires_at", json!({ "N": "4102444800" })), 0);
-    let shown = world.run_as("bob", &["breakglass-check", FORGED]).expect(0).json()["event"].clone();
+    let shown = world.json_as("bob", &["breakglass-check", FORGED])["event"].clone();
     assert!(shown["expires_at"].as_i64().unwrap() <= now() + 4 * 3600, "{shown}");
     // A place record of another user grants nothing to alice, and hers nothing to others.
     world.run_as("bob", &EXEC).expect(1);
@@ -284,7 +283,7 @@ fn a_forged_event_grants_nothing() {
     let closure = json!({ "id": { "S": format!("closure#{FORGED}") }, "closed_at": { "N": "4102444800" } });
     super::put_item(&world, TABLE, &closure);
     world.run_as("alice", &EXEC).expect(1);
-    let shown = world.run_as("bob", &["breakglass-check", FORGED]).expect(0).json()["event"].clone();
+    let shown = world.json_as("bob", &["breakglass-check", FORGED])["event"].clone();
     assert_eq!(shown["status"], "closed");
 }
 
@@ -401,7 +400,7 @@ fn break_glass_applies_only_to_rules_that_require_approval() {
 #[test]
 fn break_glass_is_reported_on_stderr_and_in_the_log() {
     let world = provisioned();
-    let run = world.run_as("alice", &open("prod", &["--log-stderr"])).expect(0);
+    let run = world.run_as("alice", &open("prod", &["--log-stderr", "--json"])).expect(0);
     let id = run.json()["event"]["id"].as_str().unwrap().to_owned();
     let said = format!("BREAK-GLASS opened by alice for prod: event {id} (incident), until ");
     assert!(run.stderr.contains(&said) && run.stderr.contains(WHY), "{}", run.stderr);
@@ -420,7 +419,7 @@ fn break_glass_is_reported_on_stderr_and_in_the_log() {
     assert_eq!((&line["decision"], &line["breakglass"]["action"]), (&json!("deny"), &json!("refused")));
     // An operation that cannot be logged is not performed.
     world.run_as("carol", &open("prod", &["--log-file", "no/such/folder/log"])).expect(1);
-    let listed = world.run_as("carol", &["breakglass-list"]).expect(0).json();
+    let listed = world.json_as("carol", &["breakglass-list"]);
     assert_eq!(listed["events"], json!([]));
 }
 
@@ -474,7 +473,7 @@ fn an_event_in_the_old_format_is_not_active() {
     event.as_object_mut().unwrap().remove("invoker_arn");
     super::put_item(&world, TABLE, &event);
     world.run_as("alice", &EXEC).expect(1);
-    let check = world.run_as("alice", &["breakglass-check", id]).expect(0);
+    let check = world.run_as("alice", &["breakglass-check", id, "--json"]).expect(0);
     let shown = check.json()["event"].clone();
     assert_eq!((&shown["status"], &shown["problem"]), (&json!("invalid"), &json!("old_form")));
     let said = "an older version of sentinel wrote this record";
@@ -482,7 +481,7 @@ fn an_event_in_the_old_format_is_not_active() {
     let close = world.run_as("alice", &["breakglass-close", id]).expect(1);
     assert!(close.stderr.contains(said), "{}", close.stderr);
     let ids = |status: &str| {
-        let run = world.run_as("alice", &["breakglass-list", "--status", status]).expect(0).json();
+        let run = world.json_as("alice", &["breakglass-list", "--status", status]);
         run["events"].as_array().unwrap().len()
     };
     assert_eq!([ids("active"), ids("invalid")], [0, 1]);
@@ -502,7 +501,7 @@ fn lists_distinguish_closed_and_active_events_with_any_limit() {
         }
     }
     let list = |args: &[&str]| {
-        let run = world.run_as("alice", &[&["breakglass-list"], args].concat()).expect(0).json();
+        let run = world.json_as("alice", &[&["breakglass-list"], args].concat());
         let numbers = run["events"]
             .as_array()
             .unwrap()

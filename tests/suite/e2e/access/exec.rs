@@ -113,7 +113,7 @@ fn the_calling_role_session_is_named_after_the_user() {
     let stamps: Vec<&Value> = assumed.iter().map(|body| &body["SourceIdentity"]).collect();
     assert_eq!(stamps, [&Value::Null, &decision["source_identity"]]);
     assert_eq!(assumed[0]["ExternalId"], "from-outside");
-    let ask = ["request", "--profile", "prod", "--justification", "Deploy the hotfix"];
+    let ask = ["request", "--profile", "prod", "--justification", "Deploy the hotfix", "--json"];
     let request = run(&[("AWS_PROFILE", "dev")], &ask).expect(0).json();
     assert_eq!(request["request"]["requester"], "alice");
     // An explicit session name is kept.
@@ -294,7 +294,7 @@ fn an_sdk_reads_the_credentials() {
     let line = format!("{binary} credentials --profile dev --aws-profile base --region us-east-1");
     world.write(".aws/config", &format!("{AWS_CONFIG}[profile through]\ncredential_process = {line}\n"));
     world.calls();
-    let mut command = world.command(&["list", "--aws-profile", "through", "--region", "us-east-1"]);
+    let mut command = world.command(&["list", "--json", "--aws-profile", "through", "--region", "us-east-1"]);
     command.env("AWS_ENDPOINT_URL", world.url());
     let listed = finish(command.spawn().unwrap()).expect(0).json();
     assert_eq!(listed["requests"], json!([]));
@@ -334,7 +334,7 @@ fn a_profile_served_by_sentinel_does_not_call_itself() {
     }
     // With a profile for the calls, the profile of the same name is the requested one and not the source of credentials.
     config("--aws-profile base");
-    let listed = run(&["list"], "dev").expect(0).json();
+    let listed = run(&["list", "--json"], "dev").expect(0).json();
     assert_eq!(listed["requests"], json!([]));
     let text = std::fs::read_to_string(world.folder.path().join("ran.jsonl")).unwrap();
     assert_eq!(decisions(&text).len(), 1);

@@ -159,7 +159,7 @@ fn inconsistent_records_grant_nothing() {
         // An approval for something else, or one that the index does not contain, still counts as an approval.
         let counts = which == [2] || name.starts_with("another profile in both") || name.starts_with("another ARN in");
         assert!(counts || !checked.stdout.contains("\"approved\""), "{name}: {}", checked.stdout);
-        let listed = world.run_as("carol", &["list", "--requester", "alice", "--status", "approved"]).expect(0).json();
+        let listed = world.json_as("carol", &["list", "--requester", "alice", "--status", "approved"]);
         assert!(counts || listed["requests"] == json!([]), "{name}: {listed}");
         for record in &records {
             put_record(&world, record);
@@ -187,7 +187,7 @@ fn a_self_approved_request_grants_nothing() {
         assert!(run.stderr.contains("which a request cannot have"), "{}", run.stderr);
     }
     for filter in [["--status", "approved"], ["--requester", "alice"], ["--profile", "prod"]] {
-        let listed = world.run_as("bob", &[&["list"][..], &filter].concat()).expect(0).json();
+        let listed = world.json_as("bob", &[&["list"][..], &filter].concat());
         assert_eq!(listed["requests"], json!([]), "{filter:?}");
     }
 }
@@ -252,7 +252,7 @@ fn records_cannot_extend_access_beyond_the_limit() {
         record["expires_at"] = number(4_102_444_800);
         put_record(&world, record);
     }
-    let checked = world.run_as("bob", &["check", &id]).expect(0).json();
+    let checked = world.json_as("bob", &["check", &id]);
     assert_eq!(checked["request"]["status"], "approved");
     assert!(checked["request"]["expires_at"].as_i64().unwrap() <= now() + 8 * 3600, "{checked}");
 }
@@ -277,9 +277,9 @@ fn a_thousand_invalid_records_do_not_slow_the_gate() {
     world.run_as("alice", &EXEC).expect(0);
     let calls: Vec<String> = world.calls().into_iter().map(|call| call.operation).collect();
     assert!(calls.len() <= 10 && !calls.contains(&String::from("Query")), "{calls:?}");
-    let listed = world.run_as("bob", &["list", "--requester", "alice"]).expect(0).json();
+    let listed = world.json_as("bob", &["list", "--requester", "alice"]);
     assert_eq!(listed["requests"].as_array().unwrap().len(), 1, "{listed}");
-    let listed = world.run_as("bob", &["list", "--status", "approved"]).expect(0).json();
+    let listed = world.json_as("bob", &["list", "--status", "approved"]);
     assert_eq!(listed["requests"][0]["id"], json!(id));
 }
 
@@ -317,7 +317,7 @@ fn approvals_of_one_user_at_the_same_time_are_all_indexed() {
 fn a_revocation_is_permanent() {
     let world = provisioned();
     let (id, [request, decision, index]) = granted(&world);
-    let revoked = world.run_as("carol", &["revoke", &id, "--reason", "the incident is over"]).expect(0).json();
+    let revoked = world.json_as("carol", &["revoke", &id, "--reason", "the incident is over"]);
     let revoked = &revoked["request"];
     assert_eq!((&revoked["status"], &revoked["revoked_by"]), (&json!("revoked"), &json!("carol")));
     assert_eq!(revoked["revoked_reason"], "the incident is over");
@@ -333,7 +333,7 @@ fn a_revocation_is_permanent() {
     // An empty revocation still ends it.
     put_record(&world, &json!({ "id": text(&format!("revocation#{id}")) }));
     world.run_as("alice", &EXEC).expect(1);
-    let listed = world.run_as("bob", &["list", "--status", "approved"]).expect(0).json();
+    let listed = world.json_as("bob", &["list", "--status", "approved"]);
     assert_eq!(listed["requests"], json!([]));
 }
 
@@ -342,7 +342,7 @@ fn a_pending_request_that_is_revoked_can_no_longer_be_approved() {
     let world = provisioned();
     let id = request(&world, "alice", "prod");
     world.run_as("bob", &["revoke", &id]).expect(0);
-    let listed = |status: &str| world.run_as("bob", &["list", "--status", status]).expect(0).json()["requests"].clone();
+    let listed = |status: &str| world.json_as("bob", &["list", "--status", status])["requests"].clone();
     assert_eq!(listed("revoked")[0]["id"], json!(id));
     assert_eq!(listed("pending"), json!([]));
     let late = world.run_as("carol", &["approve", &id]).expect(1);
@@ -362,7 +362,7 @@ fn revoking_ends_requests_hidden_by_their_requester() {
         let mut hidden = request.clone();
         hidden[name] = text(value);
         put_record(&world, &hidden);
-        let revoked = world.run_as("bob", &["revoke", &id]).expect(0).json();
+        let revoked = world.json_as("bob", &["revoke", &id]);
         assert_eq!(revoked["request"]["status"], "revoked", "{name} {value}");
         put_record(&world, &request);
         let run = world.run_as("alice", &EXEC);
@@ -385,6 +385,6 @@ fn a_request_canceled_before_its_decision_grants_nothing() {
     }
     put_record(&world, &forged);
     world.run_as("alice", &EXEC).expect(1);
-    let checked = world.run_as("bob", &["check", &id]).expect(0).json();
+    let checked = world.json_as("bob", &["check", &id]);
     assert_eq!(checked["request"]["status"], "cancelled");
 }

@@ -10,7 +10,7 @@ const EXEC: [&str; 5] = ["exec", "--profile", "dev", "--", "true"];
 #[track_caller]
 fn lock(world: &World, user: &str, profile: &str) -> Value {
     let args = ["lock", user, "--profile", profile, "--reason", "left the company"];
-    world.run_as("bob", &args).expect(0).json()["lock"].clone()
+    world.json_as("bob", &args)["lock"].clone()
 }
 
 #[test]
@@ -38,12 +38,12 @@ fn a_lock_denies_access_until_someone_else_ends_it() {
     assert!(own.stderr.contains("nobody unlocks themselves"), "{}", own.stderr);
     let twice = world.run_as("carol", &["lock", "alice", "--profile", "dev"]).expect(1);
     assert!(twice.stderr.contains("is locked out of dev by bob since"), "{}", twice.stderr);
-    let unlocked = world.run_as("carol", &["unlock", "alice", "--profile", "dev"]).expect(0).json();
+    let unlocked = world.json_as("carol", &["unlock", "alice", "--profile", "dev"]);
     assert_eq!(unlocked["lock"]["unlocked_by"], "carol");
     world.run_as("alice", &EXEC).expect(0);
     world.run_as("carol", &["unlock", "alice", "--profile", "dev"]).expect(1);
     // An ended lock is still listed, and the user can be locked again.
-    let listed = world.run_as("alice", &["locks", "--profile", "dev"]).expect(0).json();
+    let listed = world.json_as("alice", &["locks", "--profile", "dev"]);
     assert_eq!(listed["locks"][0]["unlocked_by"], "carol");
     lock(&world, "alice", "dev");
     world.run_as("alice", &EXEC).expect(1);
@@ -192,7 +192,7 @@ fn concurrent_lock_changes_are_all_kept() {
     for child in children {
         crate::world::finish(child).expect(0);
     }
-    let listed = world.run_as("bob", &["locks", "--profile", "dev"]).expect(0).json();
+    let listed = world.json_as("bob", &["locks", "--profile", "dev"]);
     assert_eq!(listed["locks"].as_array().unwrap().len(), 6, "{listed}");
     for _ in 0..4 {
         world.lose("PutItem");

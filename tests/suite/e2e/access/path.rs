@@ -70,7 +70,7 @@ fn way(world: &World, name: &str) {
 
     // As in the guide, with the AWS profile in the environment.
     let request = "sentinel request --profile prod --justification \"Deploy hotfix\" \
-                   --request-table sentinel-requests --region us-east-1";
+                   --request-table sentinel-requests --region us-east-1 --json";
     let asked = run(&match name {
         "fish" => format!("AWS_PROFILE=dev {request}"),
         _ => format!("export AWS_PROFILE=dev; {request}"),

@@ -14,9 +14,8 @@ fn an_approved_request_grants_access_to_its_requester() {
     assert!(refused.stderr.contains("sentinel request --profile prod --justification"), "{}", refused.stderr);
 
     let before = now();
-    let run =
-        world.run_as("alice", &["request", "--profile", "prod", "--justification", " Deploy the hotfix "]).expect(0);
-    let request = run.json()["request"].clone();
+    let args = ["request", "--profile", "prod", "--justification", " Deploy the hotfix "];
+    let request = world.json_as("alice", &args)["request"].clone();
     let id = request["id"].as_str().unwrap();
     assert_eq!(request["requester"], "alice");
     assert_eq!(request["justification"], "Deploy the hotfix");
@@ -33,8 +32,7 @@ fn an_approved_request_grants_access_to_its_requester() {
     world.run_as("alice", &["deny", id]).expect(1);
     world.run_as("alice", &exec).expect(1);
 
-    let run = world.run_as("bob", &["approve", id, "--comment", "go ahead"]).expect(0);
-    let approved = run.json()["request"].clone();
+    let approved = world.json_as("bob", &["approve", id, "--comment", "go ahead"])["request"].clone();
     assert_eq!((&approved["status"], &approved["decided_by"]), (&json!("approved"), &json!("bob")));
     assert!((approved["expires_at"].as_i64().unwrap() - before - 3600).abs() < 30, "{approved}");
     world.run_as("alice", &exec).expect(0);
@@ -47,7 +45,7 @@ fn an_approved_request_grants_access_to_its_requester() {
     // An expired approval denies access, whether TTL has deleted it or not.
     set_number(&world, "sentinel-requests", &format!("decision#{id}"), "expires_at", now() - 1);
     world.run_as("alice", &exec).expect(1);
-    let check = world.run_as("carol", &["check", id]).expect(0).json();
+    let check = world.json_as("carol", &["check", id]);
     assert_eq!(check["request"]["status"], "expired");
     world.run_as("bob", &["approve", id]).expect(1);
 }
@@ -57,7 +55,7 @@ fn a_denied_or_canceled_request_grants_nothing() {
     let world = provisioned();
     let (one, other, third) =
         (request(&world, "alice", "prod"), request(&world, "alice", "prod"), request(&world, "alice", "prod"));
-    let denied = world.run_as("bob", &["deny", &one, "--comment", "not today"]).expect(0).json();
+    let denied = world.json_as("bob", &["deny", &one, "--comment", "not today"]);
     assert_eq!((&denied["request"]["status"], &denied["request"]["comment"]), (&json!("denied"), &json!("not today")));
     let not_hers = world.run_as("bob", &["cancel", &other]).expect(1);
     assert!(not_hers.stderr.contains("only they can cancel it"), "{}", not_hers.stderr);
@@ -109,7 +107,7 @@ fn of_fifty_concurrent_decisions_only_one_succeeds() {
     let runs: Vec<_> = children.into_iter().map(finish).collect();
     assert_eq!((count(&runs, 0), count(&runs, 1)), (1, 49), "{runs:#?}");
     let winner = runs.iter().position(|run| run.code == 0).unwrap();
-    let stored = world.run_as("carol", &["check", &id]).expect(0).json()["request"].clone();
+    let stored = world.json_as("carol", &["check", &id])["request"].clone();
     assert_eq!(stored["decided_by"], format!("approver{winner}"));
     assert_eq!(stored["status"], if winner.is_multiple_of(2) { "approved" } else { "denied" });
     for run in runs.iter().filter(|run| run.code == 1) {
@@ -128,15 +126,34 @@ fn a_decision_with_a_lost_response_is_recognized() {
     };
     let id = losing("PutItem", &|| {
         let args = ["request", "--profile", "prod", "--justification", "Deploy the hotfix"];
-        world.run_as("alice", &args).expect(0).json()["request"]["id"].clone()
+        world.json_as("alice", &args)["request"]["id"].clone()
     });
     let id = id.as_str().unwrap();
     let status = losing("TransactWriteItems", &|| {
-        world.run_as("bob", &["approve", id]).expect(0).json()["request"]["status"].clone()
+        world.json_as("bob", &["approve", id])["request"]["status"].clone()
     });
     assert_eq!(status, "approved");
-    let all = world.run_as("alice", &["list"]).expect(0).json();
+    let all = world.json_as("alice", &["list"]);
     assert_eq!(all["requests"].as_array().unwrap().len(), 1, "{all}");
+}
+
+/// Scripts get JSON with `--json` only, as they do from `plan`.
+#[test]
+fn piped_records_are_text_without_json() {
+    let world = provisioned();
+    let asked = world.run_as("alice", &["request", "--profile", "prod", "--justification", "Deploy the hotfix"]);
+    let asked = asked.expect(0).stdout;
+    assert!(asked.starts_with("Request ") && asked.contains("Someone else can approve it with: "), "{asked}");
+    let list = world.run_as("alice", &["list"]).expect(0).stdout;
+    assert!(list.contains("  ID ") && list.contains("Deploy the hotfix"), "{list}");
+    assert_eq!(
+        world.run_as("alice", &["breakglass-list"]).expect(0).stdout,
+        "Break-glass events by alice (sentinel-breakglass), newest first\n\n  none\n"
+    );
+    assert_eq!(
+        world.run_as("alice", &["locks", "--profile", "dev"]).expect(0).stdout,
+        "Nobody is locked out of dev (sentinel-requests).\n"
+    );
 }
 
 #[test]
@@ -149,12 +166,11 @@ fn lists_go_through_the_index_newest_first() {
     set_number(&world, "sentinel-requests", &format!("request#{}", ids[1]), "expires_at", now() - 1);
     let listed = |user: &str, args: &[&str]| -> Vec<usize> {
         world.calls();
-        let run = world.run_as(user, &[&["list"], args].concat()).expect(0);
+        let all = world.json_as(user, &[&["list"], args].concat());
         let queries = world.calls().into_iter().filter(|call| call.operation != "GetCallerIdentity");
         let found = |operation: &str| ["Query", "TransactGetItems"].contains(&operation);
         assert!(queries.into_iter().all(|call| found(&call.operation)), "{args:?}");
-        let found = run.json()["requests"].as_array().unwrap().clone();
-        found.iter().map(|one| ids.iter().position(|id| one["id"] == json!(id)).unwrap()).collect()
+        all["requests"].as_array().unwrap().iter().map(|one| ids.iter().position(|id| one["id"] == json!(id)).unwrap()).collect()
     };
     assert_eq!(listed("alice", &[]), [2, 0]);
     assert_eq!(listed("carol", &[]), [0usize; 0]);
@@ -199,7 +215,7 @@ fn ten_thousand_requests_are_listed_by_status_in_pages() {
     world.calls();
 
     // The output says that there are more than the first hundred.
-    let some = world.run_as("bob", &["list", "--status", "pending"]).expect(0).json();
+    let some = world.json_as("bob", &["list", "--status", "pending"]);
     assert_eq!(ids(&some), newest(100));
     assert_eq!(some["more"], true);
     // One page of the index, and the records of 101 requests, 33 in each call.
@@ -210,14 +226,14 @@ fn ten_thousand_requests_are_listed_by_status_in_pages() {
     }
     assert_eq!(calls[1..], ["TransactGetItems"; 4]);
 
-    let all = world.run_as("bob", &["list", "--status", "pending", "--all"]).expect(0).json();
+    let all = world.json_as("bob", &["list", "--status", "pending", "--all"]);
     assert_eq!(ids(&all), newest(10_000));
     assert_eq!(all["more"], false);
     let calls: Vec<_> = world.calls().into_iter().filter(|call| call.operation == "Query").collect();
     assert!(calls.len() > 1, "{}", calls.len());
     assert!(calls[1..].iter().all(|call| !call.body["ExclusiveStartKey"].is_null()));
 
-    let of_one = world.run_as("bob", &["list", "--requester", "user7", "--limit", "3"]).expect(0).json();
+    let of_one = world.json_as("bob", &["list", "--requester", "user7", "--limit", "3"]);
     assert_eq!(ids(&of_one), [9907, 9807, 9707].map(|at| format!("{at:016x}")));
     let calls = world.calls();
     assert_eq!((calls.len(), &calls[0].body["Limit"]), (2, &json!(12)));
@@ -232,7 +248,7 @@ fn the_table_name_comes_from_flag_environment_or_manifest() {
     world.write("sentinel.toml", "[tables.approvals]\nname = \"by-manifest\"\n").write("deep/down/x", "");
     world.write("elsewhere/sentinel.toml", "[profiles.dev]\n");
     let table = |args: &[&str], variable: Option<&str>, folder: &str| {
-        let mut command = world.command_as("alice", &[&["list"], args].concat());
+        let mut command = world.command_as("alice", &[&["list", "--json"], args].concat());
         command.current_dir(world.folder.path().join(folder));
         command.envs(variable.map(|name| ("SENTINEL_REQUEST_TABLE", name)));
         finish(command.spawn().unwrap()).expect(0).json()["table"].clone()
@@ -296,7 +312,7 @@ fn runtime_permissions_match_the_calls() {
     }
     let why = "The database is down, again";
     let open = ["breakglass", "--profile", "prod", "--reason-code", "incident", "--justification", why];
-    let event = world.run_as("alice", &open).expect(0).json()["event"]["id"].clone();
+    let event = world.json_as("alice", &open)["event"]["id"].clone();
     world.run_as("alice", &["breakglass-close", event.as_str().unwrap()]).expect(0);
     world.run_as("alice", &["exec", "--server", "--profile", "served", "--", "true"]).expect(0);
     for args in [vec!["--status", "ended"], vec!["--server-instance", "x"], vec![]] {

@@ -64,7 +64,7 @@ fn a_revoked_session_loses_access_at_the_next_fetch() {
     assert_eq!(status, 200, "{credentials}");
     assert!(super::is_session_of_alice(credentials["AccessKeyId"].as_str().unwrap()), "{credentials}");
     assert!(credentials["Expiration"].is_string() && credentials["Token"].is_string(), "{credentials}");
-    let session = world.run_as("bob", &["server-session", &served.id]).expect(0).json()["session"].clone();
+    let session = world.json_as("bob", &["server-session", &served.id])["session"].clone();
     assert_eq!((&session["user"], &session["profile"]), (&json!("alice"), &json!("served")));
     assert_eq!(
         (&session["status"], &session["source_identity"]),
@@ -75,7 +75,7 @@ fn a_revoked_session_loses_access_at_the_next_fetch() {
     for _ in 0..4 {
         world.lose("PutItem");
     }
-    let revoked = world.run_as("bob", &["server-revoke", &served.id, "--reason", "laptop stolen"]).expect(0).json();
+    let revoked = world.json_as("bob", &["server-revoke", &served.id, "--reason", "laptop stolen"]);
     assert_eq!((&revoked["session"]["status"], &revoked["session"]["revoked_by"]), (&json!("revoked"), &json!("bob")));
     let (status, refused) = served.fetch();
     assert_eq!(status, 403);
@@ -86,7 +86,7 @@ fn a_revoked_session_loses_access_at_the_next_fetch() {
     let id = served.id.clone();
     assert_eq!(served.end(), 7);
     // The revocation is shown even after the command has ended.
-    assert_eq!(world.run_as("bob", &["server-session", &id]).expect(0).json()["session"]["status"], "revoked");
+    assert_eq!(world.json_as("bob", &["server-session", &id])["session"]["status"], "revoked");
     let log = std::fs::read_to_string(world.folder.path().join("log.jsonl")).unwrap();
     let lines = decisions(&log);
     let said: Vec<&Value> = lines.iter().map(|line| &line["decision"]).collect();
@@ -150,14 +150,14 @@ fn a_session_is_recorded_and_listed_and_ends_with_its_command() {
     let one = Served::start(&world, "alice", &["--profile", "served"]);
     let other = Served::start(&world, "bob", &["--profile", "served"]);
     let ids = |args: &[&str]| {
-        let run = world.run_as("alice", &[&["server-sessions"], args].concat()).expect(0).json();
+        let run = world.json_as("alice", &[&["server-sessions"], args].concat());
         let ids = run["sessions"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap());
         ids.collect::<Vec<_>>().join(" ")
     };
     assert_eq!(ids(&[]), one.id);
     assert_eq!(ids(&["--user", "bob"]), other.id);
     assert_eq!(ids(&["--status", "active"]), format!("{} {}", other.id, one.id));
-    let session = world.run_as("alice", &["server-session", &one.id]).expect(0).json()["session"].clone();
+    let session = world.json_as("alice", &["server-session", &one.id])["session"].clone();
     assert_eq!(ids(&["--server-instance", session["server_instance_id"].as_str().unwrap()]), one.id);
     let (one_id, other_id) = (one.id.clone(), other.id.clone());
     assert_eq!(one.end(), 7);
@@ -196,7 +196,7 @@ fn a_session_is_recorded_in_the_table_of_the_policy() {
         "{}",
         other.stderr
     );
-    let listed = world.run_as("alice", &["server-sessions", "--session-table", "acme-sessions"]).expect(0).json();
+    let listed = world.json_as("alice", &["server-sessions", "--session-table", "acme-sessions"]);
     assert_eq!(listed["sessions"].as_array().unwrap().len(), 1);
 }
 
@@ -213,7 +213,7 @@ fn a_child_gets_no_other_credentials() {
     }
     // An SDK in the child finds the server, and not the default profile: the binary itself uses one.
     let binary = env!("CARGO_BIN_EXE_sentinel");
-    let script = format!("AWS_ENDPOINT_URL={} {binary} list --region us-east-1", world.url());
+    let script = format!("AWS_ENDPOINT_URL={} {binary} list --json --region us-east-1", world.url());
     world.calls();
     let run = world.run_as("alice", &["exec", "--server", "--profile", "served", "--", "sh", "-c", &script]).expect(0);
     assert_eq!(run.json()["requests"], json!([]));
@@ -242,7 +242,7 @@ fn signals_reach_the_command_and_its_exit_status_is_returned() {
         Command::new("kill").args([signal, &pid]).status().unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(code), "{signal} {script}");
     }
-    let active = world.run_as("alice", &["server-sessions", "--status", "active"]).expect(0).json();
+    let active = world.json_as("alice", &["server-sessions", "--status", "active"]);
     assert_eq!(active["sessions"], json!([]), "each is noted as ended");
     let run = world.run_as("alice", &["exec", "--server", "--profile", "served", "--", "no-such-command"]);
     assert_eq!(run.code, 127);
@@ -279,10 +279,10 @@ fn a_revoked_session_cannot_be_revived() {
     assert!(revocation["expires_at"].is_null(), "TTL must not take a revocation back");
     let refused = |what: &str| {
         assert_eq!(served.fetch().0, 403, "{what}");
-        let session = world.run_as("bob", &["server-session", &served.id]).expect(0).json()["session"].clone();
+        let session = world.json_as("bob", &["server-session", &served.id])["session"].clone();
         assert_eq!((&session["status"], &session["revoked_by"]), (&json!("revoked"), &json!("bob")), "{what}");
         let listed = |status: &str| {
-            let run = world.run_as("bob", &["server-sessions", "--status", status]).expect(0).json();
+            let run = world.json_as("bob", &["server-sessions", "--status", status]);
             run["sessions"].as_array().unwrap().len()
         };
         assert_eq!([listed("active"), listed("revoked")], [0, 1], "{what}");
@@ -393,7 +393,7 @@ fn a_session_in_the_old_format_is_shown_with_a_fix() {
         "server_instance_id": { "S": "x" },
     });
     super::put_item(&world, TABLE, &item);
-    let shown = world.run_as("bob", &["server-session", id]).expect(0);
+    let shown = world.run_as("bob", &["server-session", id, "--json"]).expect(0);
     assert_eq!(shown.json()["session"]["old_form"], true);
     assert!(shown.stderr.contains("it is served by an older version of Sentinel"), "{}", shown.stderr);
     let revoked = world.run_as("bob", &["server-revoke", id, "--reason", "x"]).expect(1);
