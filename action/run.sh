@@ -6,6 +6,7 @@ set -euo pipefail
 folder="${RUNNER_TEMP:-$(mktemp -d)}"
 markdown="$(mktemp "$folder/sentinel.XXXXXX")"
 html="$markdown.html"
+json="$markdown.json"
 words=()
 read -ra words <<<"${SENTINEL_ARGS:-}"
 args=(-f "$SENTINEL_FILE" ${words[@]+"${words[@]}"})
@@ -20,7 +21,14 @@ quote() {
     printf '\n::%s::\n' "$token"
 }
 
+# The exit code says only one thing, and the worst one. The JSON document has `has_changes` at its top level, or in each element
+# of `targets`. No other key of that name is indented by as much.
+has_changes() {
+    grep -Eqs '^( {2}| {6})"has_changes": true,?$' "$json" && echo true || echo false
+}
+
 code=0
+changes=false
 case "$SENTINEL_COMMAND" in
     plan | drift)
         if [ "$SENTINEL_COMMAND" = plan ] && [ -n "${SENTINEL_PLAN_FILE:-}" ]; then
@@ -28,8 +36,9 @@ case "$SENTINEL_COMMAND" in
         fi
         # This format escapes its text itself, and the runner must interpret its annotations.
         sentinel plan "${args[@]}" --detailed-exitcode --format github \
-            --out-markdown "$markdown" --out-html "$html" 2>"$markdown.err" || code=$?
+            --out-markdown "$markdown" --out-html "$html" --out-json "$json" 2>"$markdown.err" || code=$?
         quote <"$markdown.err" >&2
+        changes="$(has_changes)"
         ;;
     apply)
         if [ -n "${SENTINEL_PLAN_FILE:-}" ]; then
@@ -45,7 +54,8 @@ esac
 
 {
     echo "exitcode=$code"
-    echo "has-changes=$([ "$code" = 2 ] && echo true || echo false)"
+    echo "has-changes=$changes"
     echo "markdown=$markdown"
     echo "html=$html"
+    echo "json=$json"
 } >>"$GITHUB_OUTPUT"

@@ -191,10 +191,19 @@ impl Workflow {
 
     /// Runs sentinel as the action does, and returns the outputs of the step.
     fn run(&self, command: &str, plan_file: &str) -> (Run, BTreeMap<String, String>) {
+        self.run_with(command, plan_file, "")
+    }
+
+    /// The same with more options of sentinel.
+    fn run_with(&self, command: &str, plan_file: &str, options: &str) -> (Run, BTreeMap<String, String>) {
         let _ = std::fs::remove_file(self.world.folder.path().join("output"));
         let script = root().join("action/run.sh");
-        let variables =
-            [("SENTINEL_COMMAND", command), ("SENTINEL_FILE", "sentinel.toml"), ("SENTINEL_PLAN_FILE", plan_file)];
+        let variables = [
+            ("SENTINEL_COMMAND", command),
+            ("SENTINEL_FILE", "sentinel.toml"),
+            ("SENTINEL_PLAN_FILE", plan_file),
+            ("SENTINEL_ARGS", options),
+        ];
         let run = self.script(&[script.to_str().unwrap()], &variables).expect(0);
         let outputs = std::fs::read_to_string(self.world.folder.path().join("output")).unwrap();
         let outputs = outputs.lines().map(|line| line.split_once('=').unwrap());
@@ -294,6 +303,32 @@ fn failed_reads_pass_only_if_allowed() {
     let (_, outputs) = workflow.run("drift", "");
     assert_eq!(outputs["exitcode"], "3");
     assert_eq!((workflow.end("drift", "3", "false"), workflow.end("drift", "3", "true")), (3, 0));
+}
+
+#[test]
+fn has_changes_says_whether_the_plan_has_changes_whatever_else_it_found() {
+    let check = |workflow: &Workflow, options: &str, code: &str, changes: &str| {
+        let (run, outputs) = workflow.run_with("plan", "", options);
+        let found = (outputs["exitcode"].as_str(), outputs["has-changes"].as_str());
+        assert_eq!(found, (code, changes), "{options}: {}", run.stderr);
+    };
+    let workflow = Workflow::new();
+    check(&workflow, "", "2", "true");
+    workflow.world.fail("DescribeTable", "AccessDeniedException", "");
+    check(&workflow, "--fail-on incomplete", "1", "true");
+    check(&workflow, "", "3", "true");
+    workflow.world.clear_faults();
+    assert_eq!(workflow.run("apply", "").1["has-changes"], "false");
+    workflow.world.fail("DescribeTable", "AccessDeniedException", "");
+    check(&workflow, "--fail-on incomplete", "1", "false");
+    workflow.world.clear_faults();
+    check(&workflow, "", "0", "false");
+    check(&workflow, "--no-such-option", "1", "false");
+
+    let targets = "[targets.one]\nregion = \"us-east-1\"\n[targets.two]\nregion = \"eu-west-1\"\n";
+    workflow.world.write("sentinel.toml", &format!("{targets}[profiles.dev]\npolicy = \"dev.yaml\"\n"));
+    check(&workflow, "--fail-on incomplete", "2", "true");
+    check(&workflow, "--target one", "0", "false");
 }
 
 /// While there is drift, there is one issue: opened, updated, closed.
