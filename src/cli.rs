@@ -65,7 +65,8 @@ After that:
   sentinel exec --profile dev -- aws s3 ls
   sentinel request --profile prod --justification \"Deploy the hotfix\"
 
-Options that most commands accept (such as --region, --aws-profile, --local, --json, -v) can come before the command:
+Every command accepts the global options. The commands that use AWS accept the AWS options, or some of them. All of \
+these can come before the command:
   sentinel --region us-east-1 plan
 
 Exit codes:
@@ -85,6 +86,11 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (access policies and 
 pub struct Cli {
     #[command(flatten)]
     pub common: CommonArgs,
+    /// For the help only: `command_first` moves these options after the command, which may take them.
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
     #[command(subcommand)]
     pub command: Command,
 }

@@ -39,16 +39,48 @@ fn commands(command: &clap::Command, path: &str) -> Vec<String> {
     names
 }
 
-/// Returns a help text without the section of global options, which ends at the next heading.
-fn without_global_options(help: &str) -> String {
-    let mut inside = false;
-    let kept = help.lines().filter(|line| {
-        if !line.is_empty() && !line.starts_with(' ') {
-            inside = *line == "Global options:";
+/// Returns the sections of a help text, each with its heading; the first one has none.
+fn help_sections(help: &str) -> Vec<(String, String)> {
+    let mut sections = vec![(String::new(), String::new())];
+    for line in help.lines() {
+        if !line.starts_with(' ') && line.ends_with(':') {
+            sections.push((line.to_owned(), String::new()));
         }
-        !inside
-    });
-    let text: String = kept.map(|line| format!("{line}\n")).collect();
+        let (_, text) = sections.last_mut().unwrap();
+        text.push_str(&format!("{}\n", line.trim_end()));
+    }
+    sections
+}
+
+/// Returns the options of a section without their dashes, each with its description.
+fn options_of(section: &str) -> impl Iterator<Item = &str> {
+    let (_, options) = section.split_once('\n').unwrap_or_default();
+    options.trim_end().split("\n\n").map(|option| option.trim_start().trim_start_matches("--"))
+}
+
+/// Returns a help text without the global options, and with only the names of the AWS options that the root's help describes.
+fn shortened(help: &str, root: &[(String, String)]) -> String {
+    let described: Vec<&str> =
+        root.iter().filter(|(heading, _)| heading == "AWS:").flat_map(|(_, text)| options_of(text)).collect();
+    let mut text = String::new();
+    for (heading, section) in help_sections(help) {
+        match heading.as_str() {
+            "Global options:" => {}
+            "AWS:" => {
+                let (known, own): (Vec<&str>, Vec<&str>) =
+                    options_of(&section).partition(|option| described.contains(option));
+                let name = |option: &&str| {
+                    let end = option.find([' ', '[', '\n']).unwrap_or(option.len());
+                    format!("--{}", &option[..end])
+                };
+                let names: Vec<String> = known.iter().map(name).collect();
+                let names = Some(names.join(", ")).filter(|names| !names.is_empty());
+                let shown: Vec<String> = names.into_iter().chain(own.iter().map(|option| format!("--{option}"))).collect();
+                text.push_str(&format!("AWS:\n      {}\n\n", shown.join("\n\n      ")));
+            }
+            _ => text.push_str(&section),
+        }
+    }
     format!("{}\n", text.trim_end())
 }
 
@@ -59,6 +91,9 @@ fn the_command_reference_equals_the_help() {
     let text = std::fs::read_to_string(&path).unwrap();
     let world = World::new();
     let mut expected = text.clone();
+    let trimmed = |help: &str| help.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>();
+    let root_help = finish(world.command(&["--help"]).spawn().unwrap()).expect(0).stdout;
+    let root_help = help_sections(&root_help);
     for name in commands(&Cli::command(), "sentinel") {
         let marker = format!("<!-- help: {name} -->\n```text\n");
         let start = text.find(&marker).unwrap_or_else(|| panic!("{name} has no block in {}", path.display()));
@@ -66,9 +101,7 @@ fn the_command_reference_equals_the_help() {
         let block = &text[from..from + text[from..].find("```\n").unwrap()];
         let words: Vec<&str> = name.split(' ').skip(1).chain(["--help"]).collect();
         let help = finish(world.command(&words).spawn().unwrap()).expect(0).stdout;
-        let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-        // Only the first block lists the global options, which are the same everywhere.
-        let help = if name == "sentinel" { help } else { without_global_options(&help) };
+        let help = if name == "sentinel" { trimmed(&help) } else { shortened(&help, &root_help) };
         expected = expected.replacen(&format!("{marker}{block}"), &format!("{marker}{help}"), 1);
     }
     check(&path, &expected);
