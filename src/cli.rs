@@ -403,7 +403,7 @@ fn policy_root(value: &str) -> Result<String, String> {
 fn consent(value: &str) -> Result<Consent, String> {
     value.parse().map_err(|_| {
         let words: Vec<&str> = Consent::ALL.iter().map(|consent| consent.word()).collect();
-        format!("what can be allowed is: {}", words.join(", "))
+        format!("valid values are: {}", words.join(", "))
     })
 }
 

@@ -84,10 +84,14 @@ pub fn from_toml_at(begins: usize, source: &Arc<Source>, faults: &mut Faults) ->
     // A hidden character is usually a syntax error too, and is reported once.
     let known = faults.len() > before;
     for error in errors.into_iter().filter(|_| !known) {
-        let words::Words { message, help } = words::of_toml(error.message().trim());
+        let span = error.span().unwrap_or(0..0);
+        // The span of a wrong character can be empty.
+        let end = if span.is_empty() { span.start + 1 } else { span.end };
+        let text = source.text.get(span.start..end).unwrap_or_default();
+        let words::Words { message, help } = words::of_toml(error.message().trim(), text);
         faults.push(Fault {
             source: Arc::clone(source),
-            span: error.span().unwrap_or(0..0),
+            span,
             message: format!("invalid TOML: {message}"),
             label: String::from("here"),
             help: help.map(str::to_owned),

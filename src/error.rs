@@ -187,12 +187,15 @@ impl Error {
 
     /// Returns the refusal of a saved plan.
     pub fn unusable_plan(path: &str, why: &Unusable) -> Self {
-        Self::Refused(Refusal {
-            code: Code::UnusablePlan,
-            message: format!("{path} cannot be applied: {why}"),
-            details: Vec::new(),
-            hint: String::from("make a new plan with: sentinel plan --out FILE"),
-        })
+        let (message, hint) = match why {
+            Unusable::NotAPlan => (
+                format!("{path} {why}"),
+                "name a plan that sentinel plan --out FILE saved; name a manifest with -f FILE",
+            ),
+            _ => (format!("{path} cannot be applied: {why}"), "make a new plan with: sentinel plan --out FILE"),
+        };
+        let hint = hint.to_owned();
+        Self::Refused(Refusal { code: Code::UnusablePlan, message, details: Vec::new(), hint })
     }
 
     /// Returns the error for a bug.
@@ -291,6 +294,7 @@ impl Error {
     /// Returns a hint about what to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::File { hint: None, source: Some(error), .. } => file_hint(error).map(str::to_owned),
             Self::Usage { hint, .. }
             | Self::System { hint, .. }
             | Self::File { hint, .. }
@@ -334,6 +338,21 @@ impl Error {
             next = cause.source();
         }
         causes
+    }
+}
+
+/// Returns the fix for a file or folder that the system does not open or create.
+fn file_hint(error: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound => Some("correct the path"),
+        ErrorKind::NotADirectory => Some("correct the path: a folder is expected where there is a file"),
+        ErrorKind::AlreadyExists => Some("name another one, or move the existing one away"),
+        ErrorKind::PermissionDenied if !files::leads_out(error) => {
+            Some("check the permissions of the file and of its folder")
+        }
+        _ if error.to_string() == files::FOLDER => Some("name a file"),
+        _ => None,
     }
 }
 

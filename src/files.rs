@@ -313,7 +313,7 @@ fn check_kind(path: &Path, found: &Metadata) -> io::Result<()> {
     Err(invalid(if found.is_dir() { FOLDER } else { UNREADABLE }))
 }
 
-const FOLDER: &str = "this is a folder, not a file";
+pub(crate) const FOLDER: &str = "this is a folder, not a file";
 const UNREADABLE: &str = "this is not a regular file (but a pipe, a socket or a device), and cannot be read";
 
 fn too_large(limit: Limit, size: Option<u64>) -> io::Error {

@@ -195,7 +195,7 @@ impl SavedTarget {
 /// The reason why a file cannot be applied as a plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
-    #[error("it is not a saved plan (a manifest is applied with -f)")]
+    #[error("is not a saved plan")]
     NotAPlan,
     #[error("its format is version {found}, but this version of Sentinel reads version {FORMAT_VERSION}")]
     OtherFormat { found: u64 },

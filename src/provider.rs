@@ -18,7 +18,7 @@ use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
 use crate::resource::tagging::TaggedPage;
 
-pub use aws::{Connection, Reader, Writer, accounts, known_region};
+pub use aws::{Connection, Reader, Writer, accounts, known_region, profile_of_environment};
 pub use gateway::{Gateway, Issued, Named, Origin, Stamp};
 pub use post::{Poster, Undelivered};
 pub use profiles::{NoCredentials, aws_profiles};

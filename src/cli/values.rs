@@ -31,7 +31,7 @@ pub(super) fn check(text: &str) -> Result<Check, String> {
     let found = Check::VARIANTS.iter().copied().find(|one| one.word() == text);
     found.ok_or_else(|| {
         let meant = closest(text, &known).map(|one| format!("did you mean {one}? ")).unwrap_or_default();
-        format!("{meant}Valid names are: {}", known.join(", "))
+        format!("{meant}valid values are: {}", known.join(", "))
     })
 }
 

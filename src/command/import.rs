@@ -100,7 +100,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// What to do about a file that is in the way.
-pub(super) const IN_THE_WAY: &str = "export into a new folder with -o, and compare the files";
+pub(super) const IN_THE_WAY: &str = "import into a new folder with -o, and compare the files";
 
 impl Import {
     /// Writes all of it, or nothing where a file is in the way; `hint` says what to do then. Returns the paths, the manifest's

@@ -117,10 +117,10 @@ pub(super) fn check(path: &Path) -> Result<(), Error> {
         return Err(refused(files::LINK));
     }
     if path.is_dir() {
-        return Err(refused("this is a folder, not a file"));
+        return Err(refused(files::FOLDER).with_hint("name a file"));
     }
     if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-        return Err(refused("its folder does not exist"));
+        return Err(refused("its folder does not exist").with_hint("create the folder, or correct the path"));
     }
     if leads_out(path) {
         return Err(refused("its folder is a link out of the current folder; name the target folder of the link"));

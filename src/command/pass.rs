@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::kind::DesiredResource;
 use crate::kind::section::Unset;
 use crate::manifest::Discovered;
-use crate::provider::{Connection, Observe, Reader};
+use crate::provider::{self, Connection, Observe, Reader};
 use crate::reconcile::{self, Intent, Pass, Scope, guard};
 use crate::report::output::InSync;
 use crate::resource::call::{CallError, Class};
@@ -272,7 +272,12 @@ pub(super) fn explained(error: Error, destination: &Destination) -> Error {
             source: call,
         },
         (None, Some(profile)) => of_profile(profile, code, said.to_owned(), call),
-        (None, None) => Error::Aws(*call),
+        (None, None) => match provider::profile_of_environment() {
+            Some(name) if matches!(code, Code::Profile | Code::NoCredentials | Code::Sso | Code::CredentialProcess) => {
+                of_profile(&AwsProfile::new(name), code, said.to_owned(), call)
+            }
+            _ => Error::Aws(*call),
+        },
     }
 }
 

@@ -89,7 +89,7 @@ fn unmoved(context: &Context, file: &PlanFile, looked: Vec<Result<Planned, Error
                 context.terminal.note(&text::error_of(&of, error));
             }
             if let Some(name) = name {
-                let words = format!("target {name} is not as it was planned, or could not be looked at again:");
+                let words = format!("target {name} has changed since it was planned, or could not be read again:");
                 context.terminal.note(&format!("{}\n", crate::report::escape(&words)));
             }
             Err(first)

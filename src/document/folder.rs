@@ -161,7 +161,12 @@ impl Folder {
                 io::ErrorKind::NotFound => format!("there is no {what}file {file}"),
                 _ => format!("the {what}file {file} cannot be read: {}", files::system_words(&error)),
             };
-            Invalid::new(problem, "create it, or correct the path, which is relative to the manifest's folder")
+            let help = match error.kind() {
+                io::ErrorKind::PermissionDenied => "check the permissions of the file and of its folder",
+                io::ErrorKind::NotFound => "create it, or correct the path, which is relative to the manifest's folder",
+                _ => "correct the path, which is relative to the manifest's folder",
+            };
+            Invalid::new(problem, help)
         };
         let root = match &self.0 {
             Files::Within(root) => root,

@@ -91,7 +91,11 @@ impl<'a> Reader<'a> {
     }
 
     pub fn wrong_type(&mut self, node: &Node, what: &str, expected: &str) {
-        let message = format!("`{what}` must be {expected}, not {}", node.value.kind());
+        let found = match node.value {
+            Value::Integer(number) if expected.starts_with("an integer") => number.to_string(),
+            _ => node.value.kind().to_owned(),
+        };
+        let message = format!("`{what}` must be {expected}, not {found}");
         self.fault(node.span.clone(), message, format!("expected {expected}"), "");
     }
 
@@ -151,10 +155,11 @@ impl<'a> Reader<'a> {
             return Some(*value);
         }
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        let help = closest(&text, &words).map_or_else(
-            || format!("write one of: {}", words.join(", ")),
-            |word| format!("did you mean \"{word}\"? Write one of: {}", words.join(", ")),
-        );
+        let help = match (words.as_slice(), closest(&text, &words)) {
+            ([only], _) => format!("write \"{only}\""),
+            (_, Some(word)) => format!("did you mean \"{word}\"? Write one of: {}", words.join(", ")),
+            (_, None) => format!("write one of: {}", words.join(", ")),
+        };
         self.fault(node.span.clone(), format!("`{what}` cannot be \"{text}\""), "not one of the choices", help);
         None
     }

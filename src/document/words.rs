@@ -66,11 +66,26 @@ const YAML: Known = &[
     ("expected string scalar", "a key that is not a string", "write the key as a word"),
     ("alias references unknown anchor", "an alias without an anchor", "define it first with &NAME, or write the value"),
     ("unclosed bracket", "a bracket that is not closed", "add the closing bracket"),
+    ("tabs disallowed within this context", "a tab in the indentation", "indent with spaces"),
+    (
+        "invalid trailing content after double-quoted scalar",
+        "text after a quoted string",
+        "add the comma or line break that is missing before it, or correct the quotes",
+    ),
 ];
 
-/// Returns the plain message for a TOML error.
-pub(super) fn of_toml(message: &str) -> Words {
-    known(TOML, message)
+/// Returns the plain message for a TOML error in `text`.
+pub(super) fn of_toml(message: &str, text: &str) -> Words {
+    match message {
+        _ if message.starts_with("duplicate key") && !text.is_empty() => {
+            Words { message: format!("`{text}` is defined twice"), help: Some("remove one of the two") }
+        }
+        _ if message.starts_with("invalid unquoted key") && text == ":" => Words {
+            message: String::from("a colon after a key"),
+            help: Some("write KEY = VALUE, and sections as [SECTION.NAME]: this file is TOML, not YAML"),
+        },
+        _ => known(TOML, message),
+    }
 }
 
 /// Returns the plain message for a YAML error.
@@ -110,7 +125,9 @@ mod tests {
             ("a = us-east-1\n", "a string without quotes"),
             ("[a\n", "a header without its closing bracket"),
             ("a = \"x\n", "a string without its closing quote"),
-            ("a = 1\na = 2\n", "this is defined twice"),
+            ("a = 1\na = 2\n", "`a` is defined twice"),
+            ("[a.b]\n[a.b]\n", "`b` is defined twice"),
+            ("a: 1\n", "a colon after a key"),
             ("= 3\n", "a key is missing"),
             ("a = \"\\q\"\n", "an unknown escape in a string"),
             ("a = 01\n", "a number with a leading zero"),
@@ -135,6 +152,8 @@ mod tests {
             ("a: \"\\q\"\n", "an unknown escape in a string"),
             ("a: @b\n", "a value that starts with `@`"),
             ("a: 1\na: 2\n", "the key `a` is defined twice"),
+            ("a:\n\t- b\n", "a tab in the indentation"),
+            ("{ \"a\": \"1\" \"b\": \"2\" }\n", "text after a quoted string"),
         ] {
             let found = faults_of(text, |source, faults| drop(from_yaml(source, faults)));
             assert_eq!(found, [(format!("invalid YAML: {expected}"), true)], "{text:?}");

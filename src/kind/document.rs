@@ -138,7 +138,10 @@ pub fn pretty(value: &Value) -> String {
 pub fn parse_json(text: &str) -> Result<Value, Invalid> {
     let failed = |error: serde_json::Error| {
         let message = error.to_string();
-        let words = message.split(" at line ").next().unwrap_or(&message);
+        let words = match error.classify() {
+            serde_json::error::Category::Eof => "the document is not complete",
+            _ => message.split(" at line ").next().unwrap_or(&message),
+        };
         let location = format!("line {}, column {}", error.line(), error.column());
         Invalid::new(format!("invalid JSON: {words} ({location})"), "write one JSON document, without comments")
     };
@@ -658,7 +661,7 @@ mod tests {
             of(json!({ "Sid": "a", "Resources": "x" })),
         ];
         assert_snapshot!(all.join("\n"), @r#"
-        invalid JSON: EOF while parsing a value (line 1, column 0); write one JSON document, without comments
+        invalid JSON: the document is not complete (line 1, column 0); write one JSON document, without comments
         invalid JSON: trailing comma (line 2, column 2); write one JSON document, without comments
         invalid JSON: the key "Statement" is defined twice (line 1, column 34); write one JSON document, without comments
         invalid JSON: the key "Effect" is defined twice (line 1, column 52); write one JSON document, without comments

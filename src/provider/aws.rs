@@ -49,9 +49,15 @@ pub async fn known_region(aws_profile: Option<&str>) -> Option<Region> {
         builder = builder.profile_name(profile);
     }
     let region = builder.build().region().await?;
-    let environment = std::env::var("AWS_PROFILE").ok();
+    let environment = profile_of_environment();
     let profile = aws_profile.or(environment.as_deref()).unwrap_or("default");
     Some(Region { name: RegionName::new(region.as_ref()), source: format!("AWS profile {profile}") })
+}
+
+/// Returns the AWS profile that the environment names.
+#[expect(clippy::disallowed_methods, reason = "this variable is part of the contract")]
+pub fn profile_of_environment() -> Option<String> {
+    std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty())
 }
 
 /// The connection to a destination, from which the SDK's clients are built.

@@ -91,6 +91,12 @@ fn missing_entries_in_the_shared_files_are_named() {
         let said = plan(profile);
         assert!(words.iter().all(|word| said.contains(word)), "{said}");
     }
+    // The profile that the environment selects is named too.
+    let mut command = world.command(&["plan"]);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("AWS_PROFILE", "amdin");
+    let said = finish(command.spawn().unwrap()).expect(1).stderr;
+    let head = "error[E103]: no credentials from the AWS profile amdin: it is not in ~/.aws/config";
+    assert!(said.contains(head) && said.contains("did you mean admin?"), "{said}");
     let mut command = world.command(&["plan"]);
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
     let said = finish(command.spawn().unwrap()).expect(1).stderr;
@@ -186,6 +192,26 @@ fn a_missing_file_is_not_an_invalid_argument() {
     let serve = world.command(&["local", "serve", "--port", &port]).spawn().unwrap();
     let said = finish(serve).expect(1).stderr;
     assert!(said.contains("error[E006]: the AWS emulator: cannot listen on"), "{said}");
+}
+
+#[test]
+fn errors_about_files_say_what_to_do() {
+    let world = World::new();
+    world.write("sentinel.toml", "[profiles.dev]\npolicy = \"dev.yaml\"\n").write("folder/x", "");
+    world.write("dev.yaml", "version: \"1\"\nrules:\n  - { name: all, effect: deny }\n");
+    let hint = |args: &[&str]| {
+        let error = world.run(&[args, &["--json"]].concat()).expect(1).json()["error"].take();
+        error["help"].as_str().unwrap_or_else(|| panic!("{error:#}")).to_owned()
+    };
+    assert_eq!(hint(&["policy", "lint", "none.yaml"]), "correct the path");
+    assert_eq!(hint(&["policy", "test", "folder"]), "name a file");
+    assert_eq!(hint(&["report", "merge", "dev.yaml"]), "correct the path: a folder is expected where there is a file");
+    assert_eq!(hint(&["import", "--out", "dev.yaml"]), "name another one, or move the existing one away");
+    assert_eq!(hint(&["plan", "--out-html", "folder"]), "name a file");
+    assert_eq!(hint(&["plan", "--out-html", "none/plan.html"]), "create the folder, or correct the path");
+    world.write("sentinel.toml", "[profiles.dev]\npolicy = \"folder\"\n");
+    let fault = world.run(&["validate", "--json"]).expect(1).json()["error"]["faults"][0].take();
+    assert_eq!(fault["help"], "correct the path, which is relative to the manifest's folder", "{fault:#}");
 }
 
 #[test]

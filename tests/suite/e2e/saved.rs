@@ -187,7 +187,7 @@ fn an_edited_plan_or_another_version_is_refused() {
         (edited, "it was changed after it was made"),
         (text.replace(version, "\"tool_version\": \"0.0.1\""), "it was made by Sentinel 0.0.1"),
         (text.replace("\"format_version\": 1", "\"format_version\": 7"), "its format is version 7"),
-        (String::from(MANIFEST), "it is not a saved plan"),
+        (String::from(MANIFEST), "is not a saved plan"),
     ];
     for (text, why) in cases {
         world.write("p.json", &text);
