@@ -1,4 +1,4 @@
-//! The command line: types only.
+//! The types of the command line.
 
 mod access;
 mod answers;
@@ -76,10 +76,10 @@ Exit codes:
 
 This is not HashiCorp Sentinel.";
 
-/// Tells this program from others of the same name.
+/// The version, with a description that distinguishes this program from others named sentinel.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (access policies and DynamoDB tables on AWS)");
 
-/// The whole command line.
+/// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "sentinel", version = VERSION, about = ABOUT, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
 #[command(max_term_width = 100, propagate_version = true)]
@@ -95,7 +95,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What to do.
+/// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show how AWS differs from the manifest; change nothing.
@@ -338,7 +338,7 @@ pub struct IamArgs {
     pub root: RootArgs,
 }
 
-/// What an IAM policy is for.
+/// The purpose of an IAM policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Purpose {
     /// `sentinel plan` and `sentinel status`.
@@ -395,7 +395,7 @@ fn region(value: &str) -> Result<String, String> {
 }
 
 fn policy_root(value: &str) -> Result<String, String> {
-    // A slash at the end is how people write a path: it means the same one.
+    // A path with a slash at its end is the same path.
     let trimmed = if value.len() > 1 { value.strip_suffix('/').unwrap_or(value) } else { value };
     checked(trimmed, policy_parameter::check_root)
 }
@@ -449,7 +449,7 @@ fn profile_name(value: &str) -> Result<String, String> {
     checked(value, policy_parameter::check_profile)
 }
 
-/// Reads a time: units as in `90s`, `10m` or `1h30m`, ISO 8601, or a number of seconds.
+/// Parses a duration: units as in `90s`, `10m` or `1h30m`, ISO 8601, or a number of seconds.
 fn duration(value: &str) -> Result<Duration, String> {
     let bare = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     let parsed = if bare { format!("{value}s").parse() } else { value.parse::<jiff::SignedDuration>() };

@@ -1,4 +1,4 @@
-//! The commands: glue between the command line and the pass.
+//! The commands: they connect the command line with the engine.
 
 mod access;
 mod apply;
@@ -43,7 +43,7 @@ pub use defect::{caught, report_panics};
 use parse::Rejected;
 use run::{Options, Run, Signals};
 
-/// Reads the command line, runs the command, and tells how it ended.
+/// Parses the command line, runs the command, and returns its exit code.
 pub fn main() -> Exit {
     report_panics();
     caught(begin).unwrap_or_else(|error| {
@@ -74,12 +74,12 @@ fn begin() -> Exit {
     }
 }
 
-/// Returns how the global options say that results are wanted.
+/// Returns the format of results that the global options select.
 fn results(common: &CommonArgs) -> Results {
     if common.json { Results::Json } else { Results::Text }
 }
 
-/// Runs a command, and reports what kept it from doing what it was asked.
+/// Runs a command, and reports its error.
 fn perform(command: &dyn Run, options: Options) -> Exit {
     let common = &options.common;
     let results = if options.output.format == Some(Format::Json) { Results::Json } else { results(common) };
@@ -92,7 +92,7 @@ fn perform(command: &dyn Run, options: Options) -> Exit {
     let ready = ready.and_then(|()| depth::guard()).and_then(|()| output::writable(&output));
     ready.and_then(|()| finish(command, options, terminal)).unwrap_or_else(|error| {
         complain(terminal, &name, &error);
-        // Whoever reads the comment or the page has to learn of it too.
+        // The error is part of the comment or page too.
         output::failed(terminal, &output, &name, &error);
         error.exit()
     })
@@ -102,9 +102,9 @@ fn finish(command: &dyn Run, options: Options, terminal: Terminal) -> Result<Exi
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| Error::system("the program cannot start", Some("is the machine out of resources?"), error))?;
-    // A program that reads the JSON learns of a panic too.
+    // A panic becomes an error, so that there is a JSON document.
     let ended = caught(|| runtime.block_on(run(command, options, terminal)));
-    // A prompt nobody answered may still be waiting for a line: it is not waited for.
+    // A prompt may still be reading a line; do not wait for it.
     runtime.shutdown_background();
     ended.and_then(|ended| ended)
 }
@@ -124,7 +124,7 @@ async fn run(command: &dyn Run, options: Options, terminal: Terminal) -> Result<
     result
 }
 
-/// Reports a command line that is not valid, or shows the help or version that it asks for.
+/// Reports an invalid command line, or shows the help or version.
 fn reject(rejected: &Rejected) -> Exit {
     let Some(error) = rejected.usage() else {
         let _ = rejected.error.print();
@@ -135,20 +135,20 @@ fn reject(rejected: &Rejected) -> Exit {
         Terminal::new(wanted.color, if wanted.json { Results::Json } else { Results::Text }, wanted.log_format);
     if wanted.log_format == LogFormat::Json {
         let common = CommonArgs { log_format: wanted.log_format, ..CommonArgs::default() };
-        // Without a trace file nothing can fail.
+        // It can fail only with a trace file.
         let _ = log::begin(&common, None, terminal);
         terminal.note(&report::text::error(&error));
     } else {
-        // clap's own words show the usage too.
+        // clap's message includes the usage.
         let _ = rejected.error.print();
     }
     document(terminal, &wanted.command, &error);
     error.exit()
 }
 
-/// Says what went wrong: for people on stderr, and with `--json` for programs on stdout.
+/// Reports an error as text on stderr and, with `--json`, as a document on stdout.
 fn complain(terminal: Terminal, command: &str, error: &Error) {
-    // A panic has been reported when it happened.
+    // The panic hook has reported it.
     if !matches!(error, Error::Panicked(_)) {
         terminal.note(&report::text::error(error));
     }
@@ -158,9 +158,9 @@ fn complain(terminal: Terminal, command: &str, error: &Error) {
     document(terminal, command, error);
 }
 
-/// Prints the JSON document of an error, where JSON is wanted.
+/// Prints the JSON document of an error if results are in JSON.
 fn document(terminal: Terminal, command: &str, error: &Error) {
-    // It is made of texts only.
+    // It consists of texts, so it can always be written.
     if terminal.json() {
         let _ = terminal.either(String::new, || json::error(command, error));
     }

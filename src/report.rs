@@ -1,4 +1,4 @@
-//! The only home of formatting: text, JSON, diagnostics, progress. Everything here is derived from plans and reports.
+//! All formatting: text, JSON, Markdown, HTML, diagnostics, progress. All of it is derived from plans and reports.
 
 pub mod access;
 pub mod answers;
@@ -50,7 +50,7 @@ const CYAN: Style = AnsiColor::Cyan.on_default();
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 
-/// Returns text in a style. The streams take the escape codes out again where they are not wanted.
+/// Returns text in a style. The streams remove the escape codes if colors are off.
 fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
@@ -60,12 +60,12 @@ pub fn without_color(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
-/// Returns a whole output for a file: without colors, and with nothing in it that is obeyed.
+/// Returns a complete output for a file: without colors, and with terminal and workflow commands escaped.
 pub fn for_file(text: &str) -> String {
     without_color(&guard(text))
 }
 
-/// How results are wanted.
+/// The format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Results {
     Text,
@@ -82,18 +82,18 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Returns the terminal with the user's wishes.
+    /// Returns a terminal with the user's options.
     pub fn new(color: Color, results: Results, log: LogFormat) -> Self {
         Self { color, json: results == Results::Json, quiet: false, log }
     }
 
-    /// Returns the terminal without progress.
+    /// Returns this terminal without the progress display.
     #[must_use]
     pub fn quiet(self) -> Self {
         Self { quiet: true, ..self }
     }
 
-    /// Returns whether results are wanted as JSON.
+    /// Returns whether results are printed as JSON.
     pub fn json(self) -> bool {
         self.json
     }
@@ -106,12 +106,12 @@ impl Terminal {
         }
     }
 
-    /// Writes a result. A reader that closed the pipe is no error.
+    /// Writes a result. A closed pipe is not an error.
     pub fn result(self, text: &str) {
         self.write(&guard(text));
     }
 
-    /// Writes the annotations of a workflow, which its runner obeys: nothing else may.
+    /// Writes workflow commands without escaping them. Only annotations may be written in this way.
     pub fn commands(self, text: &str) {
         self.write(text);
     }
@@ -121,7 +121,7 @@ impl Terminal {
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
 
-    /// Writes what is not a result.
+    /// Writes a message to stderr, through the log if the log is in JSON.
     pub fn note(self, text: &str) {
         if self.log == LogFormat::Json {
             tracing::info!("{}", without_color(text).trim());
@@ -132,7 +132,7 @@ impl Terminal {
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
 
-    /// Writes what is not a result without the log, in the form of the log.
+    /// Writes a message to stderr without the log, in the format of the log.
     pub fn note_directly(self, text: &str) {
         if self.log == LogFormat::Text {
             self.note(text);
@@ -143,7 +143,7 @@ impl Terminal {
         let _ = std::io::stderr().write_all(format!("{}\n", escape_json(&event.to_string())).as_bytes());
     }
 
-    /// Writes a text result, or the JSON one when that is wanted.
+    /// Writes a result as text, or as JSON with `--json`.
     ///
     /// # Errors
     ///
@@ -156,7 +156,7 @@ impl Terminal {
         Ok(())
     }
 
-    /// The same for a text that a program reads, in which a mark of a workflow may mean something else.
+    /// The same for a script, in which `##[` and `::` are not workflow commands and stay as they are.
     ///
     /// # Errors
     ///
@@ -169,12 +169,12 @@ impl Terminal {
         Ok(())
     }
 
-    /// Returns the columns of the terminal that results go to, if they go to one.
+    /// Returns the number of columns if stdout is a terminal.
     pub fn width(self) -> Option<usize> {
         terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
     }
 
-    /// Returns whether stderr is to be colored.
+    /// Returns whether stderr gets colors.
     pub fn colors_notes(self) -> bool {
         let stream = anstream::AutoStream::new(std::io::stderr(), self.choice());
         stream.current_choice() != anstream::ColorChoice::Never
@@ -185,7 +185,7 @@ impl Terminal {
         LiveProgress::new(self)
     }
 
-    /// Returns whether there is someone to ask.
+    /// Returns whether questions can be asked.
     pub fn can_ask(self) -> bool {
         std::io::stdin().is_terminal() && self.log == LogFormat::Text
     }

@@ -1,4 +1,4 @@
-//! The command line of those who use what is provisioned.
+//! The command line of the access commands.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -112,7 +112,7 @@ pub enum ShellFormat {
     Fish,
 }
 
-/// Whose credentials are asked for, and what is consulted and logged.
+/// The credentials that are requested, the tables that are read, and the log.
 #[derive(Debug, Clone, Args)]
 pub struct GateArgs {
     /// The profile whose policy decides.
@@ -189,7 +189,7 @@ pub struct BreakglassTable {
     pub breakglass_table: Option<String>,
 }
 
-/// How much to list.
+/// The length of a list.
 #[derive(Debug, Clone, Args)]
 pub struct LimitArgs {
     /// The maximum number of entries.
@@ -201,9 +201,9 @@ pub struct LimitArgs {
 }
 
 impl LimitArgs {
-    /// Returns the most that are listed.
+    /// Returns the maximum number of entries.
     pub fn most(&self) -> usize {
-        // A step below the most, since one more is looked for.
+        // One below the largest number, since one more entry is read to find out whether there are more.
         if self.all { usize::MAX - 1 } else { self.limit as usize }
     }
 }
@@ -378,7 +378,7 @@ pub struct LocksArgs {
     pub by: BrokerArgs,
 }
 
-/// What an emergency is.
+/// The kind of an emergency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReasonCode {
     Incident,

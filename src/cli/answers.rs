@@ -1,4 +1,4 @@
-//! The command line of what asks a policy who gets access.
+//! The command line of `sentinel access`.
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -11,22 +11,22 @@ use crate::policy::Mode;
 pub enum AnswersCommand {
     /// List what a profile's policy gives to each user that it names, and to everyone else.
     ///
-    /// Evaluates the live policy as exec does. Locks, approvals and break-glass events are not looked at.
+    /// Evaluates the live policy as exec does. Ignores locks, approvals and break-glass events.
     Who(WhoArgs),
-    /// Say what a profile's policy gives to a user, which rule decides, and what would have to differ for more.
+    /// Show what a profile's policy gives to a user, which rule decides, and which conditions prevent more access.
     ///
-    /// Evaluates the live policy as exec does. Locks, approvals and break-glass events are not looked at. Exits with 1 when
+    /// Evaluates the live policy as exec does. Ignores locks, approvals and break-glass events. Exits with 1 when
     /// the policy denies access.
     Can(CanArgs),
 }
 
-/// Of which moment and which way of asking.
+/// The moment and the mode of the access.
 #[derive(Debug, Args)]
 pub struct QuestionArgs {
     /// The time, such as 2026-01-14T10:00:00+01:00 or '2026-01-14T10:00[Europe/Zurich]' [default: now].
     #[arg(long = "at", value_name = "TIME", value_parser = moment)]
     pub time: Option<Timestamp>,
-    /// How credentials are asked for: by exec (cli), by exec --server (server), or by credentials (credential_process).
+    /// How credentials are requested: by exec (cli), by exec --server (server), or by credentials (credential_process).
     #[arg(long, value_name = "MODE", value_parser = words(Mode::ALL, Mode::word), default_value = "cli")]
     pub mode: Mode,
     #[command(flatten)]

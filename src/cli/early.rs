@@ -1,4 +1,4 @@
-//! Options before the command that takes them: `sentinel --region us-east-1 plan`.
+//! Options before the command to which they belong: `sentinel --region us-east-1 plan`.
 
 use std::ffi::{OsStr, OsString};
 
@@ -6,8 +6,7 @@ use clap::{Args, Command};
 
 use super::{AwsArgs, CommonArgs, ProgressArgs, RootArgs};
 
-/// Returns the command line with such options after the command. clap reads them there, and rejects those that the command does
-/// not take.
+/// Moves such options after the command, where clap parses them, and rejects those that the command does not accept.
 pub fn command_first(root: &Command, line: Vec<OsString>) -> Vec<OsString> {
     let options = groups();
     let mut words = line.into_iter();
@@ -22,7 +21,7 @@ pub fn command_first(root: &Command, line: Vec<OsString>) -> Vec<OsString> {
         }
         let found = command.find_subcommand(&word);
         settled.push(word);
-        // What it is instead is clap's to say.
+        // clap reports what is wrong with it.
         let Some(below) = found else { break };
         command = below;
     }
@@ -31,14 +30,14 @@ pub fn command_first(root: &Command, line: Vec<OsString>) -> Vec<OsString> {
     settled
 }
 
-/// Returns a command that takes the options that many commands take.
+/// Returns a command with the options that can come before a command.
 fn groups() -> Command {
     let command =
         RootArgs::augment_args(ProgressArgs::augment_args(CommonArgs::augment_args(Command::new("sentinel"))));
     AwsArgs::augment_args(command)
 }
 
-/// Returns whether a word is such an option, and if so, whether its value is the next word.
+/// Returns `None` if a word is not such an option, and otherwise whether its value is the next word.
 fn option(options: &Command, word: &OsStr) -> Option<bool> {
     let word = word.to_str()?;
     let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
@@ -46,7 +45,7 @@ fn option(options: &Command, word: &OsStr) -> Option<bool> {
         let found = options.get_arguments().find(|arg| arg.get_long() == Some(long))?;
         return Some(value.is_none() && found.get_action().takes_values() && !found.is_require_equals_set());
     }
-    // Those with a letter are flags.
+    // The options with a single letter have no value.
     let letters = word.strip_prefix('-').filter(|letters| !letters.is_empty())?;
     let known = |letter: char| options.get_arguments().any(|arg| arg.get_short() == Some(letter));
     letters.chars().all(known).then_some(false)
@@ -78,7 +77,7 @@ mod tests {
             ),
             ("--local plan exec -- --region y", "plan --local exec -- --region y"),
             ("exec --profile p -- sh --region y", "exec --profile p -- sh --region y"),
-            // clap says what is wrong with these.
+            // clap reports what is wrong with these.
             ("--region x plna", "plna --region x"),
             ("--bogus --region x plan", "--bogus --region x plan"),
             ("--only a plan", "--only a plan"),

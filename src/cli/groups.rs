@@ -13,7 +13,7 @@ use crate::manifest::{Shard, TargetPattern};
 use crate::resource::Invalid;
 use crate::resource::signed_identity::BrokerUrl;
 
-/// What every command takes.
+/// The options of every command.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct CommonArgs {
@@ -32,7 +32,7 @@ pub struct CommonArgs {
     pub color: Color,
 }
 
-/// How stderr is written.
+/// The format of stderr.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     #[default]
@@ -49,7 +49,7 @@ pub enum Color {
     Never,
 }
 
-/// Which region and account a command is for.
+/// The region and the credentials of a command.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct PlaceArgs {
@@ -61,7 +61,7 @@ pub struct PlaceArgs {
     pub aws_profile: Option<String>,
 }
 
-/// The AWS emulator.
+/// The built-in AWS emulator.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct LocalArgs {
@@ -71,7 +71,7 @@ pub struct LocalArgs {
     pub local: Option<OsString>,
 }
 
-/// How AWS is reached, and what is recorded of the calls.
+/// The endpoint of the calls, and their timeline.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct ServiceArgs {
@@ -83,7 +83,7 @@ pub struct ServiceArgs {
     pub trace_file: Option<PathBuf>,
 }
 
-/// What every command takes that makes AWS calls.
+/// The options of commands that make AWS calls.
 #[derive(Debug, Clone, Default, Args)]
 pub struct AwsArgs {
     #[command(flatten)]
@@ -94,7 +94,7 @@ pub struct AwsArgs {
     pub service: ServiceArgs,
 }
 
-/// At which target of the manifest a command works that is for one.
+/// The target of a command that works at a single target.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct TargetArgs {
@@ -103,7 +103,7 @@ pub struct TargetArgs {
     pub target: Option<TargetPattern>,
 }
 
-/// Who decides, and holds the credentials.
+/// The broker, which decides and has the credentials.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct BrokerArgs {
@@ -112,7 +112,7 @@ pub struct BrokerArgs {
     pub broker: Option<BrokerChoice>,
 }
 
-/// Which broker is asked.
+/// The selected broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BrokerChoice {
     NoBroker,
@@ -120,12 +120,12 @@ pub enum BrokerChoice {
 }
 
 impl BrokerChoice {
-    /// Reads the address of a broker, or `none`.
+    /// Parses the address of a broker, or `none`.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         if text == "none" { Ok(Self::NoBroker) } else { BrokerUrl::new(text).map(Self::Broker) }
     }
 
-    /// Returns it as it is written.
+    /// Returns it as on the command line.
     pub fn as_str(&self) -> &str {
         match self {
             Self::NoBroker => "none",
@@ -134,24 +134,24 @@ impl BrokerChoice {
     }
 }
 
-/// Where policies are.
+/// The policy root.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct RootArgs {
-    /// Path under which policies stand in Parameter Store [default: /sentinel/policies].
+    /// The path of the policies in Parameter Store [default: /sentinel/policies].
     #[arg(long, value_name = "PATH", value_parser = policy_root)]
     pub policy_root: Option<String>,
 }
 
-/// Whether progress is shown.
+/// The option for less output.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ProgressArgs {
-    /// Say less on stderr: no progress.
+    /// Show no progress on stderr.
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
 }
 
-/// Which manifest.
+/// The manifest.
 #[derive(Debug, Clone, Args)]
 pub struct ManifestArgs {
     /// The manifest, or - for standard input; several files are read as one.
@@ -160,13 +160,13 @@ pub struct ManifestArgs {
 }
 
 impl ManifestArgs {
-    /// Returns the files as they are named on a command line.
+    /// Returns the options that name these files on a command line.
     pub fn flags(&self) -> Vec<String> {
         self.file.iter().flat_map(|file| [String::from("-f"), file.display().to_string()]).collect()
     }
 }
 
-/// Which part of the manifest, and which of its targets.
+/// The filters: a part of the manifest and of its targets.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FilterArgs {
     /// Select only addresses that match, such as tables.sessions or 'profiles.*'; can be given more than once.
@@ -183,7 +183,7 @@ pub struct FilterArgs {
     pub shard: Option<Shard>,
 }
 
-/// How long a command may take.
+/// The time limit of a command.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TimeArgs {
     /// The maximum duration: no AWS call starts after it, and calls in flight get 10 s more [default: no limit].
@@ -191,7 +191,7 @@ pub struct TimeArgs {
     pub timeout: Option<Duration>,
 }
 
-/// What a plan may do beside creating and repairing.
+/// The options that allow a plan more than creation and repair.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReachArgs {
     /// Allow destructive changes: index (delete an index), stream (turn off the stream or the Kinesis destination of a
@@ -211,10 +211,10 @@ pub struct ReachArgs {
     pub adopt: bool,
 }
 
-/// How a changing command goes about it.
+/// The options of commands that apply changes.
 #[derive(Debug, Clone, Args)]
 pub struct Going {
-    /// Do not ask; required if there is no terminal.
+    /// Do not ask for confirmation; required if there is no terminal.
     #[arg(short, long)]
     pub yes: bool,
     /// How long to wait for a table, or for an index to be built: 90s, 10m, 1h30m.

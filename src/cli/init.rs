@@ -30,7 +30,7 @@ pub enum InitCommand {
     Status(InitStatusArgs),
 }
 
-/// What every `init` that makes a manifest takes.
+/// The options of the `init` commands that build a manifest.
 #[derive(Debug, Clone, Args)]
 pub struct InitArgs {
     /// Show what would be created; change nothing.
@@ -128,13 +128,13 @@ impl BootstrapArgs {
         ]
     }
 
-    /// Returns the table that is named and not asked for, if there is one: its name would go nowhere.
+    /// Returns a table with a name option whose selection option is missing, so that the name would have no effect.
     pub fn named_in_vain(&self) -> Option<Builtin> {
         let in_vain = |(_, with, name): &(Builtin, bool, Option<&str>)| name.is_some() && !with && !self.all;
         self.each().into_iter().find(in_vain).map(|(builtin, ..)| builtin)
     }
 
-    /// Returns the tables asked for, with the names given.
+    /// Returns the selected tables with their names.
     pub fn tables(&self) -> Vec<(Builtin, Option<&str>)> {
         self.each()
             .into_iter()
@@ -190,7 +190,7 @@ pub struct WizardArgs {
 }
 
 impl WizardArgs {
-    /// Returns the tables that are asked for; nothing where no flag says which.
+    /// Returns the selected tables; `None` if no option selects any.
     pub fn tables(&self) -> Option<Vec<Builtin>> {
         let each = [
             (Builtin::Approvals, self.with_approvals),

@@ -1,10 +1,10 @@
-//! In which formats a pass is shown, and where.
+//! The formats and files of an output.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-/// How a result is written.
+/// A format of results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people: symbols and text, with color on a terminal.
@@ -20,7 +20,7 @@ pub enum Format {
     Github,
 }
 
-/// In which formats, and where.
+/// The format of stdout, and the files that are written.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
@@ -45,7 +45,7 @@ pub struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// Returns the files that are asked for, each with its format.
+    /// Returns the files that the options name, each with its format.
     pub fn files(&self) -> Vec<(Format, &PathBuf)> {
         let all = [
             (Format::Text, &self.out_text),

@@ -1,4 +1,4 @@
-//! The command line of what is about policies alone.
+//! The command line of `sentinel policy`.
 
 use std::path::PathBuf;
 
@@ -40,7 +40,7 @@ pub enum PolicyCommand {
     Rollback(PolicyRollbackArgs),
 }
 
-/// The policy of a profile, as it is live.
+/// The options for the live policy of a profile.
 #[derive(Debug, Args)]
 pub struct LivePolicyArgs {
     /// The profile.

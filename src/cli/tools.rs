@@ -1,4 +1,4 @@
-//! The command line of what helps hands: completions, manual pages, schemas, explanations, graphs.
+//! The command line of the tools: completions, manual pages, schemas, explanations, graphs.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub struct CompletionsArgs {
     pub shell: CompletionShell,
 }
 
-/// A shell that completes.
+/// A shell with completions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CompletionShell {
     Bash,
@@ -69,7 +69,7 @@ pub struct SchemaArgs {
     pub of: SchemaOf,
 }
 
-/// What there is a schema of.
+/// The subject of a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SchemaOf {
     /// `sentinel.toml`, for editors.
@@ -98,7 +98,7 @@ pub struct GraphArgs {
     pub at: TargetArgs,
 }
 
-/// What a graph is drawn for.
+/// The language of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum GraphFormat {
     /// Markdown on GitHub and elsewhere.

@@ -1,4 +1,4 @@
-//! How the values of the access commands' options are read.
+//! Parsers for the values of options.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::resource::role::is_name;
 use crate::resource::secret::Secret;
 use crate::review::fail_on::Check;
 
-/// Reads one of a few words as what it stands for.
+/// Returns a parser for a fixed set of words.
 pub(super) fn words<T: Copy + Send + Sync + 'static>(
     all: &[T],
     word: fn(T) -> &'static str,
@@ -25,7 +25,7 @@ pub(super) fn words<T: Copy + Send + Sync + 'static>(
     })
 }
 
-/// Reads what a plan fails on.
+/// Parses a value of `--fail-on`.
 pub(super) fn check(text: &str) -> Result<Check, String> {
     let known: Vec<&str> = Check::VARIANTS.iter().map(|one| one.word()).collect();
     let found = Check::VARIANTS.iter().copied().find(|one| one.word() == text);
@@ -35,12 +35,12 @@ pub(super) fn check(text: &str) -> Result<Check, String> {
     })
 }
 
-/// Reads a moment.
+/// Parses a moment.
 pub(super) fn moment(text: &str) -> Result<jiff::Timestamp, String> {
     crate::policy::moment(text).map_err(|invalid| format!("{}; {}", invalid.problem, invalid.help))
 }
 
-/// Reads a user's name, or the ARN of one who can call.
+/// Parses a user's name, or the ARN of a caller.
 pub(super) fn subject(text: &str) -> Result<String, String> {
     let fits = if text.starts_with("arn:") { name_of(text).is_some() } else { is_name(text) };
     if fits {
@@ -51,7 +51,7 @@ pub(super) fn subject(text: &str) -> Result<String, String> {
     ))
 }
 
-/// Reads a user's name.
+/// Parses a user's name.
 pub(super) fn user_name(text: &str) -> Result<String, String> {
     if is_name(text) {
         return Ok(text.to_owned());
@@ -59,7 +59,7 @@ pub(super) fn user_name(text: &str) -> Result<String, String> {
     Err(String::from("a user's name has letters, digits, and any of _+=,.@-"))
 }
 
-/// Reads a text for people: at least and at most so many characters, without the white space around it.
+/// Checks the length of a text, in characters and without the white space around it.
 pub(super) fn text_of(text: &str, least: usize, most: usize) -> Result<String, String> {
     let text = text.trim();
     let count = text.chars().count();
@@ -69,13 +69,13 @@ pub(super) fn text_of(text: &str, least: usize, most: usize) -> Result<String, S
     Err(format!("it must have {least} to {most} characters, and this has {count}"))
 }
 
-/// Reads the code of an MFA device: six digits (STS API Reference, "AssumeRole").
+/// Parses the code of an MFA device: six digits (STS API Reference, "AssumeRole").
 pub(super) fn mfa_code(text: &str) -> Result<Secret, String> {
     let fits = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
     if fits { Ok(Secret::new(text.to_owned())) } else { Err(String::from("a code has six digits")) }
 }
 
-/// Reads a time of at least a minute and at most so many hours.
+/// Parses a duration between one minute and this number of hours.
 pub(super) fn lasting(text: &str, hours: u64) -> Result<Duration, String> {
     let time = duration(text)?;
     if (60..=hours * 3600).contains(&time.as_secs()) {

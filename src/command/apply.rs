@@ -1,4 +1,4 @@
-//! `sentinel apply`, and the carrying out that `init` and saved plans share with it.
+//! `sentinel apply`, and the functions that `init` and saved plans share with it.
 
 use std::path::PathBuf;
 
@@ -32,24 +32,24 @@ pub(super) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Err
     carry_out(context, "apply", attempts, (share(args), &args.going), plan::shard(&args.filter)).await
 }
 
-/// Returns how large a share of what exists may change.
+/// Returns the share of existing resources that may change.
 pub(super) fn share(args: &ApplyArgs) -> Share {
     if args.force { Share::Any } else { Share::Usual }
 }
 
-/// One target, and what became of it.
+/// One target, and its result or error.
 type Ended = (Destination, Result<Applied, Error>);
 
-/// A plan that was carried out.
+/// A plan that was applied.
 struct Applied {
-    /// What is in sync, where all was.
+    /// The counts, if everything was in sync.
     settled: Option<InSync>,
     plan: Plan,
     review: Review,
     report: ApplyReport,
 }
 
-/// Shows the plans, asks once, carries them out side by side, and shows what became of them. `extra` is what its document has beside.
+/// Shows the plans, asks once, applies them concurrently, and shows the results. `extra` contains additional fields of the document.
 pub(super) async fn carry_out(
     context: &Context,
     command: &str,
@@ -82,7 +82,7 @@ pub(super) async fn carry_out(
     };
     let plans = || attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok()).map(|one| &one.pass.plan);
     if plans().any(Plan::has_steps) {
-        // Nothing more is done once the time is up, and all of it is reported.
+        // After the `--timeout`, nothing more is done, and everything is reported.
         if !going.yes && !context.interrupt.raised() {
             context.confirm("Make these changes?").await?;
         }
@@ -107,7 +107,7 @@ pub(super) async fn carry_out(
         Ok(one) => applied::exit(&one.plan, &one.report),
         Err(error) => error.exit(),
     });
-    // One target that failed where another was changed is a part of the whole that was done.
+    // If one target failed and another was changed, the run is partly done.
     Ok(match Exit::worst(exits) {
         Exit::Error if any_done => Exit::Partial,
         other => other,
@@ -124,7 +124,7 @@ async fn perform(
         Some(reader) => reader,
         None => context.connect(destination, &planned.users).await?,
     };
-    // From here on it may write: the reading provider is given up for one that can.
+    // From here on it writes, with a connection for writing.
     let writer = Writer::new(reader, Waiting { limit: going.wait_timeout, for_indexes: !going.no_wait });
     let progress = context.progress.of_target(planned.pass.plan.target.name.as_deref());
     let report = reconcile::apply(&writer, &planned.pass, &context.interrupt, &progress).await;

@@ -1,4 +1,4 @@
-//! `--baseline FILE`: a fingerprint of what drifted, kept by the caller, so that a scheduled run says something only when that changes.
+//! `--baseline FILE`: a fingerprint of the drifted resources, so that a scheduled run can report only changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,19 +13,19 @@ use crate::files;
 use crate::reconcile::Action;
 use crate::resource::digest;
 
-/// The first line of such a file. One that does not begin with it is left as it is.
+/// The first line of a baseline. Sentinel does not replace a file without it.
 const HEAD: &str = "sentinel baseline 2";
 
-/// What begins each digest.
+/// The prefix of each digest.
 const DIGEST: &str = "sha256:";
 
-/// A baseline: what had drifted, and what was looked at. It has digests only, so that it can be kept anywhere.
+/// A baseline: which resources had drifted, and which were read. It contains only digests, so it is not confidential.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Kept {
     fingerprint: String,
-    /// Which manifest, and which part of it.
+    /// The digest of the manifest's path and the filters.
     selection: String,
-    /// Of each target, by the digest of its name, the digest of its account and region.
+    /// For each target, the digest of its account and region, by the digest of its name.
     targets: BTreeMap<String, String>,
 }
 
@@ -38,7 +38,7 @@ impl Kept {
         text
     }
 
-    /// Returns what a file has, if it is a baseline.
+    /// Parses a file, if it is a baseline.
     fn read(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         if lines.next() != Some(HEAD) {
@@ -63,7 +63,7 @@ fn is_digest(text: &str) -> bool {
     text.strip_prefix(DIGEST).is_some_and(|hex| hex.len() == 64 && is_hex(hex))
 }
 
-/// How many digits of a digest tell targets apart.
+/// The number of digits of a digest that identify a target.
 const SHORT: usize = 32;
 
 fn is_short(text: &str) -> bool {
@@ -74,25 +74,25 @@ fn short(text: &str) -> String {
     digest(text).chars().skip(DIGEST.len()).take(SHORT).collect()
 }
 
-/// Returns whether a file is a baseline: nothing else is written over it.
+/// Returns whether a file is a baseline.
 pub(super) fn is_one(path: &Path) -> bool {
     files::read_beginning(path, HEAD.len() as u64).is_ok_and(|begin| begin == HEAD.as_bytes())
 }
 
-/// A comparison with what had drifted before.
+/// The comparison with a baseline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Compared {
-    /// Whether the set of resources that drifted is another one. Without a baseline it is, if any drifted.
+    /// Whether the set of drifted resources changed. Without a baseline, it changed if any resource drifted.
     pub(super) changed: bool,
     pub(super) fingerprint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<String>,
-    /// How many resources drifted or could not be read. A target that could not be read counts as one.
+    /// The number of resources that drifted or could not be read. A target that could not be read counts as one.
     pub(super) drifted: usize,
 }
 
 impl Compared {
-    /// Returns it in words.
+    /// Returns it as text.
     pub(super) fn words(&self, path: &Path) -> String {
         let what = match self.drifted {
             0 => String::from("nothing has drifted"),
@@ -109,7 +109,7 @@ impl Compared {
     }
 }
 
-/// Returns what drifted, one text for each resource: which setting differs does not matter.
+/// Returns a text for each drifted resource, without its settings: it does not matter which of them differ.
 fn drifted(attempts: &[Attempt]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (destination, attempt) in attempts {
@@ -143,7 +143,7 @@ fn any_read(attempts: &[Attempt]) -> bool {
         })
 }
 
-/// Returns the digests of the targets that were read: of their names, and of where each is.
+/// Returns the digests of the names of the targets that were read, and of their accounts and regions.
 fn targets(attempts: &[Attempt]) -> BTreeMap<String, (String, String)> {
     let read = attempts.iter().filter(|(_, attempt)| attempt.is_ok());
     let target = |(destination, attempt): &Attempt| {
@@ -155,7 +155,7 @@ fn targets(attempts: &[Attempt]) -> BTreeMap<String, (String, String)> {
     read.map(target).collect()
 }
 
-/// Returns the digest of what a command line says of the manifest and of its part.
+/// Returns the digest of the options that select the manifest and a part of it.
 fn selection(args: &StatusArgs) -> String {
     let filter = &args.filter;
     let mut words: Vec<String> = args.manifest.file.iter().map(|path| format!("file {}", path.display())).collect();
@@ -177,7 +177,7 @@ pub(super) struct Baseline {
 }
 
 impl Baseline {
-    /// Reads the file, and refuses what cannot become this run's, before anything is asked of AWS.
+    /// Reads the file. Refuses one that cannot be replaced, before the first AWS call.
     pub(super) fn open(path: &Path, args: &StatusArgs) -> Result<Self, Error> {
         output::check(path)?;
         check_reports(path, &args.output)?;
@@ -196,7 +196,7 @@ impl Baseline {
         Ok(Self { path: path.to_owned(), selection, before, after: None })
     }
 
-    /// Compares what drifted with the file. Nothing is compared where nothing could be read.
+    /// Compares the drifted resources with the file, unless nothing could be read.
     pub(super) fn compare(&mut self, attempts: &[Attempt]) -> Result<Option<Compared>, Error> {
         if !any_read(attempts) {
             return Ok(None);
@@ -218,7 +218,7 @@ impl Baseline {
         let fingerprint = digest(&drifted.iter().map(String::as_str).collect::<Vec<_>>().join("\n"));
         let before = self.before.as_ref().map(|before| before.fingerprint.clone());
         let changed = before.as_ref().map_or(!drifted.is_empty(), |before| *before != fingerprint);
-        // Of a target that could not be read it is known from before.
+        // A target that could not be read keeps its previous entries.
         let names = attempts.iter().map(|(destination, _)| short(destination.name.as_deref().unwrap_or_default()));
         let at = |name: String| {
             let at = read.get(&name).map(|(at, _)| at).or_else(|| known.and_then(|known| known.get(&name)))?;
@@ -229,7 +229,7 @@ impl Baseline {
         Ok(Some(Compared { changed, fingerprint, before, drifted: drifted.len() }))
     }
 
-    /// Writes what was compared to the file, if anything was.
+    /// Writes the new baseline, if there was a comparison.
     pub(super) fn keep(&self) -> Result<(), Error> {
         let Some(kept) = &self.after else { return Ok(()) };
         files::write(&self.path, kept.text().as_bytes(), files::SHARED).map_err(|error| Error::io(&self.path, error))
@@ -241,7 +241,7 @@ fn of_another(path: &Path, what: &str) -> Error {
     error.with_hint("name another file with --baseline, or delete this one to start over")
 }
 
-/// Refuses a baseline in a file that a report is written to.
+/// Refuses a baseline in the file of a report.
 fn check_reports(path: &Path, output: &OutputArgs) -> Result<(), Error> {
     if output.files().iter().any(|(_, report)| output::is_same(path, report)) {
         return Err(output::same(path));

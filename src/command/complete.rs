@@ -1,5 +1,4 @@
-//! What a shell is told when it asks how a word goes on: the manifest's profiles, tables, targets and addresses, the AWS
-//! profiles, the codes.
+//! Completions for shells: the manifest's profiles, tables, targets and addresses, the AWS profiles, and the codes.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -17,7 +16,7 @@ use crate::manifest::{self, Builtin, Discovered, Manifest};
 use crate::resource::names::PolicyRoot;
 use crate::{explain, provider};
 
-/// Answers a shell that asks for completions. Returns whether one did.
+/// Prints completions if a shell requests them. Returns whether one did.
 pub(super) fn answered() -> bool {
     let asked = CompleteEnv::with_factory(|| with_candidates(Cli::command())).var(COMPLETE);
     let folder = std::env::current_dir().ok();
@@ -30,9 +29,9 @@ pub(super) fn answered() -> bool {
     }
 }
 
-/// Says of each argument by its name where its values come from.
+/// Adds the source of the values to each argument, by its name.
 fn with_candidates(command: clap::Command) -> clap::Command {
-    // `init` names what is not in the manifest yet.
+    // The arguments of `init` are not in the manifest yet.
     let new = matches!(command.get_name(), "bootstrap" | "approvals" | "breakglass" | "sessions" | "wizard");
     let command = command.mut_args(|arg| {
         let values: fn() -> Vec<String> = match arg.get_long().unwrap_or(arg.get_id().as_str()) {
@@ -55,14 +54,14 @@ fn starting_with(word: &OsStr, values: Vec<String>) -> Vec<CompletionCandidate> 
     values.into_iter().filter(|value| value.starts_with(&*word)).map(CompletionCandidate::new).collect()
 }
 
-/// Returns the manifest that the line being written is about, as far as it can be read.
+/// Returns the manifest of the command line, as far as it can be parsed.
 fn manifest() -> Manifest {
     let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let named = words.iter().enumerate().filter_map(|(place, word)| match word.as_str() {
         "-f" | "--file" => words.get(place + 1).cloned(),
         word => word.strip_prefix("--file=").map(str::to_owned),
     });
-    // What is typed is no manifest.
+    // Standard input is the user's terminal.
     let mut paths: Vec<PathBuf> = named.filter(|path| path != "-").map(PathBuf::from).collect();
     if paths.is_empty() {
         paths.push(PathBuf::from("sentinel.toml"));
@@ -70,7 +69,7 @@ fn manifest() -> Manifest {
     gather(&paths).map(|found| manifest::parse(&found.source, &mut Faults::default()).manifest).unwrap_or_default()
 }
 
-/// Returns the sections of `[targets]`, and the targets that they stand for.
+/// Returns the sections of `[targets]` and their targets.
 fn targets() -> Vec<String> {
     let manifest = manifest();
     let expanded = manifest.destinations(&PolicyRoot::default(), &Discovered::default());
@@ -93,7 +92,7 @@ fn tables() -> Vec<String> {
     manifest().sections.tables.iter().filter_map(name).collect()
 }
 
-/// Returns the AWS profiles of this machine; on a thread of its own, for whoever waits for nothing.
+/// Returns the AWS profiles of this machine. Uses another thread, because a caller's thread may already run a Tokio runtime.
 pub(super) fn aws_profiles() -> Vec<String> {
     let read = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

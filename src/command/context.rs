@@ -1,4 +1,4 @@
-//! What the commands share: the options that several take, the manifest, the connection, the prompt.
+//! The context that commands share: common options, the manifest, the connection, prompts.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ use crate::resource::names::{AwsProfile, PolicyRoot, RegionName};
 use crate::resource::traffic::Traffic;
 use crate::review::{Material, Materials, Place};
 
-/// The options that say where a command works, as they were given. Those that the command does not take are empty.
+/// The options for account, region and broker. Options that the command does not accept are empty.
 #[derive(Debug)]
 pub(super) struct Global {
     pub(super) region: Option<RegionName>,
@@ -35,13 +35,13 @@ pub(super) struct Global {
     pub(super) local: Option<OsString>,
     pub(super) endpoint_url: Option<String>,
     pub(super) verbose: u8,
-    /// The target of the manifest to work at, for a command that works at one.
+    /// The target of a command that works at a single target.
     pub(super) target: Option<TargetPattern>,
-    /// The broker that is asked, if the option says so.
+    /// The broker, if the option selects one.
     pub(super) broker: Option<BrokerChoice>,
 }
 
-/// What every command has at hand.
+/// The context of a command.
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) global: Global,
@@ -53,15 +53,15 @@ pub(super) struct Context {
     pub(super) sessions: Sessions,
 }
 
-/// Where a manifest is.
+/// The origin of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Medium {
-    /// In a file that people can look at.
+    /// A file.
     File,
     Memory,
 }
 
-/// A manifest that has been read, and the folder its paths start at.
+/// A manifest, and the folder to which its paths are relative.
 #[derive(Debug)]
 pub(super) struct Project {
     pub(super) loaded: Loaded,
@@ -69,7 +69,7 @@ pub(super) struct Project {
     pub(super) source: Arc<Source>,
     pub(super) medium: Medium,
     pub(super) secrets: Secrets,
-    /// The files that were named.
+    /// The files of the command line.
     pub(super) paths: Vec<PathBuf>,
 }
 
@@ -80,13 +80,13 @@ pub(super) enum Secrets {
     Shown,
 }
 
-/// What a manifest wants at one target.
+/// The desired state of a manifest at one target.
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) desired: Cow<'a, [DesiredResource]>,
-    /// What takes a variable that is not set.
+    /// Resources that use environment variables that are not set.
     pub(super) unset: Cow<'a, [Unset]>,
-    /// The sections of the manifest at this target, and what of them differs from other targets.
+    /// The sections of the manifest at this target, if they differ from those at other targets.
     own: Option<(Sections, BTreeSet<Address>)>,
 }
 
@@ -98,13 +98,13 @@ impl Wanted<'_> {
 }
 
 impl Project {
-    /// Returns the path of a policy that the manifest names, as the user would type it.
+    /// Returns the path of a policy of the manifest, relative to the current folder.
     pub(super) fn policy_path(&self, policy: &str) -> PathBuf {
         let path = self.folder.join(policy);
         path.strip_prefix(".").map(Path::to_owned).unwrap_or(path)
     }
 
-    /// Returns what the manifest wants at one target.
+    /// Returns the desired state at one target.
     pub(super) fn wanted(&self, destination: &Destination) -> Result<Wanted<'_>, Error> {
         let mut faults = Faults::default();
         let own = self.loaded.wanted(destination, &mut faults);
@@ -122,12 +122,12 @@ impl Project {
         Ok(Wanted { desired: Cow::Owned(own.desired), unset: Cow::Owned(own.unset), own: sections })
     }
 
-    /// Returns what the files say beside the manifest itself.
+    /// Returns the texts that reviews use in addition to the manifest.
     pub(super) fn materials(&self) -> Materials {
         self.materials_in(&self.loaded.manifest.sections, &self.loaded.desired, |_| true)
     }
 
-    /// Returns what the files say of one target; `shared` is what they say of those that do not differ.
+    /// The same for one target. `shared` is used if the target does not differ from others.
     pub(super) fn materials_of(&self, wanted: &Wanted<'_>, shared: &Arc<Materials>) -> Arc<Materials> {
         let Some((sections, varied)) = &wanted.own else { return Arc::clone(shared) };
         let mut own = self.materials_in(sections, &wanted.desired, |address| varied.contains(address));
@@ -194,7 +194,7 @@ impl Context {
         Self { global, terminal, interrupt, traffic, deadline: Deadline::default(), progress, sessions }
     }
 
-    /// Turns the first Ctrl-C into a request to finish, and the second into an end.
+    /// Lets the first Ctrl-C finish the current steps, and the second end the program.
     pub(super) fn listen_for_interrupts(&self) {
         let (interrupt, progress) = (self.interrupt.clone(), self.progress.clone());
         tokio::spawn(async move {
@@ -204,7 +204,7 @@ impl Context {
         });
     }
 
-    /// The same for the signal by which a job is cancelled, which ends a run that changes nothing where it stands.
+    /// The same for SIGTERM, which cancels jobs; it ends a run that changes nothing at once.
     #[cfg(unix)]
     pub(super) fn listen_for_termination(&self) {
         use tokio::signal::unix::{SignalKind, signal};
@@ -217,18 +217,18 @@ impl Context {
         });
     }
 
-    /// Other systems have no such signal.
+    /// Other systems have no SIGTERM.
     #[cfg(not(unix))]
     pub(super) fn listen_for_termination(&self) {}
 
-    /// Says what was asked of AWS, where more is to be said.
+    /// Prints the summary of AWS calls with `-v`.
     pub(super) fn sum_up(&self) {
         if self.global.verbose > 0 {
             self.terminal.note(&crate::report::traffic::summary(&self.traffic.take()));
         }
     }
 
-    /// Runs work that only reads, which an interrupt ends at once.
+    /// Runs reading work, which an interrupt ends at once.
     pub(super) async fn reading<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         tokio::select! {
             biased;
@@ -237,7 +237,7 @@ impl Context {
         }
     }
 
-    /// Returns the error for a run that was ended before it changed anything.
+    /// Returns the error for a run that ended before it changed anything.
     pub(super) fn cut_short(&self) -> Error {
         match self.interrupt.cause() {
             Some(Cause::Deadline) => Error::OutOfTime,
@@ -258,7 +258,7 @@ impl Context {
         Ok(Project { paths: paths.to_vec(), ..project })
     }
 
-    /// Takes a manifest built in memory through the same reading as one from a file.
+    /// Reads a manifest that was built in memory.
     pub(super) fn project_in_memory(&self, manifest: &Manifest) -> Result<Project, Error> {
         self.resolve(
             &Source::new("the manifest of this command", manifest.to_toml()),
@@ -267,7 +267,7 @@ impl Context {
         )
     }
 
-    /// The same for a manifest that names files, whose texts are given too.
+    /// The same for a manifest with policy files, whose texts are given.
     pub(super) fn project_of_texts(
         &self,
         manifest: &Manifest,
@@ -305,7 +305,7 @@ impl Context {
         }
     }
 
-    /// Returns the region and where it was named, if any names one.
+    /// Returns the region and its source, if there is one.
     pub(super) async fn region(&self, chosen: &Destination<Option<RegionName>>) -> Option<Region> {
         if let Some(name) = &self.global.region {
             return Some(Region { name: name.clone(), source: String::from("--region") });
@@ -317,12 +317,12 @@ impl Context {
             .await
     }
 
-    /// Returns the folder of the AWS emulator, if that is what the command works on.
+    /// Returns the folder of the AWS emulator, if the command uses it.
     pub(super) fn local_folder(&self, beside: &Path) -> Option<PathBuf> {
         let given = self.global.local.as_ref()?;
         let default = || beside.strip_prefix("./").unwrap_or(beside).join(".sentinel");
         let folder = if given.is_empty() { default() } else { PathBuf::from(given) };
-        // `./.sentinel` reads as `.sentinel`.
+        // Shows `./.sentinel` as `.sentinel`.
         Some(folder.strip_prefix(".").map(Path::to_owned).unwrap_or(folder))
     }
 
@@ -330,7 +330,7 @@ impl Context {
     pub(super) async fn ask(&self, question: &str) -> Result<String, Error> {
         self.terminal.note(question);
         let (sender, answer) = tokio::sync::oneshot::channel();
-        // A blocking read on a thread of its own: the interrupt is still heard.
+        // A blocking read on another thread, so that an interrupt is still handled.
         std::thread::spawn(move || {
             let line = files::read_line(&mut std::io::stdin().lock());
             let _ = sender.send(line.unwrap_or_default());
@@ -344,7 +344,7 @@ impl Context {
         answer
     }
 
-    /// Asks whether to go on; only a yes is one.
+    /// Asks for confirmation.
     pub(super) async fn confirm(&self, question: &str) -> Result<(), Error> {
         if !self.terminal.can_ask() {
             return Err(Error::NotConfirmed {
@@ -360,7 +360,7 @@ impl Context {
     }
 }
 
-/// Asks a run to end, or ends it where it has been asked before.
+/// Interrupts a run, or ends it if it has been interrupted before.
 fn end(interrupt: &Interrupt, progress: &LiveProgress) {
     if interrupt.raised() {
         #[expect(clippy::disallowed_methods, reason = "the user asks twice: waiting is what they want no more of")]
@@ -370,14 +370,14 @@ fn end(interrupt: &Interrupt, progress: &LiveProgress) {
     progress.note("\nInterrupted: finishing the calls in flight. Press Ctrl-C again to stop at once.\n");
 }
 
-/// What a region is needed for.
+/// The purpose of a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     Tables,
     Anything,
 }
 
-/// Returns the error for a region that nobody names.
+/// Returns the error for a missing region.
 pub(super) fn no_region(need: Need) -> Error {
     let hint = "give --region, or set region under [aws] in the manifest, AWS_REGION, or the AWS profile's region";
     let message = match need {

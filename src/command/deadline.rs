@@ -1,4 +1,4 @@
-//! `--timeout`: the time a run has, questions to the user not counted.
+//! `--timeout`: the time limit of a run, without the time for questions to the user.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::resource::interrupt::Interrupt;
 
-/// The time that is left to a run, if it is limited.
+/// The remaining time of a run, if it is limited.
 #[derive(Debug, Default)]
 pub(super) struct Deadline {
     left: Cell<Option<Duration>>,
@@ -16,13 +16,13 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    /// Begins with so much time; when it is up, the interrupt is raised.
+    /// Starts the clock. After this time, it raises the interrupt.
     pub(super) fn begin(&self, limit: Duration, interrupt: &Interrupt) {
         self.left.set(Some(limit));
         self.go_on(interrupt);
     }
 
-    /// Stops the clock, while the user thinks.
+    /// Stops the clock during a question.
     pub(super) fn pause(&self) {
         if let (Some((since, clock)), Some(left)) = (self.running.take(), self.left.get()) {
             clock.abort();
@@ -30,7 +30,7 @@ impl Deadline {
         }
     }
 
-    /// Lets it run again.
+    /// Starts the clock again.
     pub(super) fn go_on(&self, interrupt: &Interrupt) {
         let Some(left) = self.left.get() else { return };
         let interrupt = interrupt.clone();

@@ -1,4 +1,4 @@
-//! What is said of a panic, which is a defect of this program: that it happened and where, and nothing of what the program held.
+//! Reports panics, which are defects of this program, without any values from memory.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -9,21 +9,20 @@ use crate::cli::{Color, LogFormat};
 use crate::error::Error;
 use crate::report::{Results, Terminal, text};
 
-/// How stderr is written, once the command line is read.
+/// The terminal, once the command line is parsed.
 static TERMINAL: OnceLock<Terminal> = OnceLock::new();
 
 thread_local! {
-    /// The last panic of the thread, as it was reported.
+    /// The last reported panic of the thread.
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Reports each panic from now on, in any thread, in place of the words of the standard library: these show the payload, which can be
-/// made of anything that the program holds.
+/// Replaces the panic message of the standard library in all threads, because it shows the payload, which can contain secrets.
 pub fn report_panics() {
     set_hook(Box::new(|info| {
         let message = message(info.payload(), info.location());
         let terminal = TERMINAL.get().copied().unwrap_or(Terminal::new(Color::Auto, Results::Text, LogFormat::Text));
-        // What the log is written by may be what panicked.
+        // The log itself may have panicked.
         terminal.note_directly(&text::error(&Error::Panicked(message.clone())));
         let trace = std::backtrace::Backtrace::capture();
         if trace.status() == std::backtrace::BacktraceStatus::Captured {
@@ -33,12 +32,12 @@ pub fn report_panics() {
     }));
 }
 
-/// Reports panics the way that the command line asks for.
+/// Sets the terminal for reports of panics.
 pub(super) fn report_on(terminal: Terminal) {
     let _ = TERMINAL.set(terminal);
 }
 
-/// Returns what a function returns. A panic is an error like any other, and has been reported.
+/// Calls a function. A panic becomes an error, which has been reported already.
 ///
 /// # Errors
 ///
@@ -50,8 +49,7 @@ pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Error> {
     })
 }
 
-/// Returns what is said of a panic. A payload is shown only where it is a text of the program itself: one that was put together may
-/// hold a value.
+/// Returns the report of a panic. A payload is included only if it is a constant text, since a formatted one can contain a secret.
 fn message(payload: &(dyn Any + Send), location: Option<&Location<'_>>) -> String {
     let place = location.map_or(String::new(), |at| format!(" at {}:{}:{}", file(at.file()), at.line(), at.column()));
     match payload.downcast_ref::<&'static str>() {
@@ -60,7 +58,7 @@ fn message(payload: &(dyn Any + Send), location: Option<&Location<'_>>) -> Strin
     }
 }
 
-/// Returns the name of a source file; that of a library without the folder of the machine that it was built on.
+/// Returns the name of a source file, without the folder of the build machine for libraries.
 fn file(path: &str) -> &str {
     let below = path.split_once("/registry/src/").and_then(|(_, rest)| rest.split_once('/'));
     below.map_or(path, |(_, file)| file)

@@ -1,12 +1,11 @@
-//! How many runs of this program are nested: an AWS profile whose `credential_process` runs it again would do so for ever.
+//! Limits how deeply runs of this program are nested. An AWS profile whose `credential_process` runs it could do so endlessly.
 //!
-//! The variable `SENTINEL_DEPTH` holds how deep this run is and the process it is for, which is 0 for a command of `exec`.
-//! A run that a `credential_process` started counts twice, since it can start several runs itself: one for each AWS profile
-//! that it asks. The environment of a running process cannot be changed safely, and the SDK starts a `credential_process` with
-//! the environment of this one: where the shared files have such a process, this program replaces itself once by itself, with
-//! the variable set.
+//! The variable `SENTINEL_DEPTH` contains the depth of this run and its process ID, which is 0 for a command of `exec`.
+//! A run that a `credential_process` started counts twice, since it can start several runs itself, one for each AWS profile
+//! that it uses. The SDK starts a `credential_process` with the environment of this process, which cannot be changed safely while
+//! it runs. If the shared files have such a process, this program therefore replaces itself once, with the variable set.
 //!
-//! A `credential_process` may clear its environment (`env -i`, `sudo`). On Linux the processes above this one are counted too.
+//! A `credential_process` may clear its environment (`env -i`, `sudo`). On Linux, the parent processes are counted too.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -19,28 +18,28 @@ use crate::files;
 /// The variable.
 pub(super) const VARIABLE: &str = "SENTINEL_DEPTH";
 
-/// So deep runs may be nested: a command of `exec` may be a shell in which `exec` is used again.
+/// The maximum depth. A command of `exec` may be a shell in which `exec` is used again.
 const DEEPEST: u32 = 4;
-/// What a run counts that a `credential_process` started. At most one such run is inside another.
+/// The depth that a run in a `credential_process` adds. At most one such run can be inside another.
 const STARTED_FOR_CREDENTIALS: u32 = 2;
 
-/// So many processes above this one are looked at.
+/// The number of parent processes that are checked.
 #[cfg(target_os = "linux")]
 const ABOVE: usize = 64;
 
-/// The shared files are read up to here; where they are larger, they are taken to have a process.
+/// The number of bytes of the shared files that are read. A larger file is assumed to have a process.
 const READ: u64 = 4 << 20;
 
-/// How deep this run is, from what its environment says.
+/// The depth of this run, from its environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Depth {
     depth: u32,
-    /// Whether the environment says it for this process already.
+    /// Whether the variable is set for this process already.
     marked: bool,
 }
 
 impl Depth {
-    /// Reads the variable. What is not understood counts as the deepest: the variable is nobody else's.
+    /// Parses the variable. An invalid value counts as the maximum depth, because only Sentinel sets it.
     fn of(value: Option<&str>, pid: u32) -> Self {
         let Some(value) = value else { return Self { depth: 1, marked: false } };
         let parts = value.split_once('.');
@@ -60,12 +59,12 @@ fn depth() -> Depth {
     Depth::of(value.as_deref(), std::process::id())
 }
 
-/// Returns what the variable is to be for a command that this run starts. No process has the ID 0.
+/// Returns the value of the variable for a command that this run starts. No process has the ID 0.
 pub(super) fn for_command() -> String {
     format!("{}.0", depth().depth)
 }
 
-/// Refuses to run too deep, and marks the environment where a `credential_process` may be started.
+/// Refuses to run too deep, and sets the variable if a `credential_process` may be started.
 pub(super) fn guard() -> Result<(), Error> {
     let Depth { depth, marked } = depth();
     if depth > DEEPEST || runs_above() >= DEEPEST {
@@ -82,7 +81,7 @@ pub(super) fn guard() -> Result<(), Error> {
     Err(unmarked(command.exec()))
 }
 
-/// Returns how many processes above this one run the same program.
+/// Returns how many parent processes run the same program.
 #[cfg(target_os = "linux")]
 fn runs_above() -> u32 {
     let Ok(own) = std::fs::read_link("/proc/self/exe") else { return 0 };
@@ -98,13 +97,13 @@ fn runs_above() -> u32 {
     runs
 }
 
-/// Other systems have no such files.
+/// Other systems have no `/proc`.
 #[cfg(not(target_os = "linux"))]
 fn runs_above() -> u32 {
     0
 }
 
-/// Returns the parent in a process's `stat`: "PID (NAME) STATE PPID …", where the name may hold anything (proc(5)).
+/// Returns the parent in a process's `stat`: "PID (NAME) STATE PPID …", where the name can contain any character (proc(5)).
 #[cfg(target_os = "linux")]
 fn parent_of(stat: &str) -> Option<i32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
@@ -115,7 +114,7 @@ fn unmarked(error: std::io::Error) -> Error {
     Error::system("sentinel cannot run itself", Some(hint), error)
 }
 
-/// Returns the files that the AWS SDK reads profiles from.
+/// Returns the files from which the AWS SDK reads profiles.
 #[expect(clippy::disallowed_methods, reason = "these are the SDK's own variables")]
 fn shared_files() -> Vec<PathBuf> {
     let of = |variable: &str, name: &str| {
@@ -126,9 +125,9 @@ fn shared_files() -> Vec<PathBuf> {
     files.into_iter().flatten().collect()
 }
 
-/// Returns whether a file names a process for credentials; one that cannot be read names none.
+/// Returns whether a file contains a `credential_process`. A file that cannot be read does not.
 fn has_process(path: &Path) -> bool {
-    // A pipe or a device is not read here: the SDK would find nothing in it after that.
+    // Reading a pipe here would leave nothing for the SDK.
     if !std::fs::metadata(path).is_ok_and(|found| found.is_file()) {
         return false;
     }

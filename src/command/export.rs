@@ -1,4 +1,4 @@
-//! `sentinel export`: the files by which another engine takes over.
+//! `sentinel export`: writes files with which another tool can manage the resources.
 
 #[cfg(test)]
 mod tests;
@@ -51,10 +51,10 @@ pub(super) async fn terraform(context: &Context, args: &TerraformArgs) -> Result
     finish(context, "terraform", export, terraform::export(&targets, version))
 }
 
-/// A target, and what of the manifest is exported for it.
+/// A target, and its exported resources.
 type Wanted = (Destination, Vec<DesiredResource>);
 
-/// Returns what is exported: values may differ from target to target.
+/// Returns the exported resources, whose values can differ by target.
 async fn wanted(context: &Context, project: &Project, args: &ExportArgs) -> Result<Vec<Wanted>, Error> {
     let scope = scope(project, &args.filter, &ReachArgs::default())?;
     let mut all = Vec::new();
@@ -67,7 +67,7 @@ async fn wanted(context: &Context, project: &Project, args: &ExportArgs) -> Resu
     Ok(all)
 }
 
-/// Returns the targets, each with what is live where that is wanted.
+/// Returns the targets, with the live state for `--live`.
 async fn targets<'a>(
     context: &Context,
     project: &Project,
@@ -99,7 +99,7 @@ fn target<'a>(
     Target { name, region: region.name, account, role: route.role_arn, profile: route.aws_profile, resources }
 }
 
-/// Returns a target with what is live.
+/// Returns a target with its live state.
 async fn observed<'a>(
     context: &Context,
     project: &Project,
@@ -139,7 +139,7 @@ fn account_of(role: &RoleArn) -> Option<AccountId> {
     role.split(':').nth(4).filter(|account| !account.is_empty()).map(AccountId::new)
 }
 
-/// Writes the files and says what there is.
+/// Writes the files, and prints the result.
 fn finish(context: &Context, engine: &str, args: &ExportArgs, exported: Exported) -> Result<Exit, Error> {
     let Exported { files, stacks, unsupported, notes } = exported;
     let left_out: Vec<LeftOut> = unsupported.iter().map(LeftOut::of).collect();
@@ -163,7 +163,7 @@ fn finish(context: &Context, engine: &str, args: &ExportArgs, exported: Exported
     Ok(Exit::Done)
 }
 
-/// Returns the error for an export that cannot be made.
+/// Returns the error for a failed export.
 fn failed(failure: Failure, delivery: Delivery) -> Error {
     let target = |name: Option<String>| name.unwrap_or_else(|| String::from("the manifest"));
     let (message, hint) = match failure {

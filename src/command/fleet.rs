@@ -1,5 +1,5 @@
-//! Work on many targets side by side: so many at once, and no more than a few of one account, so that an account that does not answer
-//! holds up no other.
+//! Concurrent work on many targets. Both the total number and the number of one account are limited, so that an account that does not
+//! answer does not delay the others.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -12,25 +12,25 @@ use tracing::Span;
 use crate::resource::destination::Destination;
 use crate::resource::names::AccountId;
 
-/// How many targets are worked on at once.
+/// The maximum number of concurrent targets.
 pub(super) const AT_ONCE: usize = 64;
-/// How many of these may be of one account.
+/// The maximum number of concurrent targets of one account.
 const OF_ACCOUNT: usize = 8;
-/// How long work that only reads counts among those at once. What takes longer most likely waits for an AWS that does not answer.
+/// The time after which reading work no longer counts as concurrent, because it is probably waiting for an account that does not answer.
 const PROMPT: Duration = Duration::from_secs(10);
-/// How many that took longer do not count.
+/// The maximum number of such targets that do not count.
 const LATE: usize = 64;
 
-/// What the work is, which decides how many targets of an account begin.
+/// The kind of work, which determines how many targets of an account begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
-    /// It reads, from accounts of which nobody knows yet whether they answer.
+    /// Reading, from accounts that may not answer.
     Reading,
-    /// It applies plans, which takes as long as AWS takes. Each account has answered before.
+    /// Applying plans, which can take long. Each account has answered before.
     Applying,
 }
 
-/// Says that the account of a target has answered.
+/// Signals that the account of a target has answered.
 #[derive(Debug, Clone)]
 pub(super) struct Answered {
     account: String,
@@ -38,31 +38,31 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// Lets other targets of the account begin.
+    /// Allows other targets of the account to begin.
     pub(super) fn answered(&self) {
-        // Nobody listens any more where all is done.
+        // The receiver is gone if all work is done.
         let _ = self.sender.send(self.account.clone());
     }
 }
 
-/// An account's items that have not begun, and how many are under way.
+/// An account's waiting items, and the number of its running ones.
 struct Account<I> {
     waiting: VecDeque<(usize, I)>,
     under_way: usize,
     has_answered: bool,
-    /// Whether it is in the queue of those of which another item may begin.
+    /// Whether the account is in the queue of those that can begin another item.
     queued: bool,
 }
 
 impl<I> Account<I> {
-    /// Returns whether another item may begin. Until the account has answered, one is enough to find out that it does not.
+    /// Returns whether another item can begin. Until the account has answered, only one runs.
     fn may_begin(&self) -> bool {
         let most = if self.has_answered { OF_ACCOUNT } else { 1 };
         !self.waiting.is_empty() && self.under_way < most
     }
 }
 
-/// The items under way that count, in the order they began, and those that no longer do.
+/// The running items that count, in the order of their start, and those that no longer count.
 #[derive(Default)]
 struct UnderWay {
     prompt: VecDeque<(Instant, usize)>,
@@ -76,7 +76,7 @@ impl UnderWay {
         }
     }
 
-    /// Returns when the next one no longer counts.
+    /// Returns when the next item stops counting.
     fn next_late(&self, work: Work) -> Option<Instant> {
         let (since, _) = self.prompt.front().filter(|_| work == Work::Reading && self.late.len() < LATE)?;
         Some(*since + PROMPT)
@@ -89,7 +89,7 @@ impl UnderWay {
     }
 }
 
-/// Does work for each item, and returns what came of it, in the order of the items. `account` tells whose an item is.
+/// Does work for each item, and returns the results in the order of the items. `account` returns the account of an item.
 pub(super) async fn side_by_side<I, T, F: Future<Output = T>>(
     items: impl IntoIterator<Item = I>,
     kind: Work,
@@ -98,7 +98,7 @@ pub(super) async fn side_by_side<I, T, F: Future<Output = T>>(
 ) -> Vec<T> {
     let (sender, mut answers) = unbounded_channel::<String>();
     let mut accounts: HashMap<String, Account<I>> = HashMap::new();
-    // The accounts of which another item may begin, in turn.
+    // The accounts that can begin another item, in turn.
     let mut ready: VecDeque<String> = VecDeque::new();
     let mut count = 0;
     for (index, item) in items.into_iter().enumerate() {
@@ -123,7 +123,7 @@ pub(super) async fn side_by_side<I, T, F: Future<Output = T>>(
             let Some((index, item)) = own.waiting.pop_front() else { continue };
             own.under_way += 1;
             let future = work(item, Answered { account: of.clone(), sender: sender.clone() });
-            // One account after the other, so that few sessions are new at a time.
+            // One account after the other, so that few sessions begin at the same time.
             queue(&mut ready, own, &of);
             under_way.prompt.push_back((Instant::now(), index));
             running.push(async move { (index, of, future.await) });
@@ -147,7 +147,7 @@ pub(super) async fn side_by_side<I, T, F: Future<Output = T>>(
                 }
                 of
             }
-            // It is never closed: `sender` is here.
+            // It is never closed, because `sender` exists.
             Some(of) = answers.recv() => {
                 if let Some(own) = accounts.get_mut(&of) {
                     own.has_answered = true;
@@ -166,7 +166,7 @@ pub(super) async fn side_by_side<I, T, F: Future<Output = T>>(
     done.into_iter().flatten().collect()
 }
 
-/// Puts an account before the others that are ready, if another item of it may begin.
+/// Puts an account at the front of the queue if it can begin another item.
 fn queue<I>(ready: &mut VecDeque<String>, account: &mut Account<I>, name: &str) {
     if !account.queued && account.may_begin() {
         account.queued = true;
@@ -174,13 +174,13 @@ fn queue<I>(ready: &mut VecDeque<String>, account: &mut Account<I>, name: &str) 
     }
 }
 
-/// Returns the span of work for a target: what is logged there names it, at every level.
+/// Returns the span of work for a target, so that all its log events have the target's name.
 pub(super) fn span_of<R>(destination: &Destination<R>) -> Span {
     let span = |name: &String| tracing::error_span!("target", name);
     destination.name.as_ref().map_or_else(Span::none, span)
 }
 
-/// Returns whose a target is, as far as that is known: those of one session share it, and are of one account.
+/// Returns the key of a target's account. Targets with the same session belong to the same account.
 pub(super) fn account_of(destination: &Destination) -> String {
     let route = &destination.route;
     let account = destination.account().or(route.account_id.as_ref()).map(AccountId::as_str);
@@ -199,20 +199,20 @@ mod tests {
     const REGIONS: usize = 20;
     const HANGS: Duration = Duration::from_secs(60);
 
-    /// Where an account stops answering.
+    /// The point at which an account stops answering.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     enum Hangs {
         Never,
         AtFirst,
-        /// After it has said whose it is.
+        /// After `GetCallerIdentity`.
         Later,
     }
 
-    /// What a run over accounts of 20 targets each came to.
+    /// The result of a run over accounts with 20 targets each.
     struct Run {
-        /// The most targets under way at once.
+        /// The maximum number of concurrent targets.
         most: usize,
-        /// When the last target was done of an account that does not hang.
+        /// The end of the last target whose account answers.
         last: Duration,
         all: Duration,
     }

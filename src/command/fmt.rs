@@ -20,11 +20,11 @@ use crate::report::json;
 
 /// A text to format.
 struct Input {
-    /// The file that is written; nothing for standard input, whose text is printed.
+    /// The file that is written; `None` for standard input, whose text is printed.
     path: Option<PathBuf>,
     language: Language,
     source: Arc<Source>,
-    /// Whether its text is a secret, which is not shown.
+    /// Whether its text is secret, and not shown.
     secret: bool,
 }
 
@@ -108,7 +108,7 @@ fn formatted(inputs: &[Input]) -> Result<Vec<String>, Error> {
     if faults.is_empty() { Ok(texts) } else { Err(Error::Faults(faults.into_sorted())) }
 }
 
-/// Returns a file that the user names.
+/// Reads a file that the user names.
 fn named(path: &Path) -> Result<Input, Error> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let (language, limit) = match ending {
@@ -124,7 +124,7 @@ fn named(path: &Path) -> Result<Input, Error> {
     Ok(Input { path: Some(path.to_owned()), language, source, secret: false })
 }
 
-/// Returns the files of a manifest, each once: its own, the policies, and their test cases.
+/// Returns the files of a manifest without repetition: its own, the policies, and their test cases.
 fn of_manifest(context: &Context, paths: &[PathBuf]) -> Result<Vec<Input>, Error> {
     let project = context.project(paths)?;
     let reader = Reader::within(&project)?;
@@ -154,14 +154,14 @@ fn of_manifest(context: &Context, paths: &[PathBuf]) -> Result<Vec<Input>, Error
             }
             let source = Source::new(path.display().to_string(), reader.read(&path, limit, None)?);
             let secret = secret.contains(&whole(&policy));
-            // The file that a link within the manifest's folder leads to, as the reader has just checked.
+            // The reader has checked that a link leads to a file in the manifest's folder.
             inputs.push(Input { path: Some(target), language: Language::Yaml, source, secret });
         }
     }
     Ok(inputs)
 }
 
-/// Returns the policy files that a manifest names, of all targets.
+/// Returns the policy files of a manifest at all targets.
 fn policies(project: &Project) -> BTreeSet<String> {
     let manifest = &project.loaded.manifest;
     let own = manifest.sections.profiles.values().filter_map(|profile| profile.policy.clone());

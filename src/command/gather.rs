@@ -1,4 +1,4 @@
-//! The texts of a manifest: the files that are named, standard input, and the files that these include.
+//! Reads the texts of a manifest: the files on the command line or standard input, and the files that they include.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -12,16 +12,16 @@ use crate::files;
 use crate::manifest;
 use crate::resource::Invalid;
 
-/// The path that means standard input.
+/// The path for standard input.
 pub(super) const STDIN: &str = "-";
 
-/// A manifest's texts as one.
+/// The texts of a manifest, joined.
 #[derive(Debug)]
 pub(super) struct Gathered {
     pub(super) source: Arc<Source>,
-    /// The folder of the first file, where paths start.
+    /// The folder of the first file, to which paths are relative.
     pub(super) folder: PathBuf,
-    /// The files that are included.
+    /// The included files.
     pub(super) included: Vec<PathBuf>,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn gather(paths: &[PathBuf]) -> Result<Gathered, Error> {
             };
             for file in found {
                 let path = shown(&below.join(&file));
-                // The manifest itself, where a pattern matches it, and what two patterns match.
+                // The manifest itself can match a pattern, and two patterns can match the same file.
                 if !seen.insert(key(&path)) {
                     continue;
                 }
@@ -89,12 +89,12 @@ fn fault(source: &Arc<Source>, span: std::ops::Range<usize>, invalid: Invalid, l
     Fault { source, span, message: invalid.problem, label: label.to_owned(), help, code: None, also: None }
 }
 
-/// Returns the folder that a file is in; standard input is in the current one.
+/// Returns the folder of a file; for standard input, the current folder.
 pub(super) fn folder_of(path: &Path) -> PathBuf {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
-/// Returns a path as the user would type it.
+/// Returns a path without a leading `./`.
 fn shown(path: &Path) -> PathBuf {
     path.strip_prefix(".").unwrap_or(path).to_owned()
 }

@@ -14,7 +14,7 @@ use crate::resource::destination::{Destination, Region};
 use crate::resource::names::RegionName;
 use crate::resource::record_key::Role;
 
-/// The policies for one use, under the role's name where there are several roles.
+/// The policies for one purpose, with the role's name if there are several roles.
 struct Part {
     role: Option<Role>,
     documents: Vec<Document>,
@@ -90,7 +90,7 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
     Ok(Exit::Done)
 }
 
-/// Returns what to print policies for.
+/// Returns the policies to print for a purpose.
 fn uses(purpose: Purpose) -> Vec<Use> {
     match purpose {
         Purpose::Plan => vec![Use::Plan],
@@ -104,7 +104,7 @@ fn uses(purpose: Purpose) -> Vec<Use> {
     }
 }
 
-/// Returns the documents as the JSON output has them: in a list, or such a list for each role.
+/// Returns the documents for the JSON output: a list, or a list for each role.
 fn listed(parts: &[Part]) -> Value {
     match parts {
         [Part { role: None, documents }] => json!({ "policies": documents }),
@@ -115,7 +115,7 @@ fn listed(parts: &[Part]) -> Value {
     }
 }
 
-/// Returns where a target is, as far as that is known without asking AWS.
+/// Returns the account and region of a target, as far as they are known without AWS calls.
 async fn place(context: &Context, target: &Destination<Option<RegionName>>) -> Location {
     Location {
         region: context.region(target).await.map(|region| region.name),
@@ -123,7 +123,7 @@ async fn place(context: &Context, target: &Destination<Option<RegionName>>) -> L
     }
 }
 
-/// A document as it is pasted; several as a list, those of several roles or targets under their names.
+/// Returns one document as it is; several as a list; those of several roles or targets under their names.
 fn text(policies: &[OfTarget]) -> String {
     let of = |documents: &[Document]| match documents {
         [one] => json!(one),

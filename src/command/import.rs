@@ -1,4 +1,4 @@
-//! `sentinel import`: a manifest and policy files from what is live.
+//! `sentinel import`: writes a manifest and policy files for live resources.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ use crate::resource::Invalid;
 use crate::resource::destination::Destination;
 use crate::resource::names::OwnerKey;
 
-/// What is to be written: the manifest, and the files that it names.
+/// The manifest and the files to write.
 #[derive(Debug, Default)]
 pub(super) struct Import {
     pub(super) manifest: Manifest,
@@ -54,7 +54,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
         Import { manifest: Manifest { sections: found.sections, ..Manifest::default() }, files: found.files };
     let manifest = &mut import.manifest;
     manifest.aws.region = Some(destination.region.name.clone());
-    // The AWS emulator is nobody's account.
+    // The AWS emulator has no real account.
     manifest.aws.account_id = destination.local.is_none().then(|| caller.account.clone());
     manifest.policy_root = Some(root.clone()).filter(|root| !root.is_default());
     let written = import.write(&args.out.join("sentinel.toml"), IN_THE_WAY)?;
@@ -79,32 +79,31 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     Ok(if imported.differs.is_empty() { Exit::Done } else { Exit::Error })
 }
 
-/// Returns whether a resource is as the manifest says it once AWS is done with what it is doing.
+/// Returns whether a resource will be in sync after AWS completes its current changes.
 fn settles(resource: &ResourcePlan) -> bool {
     let passes = !resource.changes.is_empty() && resource.changes.iter().all(|change| change.takes == Takes::Time);
     resource.action == Action::Finish || passes
 }
 
-/// Returns the command that plans what was imported.
+/// Returns the command that plans the new manifest.
 fn next(context: &Context, destination: &Destination, out: &Path) -> String {
     let file = out.join("sentinel.toml").display().to_string();
     let mut words = ["sentinel", "plan", "-f", &file].map(str::to_owned).to_vec();
-    // Beside the new manifest there is no AWS emulator: its folder has to be named.
+    // The store of the AWS emulator is not in the folder of the new manifest, so the command names it.
     words.extend(destination.local.as_ref().map(|folder| format!("--local={}", folder.display())));
     command_line(context, words, &Carry { region: None, policy_root: None, aws_profile: true, local: false })
 }
 
-/// Returns a path as the user would type it.
+/// Returns a path without a leading `./`.
 fn shown(path: &Path) -> String {
     path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
 
-/// What to do about a file that is in the way.
+/// The hint for a file that exists already.
 pub(super) const IN_THE_WAY: &str = "import into a new folder with -o, and compare the files";
 
 impl Import {
-    /// Writes all of it, or nothing where a file is in the way; `hint` says what to do then. Returns the paths, the manifest's
-    /// first.
+    /// Writes all files, or none if one exists already; `hint` is for that error. Returns the paths, the manifest's first.
     pub(super) fn write(&self, manifest: &Path, hint: &str) -> Result<Vec<String>, Error> {
         let folder = &folder_of(manifest);
         let manifest = folder.join(manifest.file_name().unwrap_or_default());
@@ -127,13 +126,13 @@ impl Import {
             return Err(Error::file(&made, what).with_hint(hint));
         }
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
-        // Whatever takes the place of the folder from now on, all is written within it.
+        // All files are written relative to the opened folder, even if its path is replaced meanwhile.
         let root = Root::open(folder).map_err(|error| Error::io(folder, error))?;
         if !texts.is_empty() {
             root.create_folder(Path::new("policies")).map_err(|error| Error::io(&made, error))?;
         }
         let within = |path: &Path| root.create_new(path.strip_prefix(folder).unwrap_or(path), files::SHARED);
-        // The manifest comes last: one that is there names only files that are.
+        // The manifest is written last, when all files that it names exist.
         for (path, text) in &texts {
             write_by(within, path, text)?;
         }

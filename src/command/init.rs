@@ -1,4 +1,4 @@
-//! `sentinel init …`: a manifest built in memory, then the same pass.
+//! `sentinel init …`: builds a manifest in memory, and applies it like any other.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -24,7 +24,7 @@ use crate::reconcile::{Intent, Scope};
 use crate::report::json;
 use crate::resource::names::PolicyRoot;
 
-/// One `init` command, reduced to what differs between them.
+/// The differences between the `init` commands.
 struct Request<'a> {
     command: &'static str,
     profiles: &'a [String],
@@ -97,7 +97,7 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
             let mut manifest = manifest.clone();
             let mut files = Vec::new();
             for (profile, section) in &mut manifest.sections.profiles {
-                // Plans say that the text comes from there: it is in no file.
+                // The origin that plans show for a text that is in no file.
                 let path = format!("starter policy for {profile}");
                 section.policy = Some(path.clone());
                 files.push(GivenFile { path, text: starter(profile, users).policy });
@@ -138,7 +138,7 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
     Ok(exit)
 }
 
-/// Writes the manifest to a new file, and beside it the policies that it names. Returns the paths.
+/// Writes the manifest to a new file, and its policies to the same folder. Returns the paths.
 fn write_files(path: &Path, manifest: &Manifest, request: &Request<'_>) -> Result<Vec<String>, Error> {
     if request.allow.is_empty() {
         write(path, &manifest.to_toml())?;
@@ -149,12 +149,12 @@ fn write_files(path: &Path, manifest: &Manifest, request: &Request<'_>) -> Resul
     import.write(path, "name a file in another folder, or compare with --print-manifest")
 }
 
-/// Returns the path of the policy that a profile starts with.
+/// Returns the path of a profile's starter policy.
 pub(super) fn starter_path(profile: &str) -> String {
     format!("policies/{profile}.yaml")
 }
 
-/// Returns the policy that a profile starts with, and its test cases.
+/// Returns a profile's starter policy and its test cases.
 pub(super) fn starter_files(profile: &str, users: &[String]) -> [ImportedFile; 2] {
     let Starter { policy, cases } = starter(profile, users);
     let path = starter_path(profile);
@@ -162,7 +162,7 @@ pub(super) fn starter_files(profile: &str, users: &[String]) -> [ImportedFile; 2
     [ImportedFile { path, text: policy.into() }, ImportedFile { path: tests, text: cases.into() }]
 }
 
-/// Returns the manifest a command stands for, with what its flags say.
+/// Returns the manifest of a command and its options.
 fn manifest(context: &Context, request: &Request<'_>) -> Manifest {
     let mut manifest = Manifest { policy_root: context.global.policy_root.clone(), ..Manifest::default() };
     manifest.aws.region = context.global.region.clone();
@@ -178,12 +178,12 @@ fn manifest(context: &Context, request: &Request<'_>) -> Manifest {
     manifest
 }
 
-/// Writes a new file; one that is there is left as it is.
+/// Writes a new file. Fails if it exists.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
     write_by(|path| files::create_new(path, files::SHARED), path, text)
 }
 
-/// The same with a function that makes the file.
+/// The same with a function that creates the file.
 pub(super) fn write_by(make: impl Fn(&Path) -> io::Result<File>, path: &Path, text: &str) -> Result<(), Error> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => Error::file(path, "this file exists, and was not changed")

@@ -15,7 +15,7 @@ mod users;
 #[cfg(feature = "local")]
 pub(super) use users::Users;
 
-/// Opens the AWS emulator in a folder, as an HTTP client that the SDK can be given.
+/// Opens the AWS emulator in a folder, as an HTTP client for the SDK.
 #[cfg(feature = "local")]
 pub(super) fn open(folder: &Path, destination: &Destination, users: &Users) -> Result<SharedHttpClient, Error> {
     use crate::local::{LocalAws, Rules, store_of};
@@ -70,7 +70,7 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, E
     Ok(Exit::Done)
 }
 
-/// Without an AWS emulator nobody is a user of it.
+/// Without the AWS emulator, the users are ignored.
 #[cfg(not(feature = "local"))]
 #[derive(Debug, Clone, Default)]
 pub(super) struct Users {}

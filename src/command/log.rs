@@ -1,4 +1,4 @@
-//! What a run says of itself on stderr, and the file of what it did when.
+//! Logging on stderr, and the trace file.
 
 use std::io::Write;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::cli::{CommonArgs, LogFormat};
 use crate::error::Error;
 use crate::report::{Terminal, escape_json, guard};
 
-/// Writes JSON to stderr, and in it nothing that a terminal obeys: what AWS says stands in it as it is.
+/// Writes JSON to stderr, with the characters escaped that a terminal interprets: events contain texts of AWS.
 struct Harmless;
 
 impl Write for Harmless {
@@ -28,7 +28,7 @@ impl Write for Harmless {
     }
 }
 
-/// Writes text to stderr, each event on one line, and in it nothing that a terminal or a workflow's runner obeys.
+/// Writes text to stderr, each event on one line, escaped for terminals and the runners of workflows.
 struct HarmlessText;
 
 impl Write for HarmlessText {
@@ -49,12 +49,12 @@ impl Write for HarmlessText {
 ///
 /// # Errors
 ///
-/// Fails when the trace file cannot be written; the log itself works then.
+/// Fails when the trace file cannot be written. The log works in any case.
 pub(super) fn begin(common: &CommonArgs, trace_file: Option<&Path>, terminal: Terminal) -> Result<(), Error> {
     let json = common.log_format == LogFormat::Json;
     let level = match (common.verbose, json) {
         (0, false) => "off,sentinel=warn",
-        // What is no log otherwise, such as progress, is one then.
+        // With a JSON log, messages such as progress are events too.
         (0, true) => "off,sentinel=info",
         (1, _) => "off,sentinel=debug",
         _ => "debug",

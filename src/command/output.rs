@@ -1,4 +1,4 @@
-//! Where what a command has to show goes: stdout, files, and the summary of a workflow's job.
+//! Writes the output of a command: to stdout, to files, and to the summary of a workflow's job.
 
 use std::io::Write;
 use std::path::{Component, Path};
@@ -13,13 +13,13 @@ use crate::report::output::{Part, Shown};
 use crate::report::{Detail, Terminal, for_file};
 
 impl Context {
-    /// Returns what has to be kept of targets that are in sync, to show them in the formats that are asked for.
+    /// Returns what the selected formats need of targets that are in sync.
     pub(super) fn keep(&self, args: &OutputArgs) -> Keep {
         let json = args.files().iter().any(|(format, _)| *format == Format::Json) || args.format == Some(Format::Json);
         if json || self.terminal.json() { Keep::All } else { Keep::Count }
     }
 
-    /// Shows it: first to the files that are asked for, then on stdout.
+    /// Writes the output: first to files, then to stdout.
     pub(super) fn show(&self, args: &OutputArgs, shown: &Shown<'_>) -> Result<(), Error> {
         for (format, path) in args.files() {
             let text = written(shown, format)?;
@@ -39,8 +39,7 @@ impl Context {
     }
 }
 
-/// Tells in every format that is asked for that a command came to nothing. What it says on stderr says so already, so
-/// that what cannot be written here is no error of its own.
+/// Writes an error in every selected format. Failures to write are ignored, because stderr has the error already.
 pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error: &Error) {
     let shown = Shown {
         command,
@@ -70,7 +69,7 @@ pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error
     }
 }
 
-/// Refuses files that cannot be written, before anything is asked of AWS for them.
+/// Refuses files that cannot be written, before the first AWS call.
 pub(super) fn writable(args: &OutputArgs) -> Result<(), Error> {
     let files = args.files();
     for (index, (_, path)) in files.iter().enumerate() {
@@ -82,7 +81,7 @@ pub(super) fn writable(args: &OutputArgs) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses to write a report over a baseline, too.
+/// Refuses what `check` refuses, and to write a report over a baseline.
 fn check_report(path: &Path) -> Result<(), Error> {
     check(path)?;
     if baseline::is_one(path) {
@@ -91,7 +90,7 @@ fn check_report(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns whether two paths are one file, there or not.
+/// Returns whether two paths are the same file, which may not exist yet.
 pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     let place = |path: &Path| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -100,13 +99,13 @@ pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     place(one) == place(other)
 }
 
-/// Returns the error for one file that two options name.
+/// Returns the error for two options with the same file.
 pub(super) fn same(path: &Path) -> Error {
     let message = format!("two options name the file {}", path.display());
     Error::usage(message, "give each a file of its own")
 }
 
-/// Refuses to write over what is most likely a manifest or a policy, named here by mistake.
+/// Refuses to write over a file that is probably a manifest or a policy.
 pub(super) fn check(path: &Path) -> Result<(), Error> {
     let refused = |what: &str| Error::file(path, what);
     if path == Path::new("-") {
@@ -134,14 +133,13 @@ pub(super) fn check(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns whether a path is a link to somewhere else: in a folder that others write to, one could lead to any file of the
-/// user's. The system's own, such as `/dev/stdout`, are meant.
+/// Returns whether a path is a link. In a folder to which others can write, a link could lead to any file of the user. Links of
+/// the system, such as `/dev/stdout`, are allowed.
 pub(super) fn is_link(path: &Path) -> bool {
     !files::is_standard(path) && path.symlink_metadata().is_ok_and(|found| found.is_symlink())
 }
 
-/// Returns whether a path that seems to be below the current folder is not, because of a link: in a checkout, whoever put
-/// that together chose where it leads.
+/// Returns whether a relative path leads out of the current folder through a link. In a checkout, the links are untrusted.
 fn leads_out(path: &Path) -> bool {
     if path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
         return false;
@@ -153,7 +151,7 @@ fn leads_out(path: &Path) -> bool {
     }
 }
 
-/// Returns what a file gets. A workflow's annotations are commands, and nothing else is.
+/// Returns the content of a file. Only the format for GitHub contains workflow commands.
 fn written(shown: &Shown<'_>, format: Format) -> Result<String, Error> {
     match format {
         Format::Github => Ok(shown.annotations()),
@@ -161,7 +159,7 @@ fn written(shown: &Shown<'_>, format: Format) -> Result<String, Error> {
     }
 }
 
-/// Appends to the job's summary, where the workflow has one.
+/// Appends to the job's summary, if there is one.
 #[expect(clippy::disallowed_methods, reason = "the file of the job's summary is named by the workflow's runner")]
 fn summarize(markdown: &str) -> Result<(), Error> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return Ok(()) };
@@ -171,12 +169,12 @@ fn summarize(markdown: &str) -> Result<(), Error> {
         .map_err(|error| Error::io(path, error))
 }
 
-/// Returns the error for a system that gives no random numbers.
+/// Returns the error for a system without random numbers.
 pub(super) fn no_random(error: getrandom::Error) -> Error {
     Error::system("cannot get a random number", Some("is /dev/urandom there?"), error)
 }
 
-/// Returns a word that nobody can guess.
+/// Returns a random token.
 fn token() -> Result<String, Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(no_random)?;

@@ -1,4 +1,4 @@
-//! What the command line says, and what is said of one that is not valid.
+//! Parses the command line, and reports an invalid one.
 
 use std::ffi::OsString;
 
@@ -9,11 +9,11 @@ use super::run::Options;
 use crate::cli::{Cli, Color, Command, LogFormat, command_first};
 use crate::error::Error;
 
-/// Reads the command line.
+/// Parses the command line.
 ///
 /// # Errors
 ///
-/// Fails when it is not valid, and when it asks for help or the version, which are results.
+/// Fails when it is not valid, and also when it asks for help or the version.
 pub(super) fn command_line() -> Result<(Command, Options), Box<Rejected>> {
     let definition = Cli::command();
     let line = command_first(&definition, std::env::args_os().collect());
@@ -37,7 +37,7 @@ pub(super) struct Rejected {
 }
 
 impl Rejected {
-    /// Returns the error, unless help or the version is what was asked for.
+    /// Returns the error, unless the command line asks for help or the version.
     pub(super) fn usage(&self) -> Option<Error> {
         if !self.error.use_stderr() {
             return None;
@@ -53,7 +53,7 @@ impl Rejected {
         Some(Error::Usage { message: self.message(), hint: Some(hint) })
     }
 
-    /// Returns clap's message without the usage, the tips and the label before it.
+    /// Returns clap's message without the label, the usage and the tips.
     fn message(&self) -> String {
         if self.error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
             return String::from("a command is missing");
@@ -70,10 +70,10 @@ impl Rejected {
     }
 }
 
-/// How a command line that cannot be read wants its errors, as far as that can be seen.
+/// The output options of a command line that clap cannot parse.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
-    /// The command, as far as it is one.
+    /// The name of the command, as far as it is known.
     pub(super) command: String,
     pub(super) json: bool,
     pub(super) log_format: LogFormat,
@@ -81,8 +81,8 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Looks for the options that say so, before `--`: what follows that is for another program. Where such an option is itself what
-    /// is wrong, or stands in the place of a value that is missing, it still says what its writer wants.
+    /// Searches the words before `--`, after which the words belong to another program. An output option counts even if it is in the
+    /// wrong position or in place of a missing value.
     fn of(line: &[OsString]) -> Self {
         let words: Vec<&str> =
             line.iter().skip(1).filter_map(|word| word.to_str()).take_while(|word| *word != "--").collect();

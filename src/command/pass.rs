@@ -1,4 +1,4 @@
-//! From a manifest to its passes: one for each target, side by side.
+//! Plans the targets of a manifest concurrently, one pass for each.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -28,21 +28,21 @@ use crate::resource::names::{AccountId, AwsProfile, RegionName};
 use crate::resource::pacer::Pace;
 use crate::review::Review;
 
-/// One target's pass, with the connection that it was made on.
+/// The pass of one target, with its connection.
 #[derive(Debug)]
 pub(super) struct Planned {
-    /// Of one of many targets it is not kept: its clients are the most that a target takes.
+    /// With many targets it is dropped, because its clients use the most memory of a target.
     pub(super) reader: Option<Reader>,
     pub(super) users: Users,
-    /// What is in sync, where all is and nothing else is kept of the plan.
+    /// The counts, if everything is in sync and the plan is not kept.
     pub(super) settled: Option<InSync>,
     pub(super) pass: Pass,
-    /// What there is to say of the plan.
+    /// The review of the plan.
     pub(super) review: Review,
 }
 
 impl Planned {
-    /// Lets go of what is not needed of one of many targets.
+    /// Drops what is not needed of one of many targets.
     fn slim(&mut self, keep: Keep) {
         self.reader = None;
         if keep == Keep::Count
@@ -56,10 +56,10 @@ impl Planned {
     }
 }
 
-/// One target, and how planning it ended.
+/// One target, and its plan or error.
 pub(super) type Attempt = (Destination, Result<Planned, Error>);
 
-/// Returns the scope that the flags say.
+/// Returns the scope that the options select.
 pub(super) fn scope(project: &Project, filter: &FilterArgs, reach: &ReachArgs) -> Result<Scope, Error> {
     let ownership = project.loaded.manifest.aws.ownership_key();
     if ownership.is_none() && (reach.prune || reach.adopt) {
@@ -80,25 +80,25 @@ pub(super) fn scope(project: &Project, filter: &FilterArgs, reach: &ReachArgs) -
     Ok(scope)
 }
 
-/// What is kept of the plan of a target that is in sync.
+/// How much of the plan of a target that is in sync is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keep {
     All,
-    /// How many resources it has: of one of many targets, no more is shown.
+    /// Only the counts, which is all that is shown of one of many targets.
     Count,
 }
 
-/// Whether the values of all resources have to be known.
+/// Whether all values must be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Values {
     Needed,
-    /// Of one that is in a variable that is not set, everything else is compared.
+    /// A value in a variable that is not set is not compared.
     AsFarAsSet,
 }
 
-/// Refuses to plan where the value of a resource is in a variable that is not set.
+/// Refuses a plan if the value of a resource is in a variable that is not set.
 pub(super) fn check_variables(project: &Project, scope: &Scope) -> Result<(), Error> {
-    // What is set may differ by target.
+    // The variables can differ by target.
     if project.loaded.varies() { Ok(()) } else { check_unset(&project.loaded.unset, scope) }
 }
 
@@ -108,12 +108,12 @@ fn check_unset(unset: &[Unset], scope: &Scope) -> Result<(), Error> {
     if faults.is_empty() { Ok(()) } else { Err(Error::Faults(faults)) }
 }
 
-/// Refuses a filter that matches nothing: it is most likely mistyped, and would quietly do less, or more, than meant.
+/// Refuses a filter that matches nothing, because it is probably mistyped.
 fn check_filters(project: &Project, scope: &Scope) -> Result<(), Error> {
     let desired = &project.loaded.desired;
     let only = scope.only.iter().map(|pattern| ("--only", pattern));
     for (flag, pattern) in only.chain(scope.exclude.iter().map(|pattern| ("--exclude", pattern))) {
-        // What is pruned is not in the manifest.
+        // Resources to prune are not in the manifest.
         if !scope.prune && !desired.iter().any(|one| pattern.matches(one.address())) {
             let addresses: Vec<String> = desired.iter().map(|one| one.address().to_string()).collect();
             let names: Vec<&str> = addresses.iter().map(String::as_str).collect();
@@ -130,12 +130,12 @@ fn check_filters(project: &Project, scope: &Scope) -> Result<(), Error> {
 }
 
 impl Context {
-    /// Connects for reading. Makes no AWS call, but for assuming a role.
+    /// Connects for reading. Makes no AWS call except to assume a role.
     pub(super) async fn connect(&self, destination: &Destination, users: &Users) -> Result<Reader, Error> {
         Ok(Reader::connect(self.connection(destination, users)?).await)
     }
 
-    /// Returns how to reach a destination; `users` are those of the AWS emulator, if it is one.
+    /// Returns the connection for a destination. `users` are the users of the AWS emulator.
     pub(super) fn connection(&self, destination: &Destination, users: &Users) -> Result<Connection, Error> {
         let open = |folder: &PathBuf| super::local::open(folder, destination, users);
         let embedded = destination.local.as_ref().map(open).transpose()?;
@@ -150,7 +150,7 @@ impl Context {
         })
     }
 
-    /// Connects to a target for reading, and lets other targets of its account begin once it has answered.
+    /// Connects to a target for reading. Other targets of its account begin after it has answered.
     pub(super) async fn reach(
         &self,
         destination: &Destination,
@@ -159,7 +159,7 @@ impl Context {
     ) -> Result<Reader, Error> {
         let reader = self.reading(self.connect(destination, users)).await?;
         if destination.name.is_some() && destination.local.is_none() {
-            // Regions share the answer: an account that denies or does not answer is asked once, and no region of it is read.
+            // Regions share the answer, so an account that denies access or does not answer gets one call.
             let known = self.reading(async { Ok(reader.identify().await?) });
             known.await.map_err(|error| explained(error, destination))?;
         }
@@ -167,7 +167,7 @@ impl Context {
         Ok(reader)
     }
 
-    /// Observes and plans one target, and refuses an account that is not its own.
+    /// Observes and plans one target. Refuses credentials of another account.
     pub(super) async fn plan(
         &self,
         reader: Reader,
@@ -185,8 +185,8 @@ impl Context {
         Ok(Planned { reader, users, settled: None, pass, review: Review::default() })
     }
 
-    /// Plans every target that is picked, side by side. One that fails leaves the others alone; of several, those that are not done
-    /// when the time is up fail, and the others are kept.
+    /// Plans every selected target concurrently. A failure does not affect other targets. If the `--timeout` expires, targets that are
+    /// not done fail.
     pub(super) async fn plan_all(
         &self,
         project: &Project,
@@ -218,7 +218,7 @@ impl Context {
                 }
                 Ok(planned)
             };
-            // On the heap: many are under way at once.
+            // On the heap, because many run concurrently.
             let planned = Box::pin(planned).instrument(span_of(&destination)).await;
             (destination, planned)
         };
@@ -238,8 +238,7 @@ impl Context {
     }
 }
 
-/// Says whose credentials they are that do not work, where the manifest or a flag names them; and which region it is
-/// that no address is found for.
+/// Adds the AWS profile or role to an error about credentials, and the region to an error about an unknown address.
 pub(super) fn explained(error: Error, destination: &Destination) -> Error {
     let call = match error {
         Error::Aws(call) => Box::new(call),
@@ -281,7 +280,7 @@ pub(super) fn explained(error: Error, destination: &Destination) -> Error {
     }
 }
 
-/// Says why an AWS profile that is named gives no credentials.
+/// Returns the error for an AWS profile without usable credentials.
 fn of_profile(profile: &AwsProfile, code: Code, said: String, source: Box<CallError>) -> Error {
     let (code, why, hint) = match code {
         Code::Sso | Code::ExpiredCredentials => {
@@ -306,7 +305,7 @@ fn of_profile(profile: &AwsProfile, code: Code, said: String, source: Box<CallEr
     Error::Explained { code, message: format!("no credentials from the AWS profile {profile}: {why}"), hint, source }
 }
 
-/// The regions there were when this was written, for those who mistype one; which there are is AWS's to say.
+/// Known regions, to suggest one for a mistyped name. Names that are not in the list are accepted too.
 const REGIONS: &[&str] = &[
     "af-south-1",
     "ap-east-1",
@@ -349,13 +348,13 @@ const REGIONS: &[&str] = &[
     "us-west-2",
 ];
 
-/// Returns the region that was most likely meant by a name that is none.
+/// Returns the region that is most similar to an unknown name.
 fn region_meant(name: &str) -> Option<&'static str> {
     if REGIONS.contains(&name) { None } else { closest(name, REGIONS) }
 }
 
-/// Refuses targets that are the same account and region: two passes would work against each other. `others` are those of the
-/// manifest that were not picked; an order in which they are picked one by one must not decide which of them is in effect.
+/// Refuses targets with the same account, region and names, whose passes would undo each other. `others` are the targets that are not
+/// selected: they are refused too, since the order of runs would decide which one takes effect.
 fn refuse_twins(attempts: &mut [Attempt], others: &[Destination<Option<RegionName>>]) {
     type Place = (AccountId, RegionName);
     let is_aws = |destination: &Destination| destination.local.is_none();

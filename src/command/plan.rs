@@ -38,7 +38,7 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
     let attempts = context.plan_all(&project, &args.filter, &scope, Values::Needed, keep).await?;
     if let Some(path) = &args.out {
         let planned: Vec<&Planned> = attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok()).collect();
-        // A part of a plan is none to review.
+        // An incomplete plan must not be reviewed and applied.
         if planned.len() == attempts.len() {
             save(path, &project, &planned)?;
             context.terminal.note(&format!("Saved to {0}. Next: sentinel apply {0}\n", path.display()));
@@ -59,12 +59,12 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
         return Ok(exit);
     }
     let findings: Vec<String> = findings.iter().map(Finding::to_string).collect();
-    // The output is complete, so this is not the error of a run without a result.
+    // The output is complete, so there is no error document.
     context.terminal.note(&text::error(&Error::FailOn(findings.join("; "))));
     Ok(if exit == Exit::Interrupted { exit } else { Exit::Error })
 }
 
-/// Returns what `--fail-on` finds.
+/// Returns the findings of `--fail-on`.
 fn findings(
     project: &Project,
     scope: &Scope,
@@ -98,21 +98,21 @@ fn findings(
     Ok(found)
 }
 
-/// Returns what a document says of the shard that it is of.
+/// Returns the document's field for the shard.
 pub(super) fn shard(filter: &FilterArgs) -> Vec<(&'static str, Value)> {
     filter.shard.iter().map(|shard| ("shard", Value::String(shard.to_string()))).collect()
 }
 
-/// Shows the plans: one as it is, several by target.
+/// Shows one plan, or several by target.
 pub(super) fn show(context: &Context, command: &str, output: &OutputArgs, attempts: Vec<Attempt>) -> Result<(), Error> {
     show_parts(context, &Frame { command, output, extra: Vec::new(), detail: Detail::Changes }, attempts)
 }
 
-/// How plans are shown.
+/// The output of plans.
 struct Frame<'a> {
     command: &'a str,
     output: &'a OutputArgs,
-    /// What a document has beside the plans, each under its name.
+    /// Additional fields of the document.
     extra: Vec<(&'static str, Value)>,
     detail: Detail,
 }
@@ -136,7 +136,7 @@ fn body(planned: &Planned) -> Body<'_> {
     }
 }
 
-/// Returns what there is to show of several targets.
+/// Returns the parts of the output for several targets.
 pub(super) fn parts<'a, T>(
     targets: &'a [(Destination, Result<T, Error>)],
     body: impl Fn(&'a T) -> Body<'a>,
@@ -156,7 +156,7 @@ pub(super) fn text(attempts: &[Attempt], width: Option<usize>) -> Result<String,
         .render(Format::Text, width)
 }
 
-/// Returns the one attempt of a manifest without targets; else all of them, as they are.
+/// Returns the only attempt of a manifest without targets, and otherwise all attempts, as an error.
 pub(super) fn only(attempts: Vec<Attempt>) -> Result<Result<Planned, Error>, Vec<Attempt>> {
     match attempts.as_slice() {
         [(destination, _)] if destination.name.is_none() => {}
@@ -165,7 +165,7 @@ pub(super) fn only(attempts: Vec<Attempt>) -> Result<Result<Planned, Error>, Vec
     attempts.into_iter().next().map(|(_, attempt)| attempt).ok_or_else(Vec::new)
 }
 
-/// Saves a plan in one go; what is there and no plan is left as it is.
+/// Saves a plan atomically. Refuses to replace a file that is not a saved plan.
 fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Error> {
     match files::read_text(path, files::PLAN) {
         Ok(text) if !PlanFile::is_one(&text) => {
@@ -199,7 +199,7 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
         let what = format!("the plan has {} bytes, and a saved plan has at most {most}", text.len());
         return Err(Error::file(path, what).with_hint(hint));
     }
-    // Beside it first, then in its place: a plan that is half written is never there.
+    // Renaming a complete file makes sure that there is never an incomplete plan.
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
     private(&beside, &text).and_then(|()| std::fs::rename(&beside, path)).map_err(|error| {
@@ -208,12 +208,12 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
     })
 }
 
-/// Writes a file that only its owner may read: it holds policies, and whoever can change it decides what is applied.
+/// Writes a file that only its owner can access: it contains policies, and anyone who can change it decides what is applied.
 fn private(path: &Path, text: &str) -> std::io::Result<()> {
     files::create_new(path, files::PRIVATE)?.write_all(text.as_bytes())
 }
 
-/// Reads a saved plan, and checks what can be checked without AWS.
+/// Reads a saved plan, and makes the checks that need no AWS calls.
 pub(super) fn load(path: &Path) -> Result<PlanFile, Error> {
     let text = files::read_text(path, files::PLAN).map_err(|error| {
         Error::read(path, error, "there is no such plan").with_hint("save one with: sentinel plan --out FILE")
@@ -239,7 +239,7 @@ pub(super) fn run_show(context: &Context, args: &ShowArgs) -> Result<Exit, Error
     Ok(Exit::Done)
 }
 
-/// What an exit code is to say.
+/// The meaning of exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Codes {
     /// Whether something failed.
@@ -248,8 +248,8 @@ pub(super) enum Codes {
     Detailed,
 }
 
-/// Returns how a command that only reads ends. Where it is to say whether there are differences, a target that could not be read
-/// among others that were is something that could not be read.
+/// Returns the exit code of a reading command. With detailed codes, a failed target makes the result incomplete if other targets were
+/// read.
 pub(super) fn exit_of(attempts: &[Attempt], codes: Codes) -> Exit {
     let some = attempts.iter().any(|(_, attempt)| attempt.is_ok());
     Exit::worst(attempts.iter().map(|(_, attempt)| match (attempt, codes) {
@@ -262,13 +262,13 @@ pub(super) fn exit_of(attempts: &[Attempt], codes: Codes) -> Exit {
     }))
 }
 
-/// Returns how a plan that was only read ends.
+/// Returns the exit code for a plan.
 pub(super) fn exit(plan: &Plan) -> Exit {
-    // A missing permission is a state; a call that failed in another way is an error, though the rest was read.
+    // A missing permission is reported in the plan. Any other failed call is an error, although the rest was read.
     if plan.gaps().any(|gap| !gap.denied) { Exit::Error } else { Exit::Done }
 }
 
-/// Returns how it ends where its exit code is to say whether there are differences.
+/// Returns the detailed exit code for a plan.
 pub(super) fn detailed_exit(plan: &Plan) -> Exit {
     if plan.gaps().next().is_some() {
         return Exit::Incomplete;

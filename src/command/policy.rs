@@ -79,7 +79,7 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
 }
 
 pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Error> {
-    // Without a manifest a policy is looked at by itself.
+    // Without a manifest, policies are checked on their own.
     let is_there = args.manifest.file.iter().any(|file| file.is_file());
     let manifest = match is_there || args.policies.is_empty() {
         true => Some(context.project(&args.manifest.file)?),
@@ -87,7 +87,7 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
     };
     let materials = manifest.as_ref().map(Project::materials).unwrap_or_default();
     let mut paths = args.policies.clone();
-    // The profiles of each file, however its path is written.
+    // The profiles of each file, by its canonical path.
     let mut owners: HashMap<PathBuf, BTreeSet<String>> = HashMap::new();
     let mut listed = BTreeSet::new();
     let of_manifest =
@@ -95,7 +95,7 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
     for (address, policy, secret) in of_manifest {
         let path = PathBuf::from(policy);
         let of_file = owners.entry(whole(&path)).or_default();
-        // Findings show lines of a policy: those of a secret one only where its file is named.
+        // Findings show lines of the policy. Lines of a secret policy are shown only if the user names its file.
         if args.policies.is_empty() && !secret && listed.insert(whole(&path)) {
             paths.push(path);
         }
@@ -128,12 +128,12 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
     Ok(if findings.is_empty() { Exit::Done } else { Exit::Error })
 }
 
-/// Returns a path by which a file is known whatever leads to it.
+/// Returns the canonical path of a file.
 pub(super) fn whole(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// Returns the policies of the manifest that have cases, each once, and what reads them.
+/// Returns the policies of the manifest with test cases, without repetition, and their reader.
 fn of_manifest(context: &Context, manifest: &[PathBuf]) -> Result<(Vec<PathBuf>, Reader), Error> {
     let project = context.project(manifest)?;
     let reader = Reader::within(&project)?;
@@ -152,11 +152,11 @@ fn of_manifest(context: &Context, manifest: &[PathBuf]) -> Result<(Vec<PathBuf>,
     Ok((found, reader))
 }
 
-/// Where files may be that are read.
+/// The folders from which files may be read.
 pub(super) enum Reader {
-    /// The user names them.
+    /// Any folder, because the user names the files.
     Anywhere,
-    /// The manifest names them: they are in its folder, whose path is given too.
+    /// The manifest's folder and its path, because the manifest names the files.
     Within(Root, PathBuf),
 }
 
@@ -167,7 +167,7 @@ impl Reader {
         Ok(Self::Within(root, folder))
     }
 
-    /// Returns whether there is such a file in the manifest's folder.
+    /// Returns whether the file exists in the manifest's folder.
     pub(super) fn has(&self, path: &Path) -> bool {
         match self {
             Self::Anywhere => false,

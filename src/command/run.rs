@@ -1,7 +1,7 @@
-//! Every command as one trait, on the type of its arguments.
+//! The trait of commands, which the types of their arguments implement.
 //!
-//! The options that several commands share are not listed here: a command takes the groups that its arguments flatten, and
-//! [`Options`] reads them from what clap parsed for that command.
+//! A command accepts the groups of shared options that its arguments flatten. [`Options`] reads them from clap's matches for that
+//! command.
 
 use clap::{ArgMatches, Args, Command as Definition, FromArgMatches};
 use futures_util::future::LocalBoxFuture;
@@ -26,28 +26,28 @@ use crate::cli::{
 };
 use crate::error::{Error, Exit};
 
-/// Who receives the signals that are sent to the program.
+/// The receiver of the program's signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signals {
-    /// The run, which ends at the next step.
+    /// The run, which ends after the current step.
     Run,
     /// The command itself, or the program that it starts.
     Command,
 }
 
-/// What a command does.
+/// The future of a command.
 pub(super) type Running<'a> = LocalBoxFuture<'a, Result<Exit, Error>>;
 
 /// A command.
 pub(super) trait Run {
-    /// Returns who receives the signals.
+    /// Returns the receiver of the signals.
     fn signals(&self) -> Signals;
 
-    /// Does what the command is for.
+    /// Runs the command.
     fn run<'a>(&'a self, context: &'a Context) -> Running<'a>;
 }
 
-/// Implements the trait: who receives the signals, and the future that does the work.
+/// Implements the trait: the receiver of the signals, and the future that does the work.
 macro_rules! commands {
     ($($args:ident: $signals:ident, |$given:ident, $context:ident| $work:expr;)*) => {$(
         impl Run for $args {
@@ -119,7 +119,7 @@ commands! {
     ShellInitArgs: Run, |args, context| access::shell::init(context, args).await;
 }
 
-/// Returns the command that was given.
+/// Returns the arguments of a command as the trait.
 pub(super) fn command(given: &Command) -> &dyn Run {
     match given {
         Command::Plan(args) => args,
@@ -178,10 +178,10 @@ pub(super) fn command(given: &Command) -> &dyn Run {
     }
 }
 
-/// The groups of options that commands share, each as it was given. One that the command does not take is empty.
+/// The groups of shared options. A group that the command does not accept is empty.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
-    /// The command's name: `init approvals`.
+    /// The command's name, such as `init approvals`.
     pub(super) name: String,
     pub(super) common: CommonArgs,
     pub(super) place: PlaceArgs,
@@ -196,7 +196,7 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Reads them from what was given to a command, which is the innermost subcommand of a definition.
+    /// Reads them from the matches of the innermost subcommand.
     pub(super) fn of(definition: &Definition, matches: &ArgMatches) -> Result<Self, clap::Error> {
         let (mut definition, mut matches) = (definition, matches);
         let mut names = Vec::new();
@@ -221,7 +221,7 @@ impl Options {
     }
 }
 
-/// Returns a group of options as it was given to a command; empty where the command does not take it.
+/// Returns a group of options; empty if the command does not accept it.
 fn given<T: Args + Default>(definition: &Definition, matches: &ArgMatches) -> Result<T, clap::Error> {
     let group = T::augment_args(Definition::new("group"));
     let takes = |id| definition.get_arguments().any(|own| own.get_id() == id);
@@ -242,7 +242,7 @@ mod tests {
         Options::of(&definition, &matches).unwrap()
     }
 
-    /// Returns the commands that do something, each with its name.
+    /// Returns the commands without subcommands, each with its name.
     fn leaves(command: &Definition, name: &str, found: &mut Vec<(String, Definition)>) {
         for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
             let name = format!("{name} {}", below.get_name()).trim_start().to_owned();
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(options("explain").place.region, None);
     }
 
-    /// A command that declares one option of a group under its own name would be read as one that takes none of the group.
+    /// If a command declared only one option of a group, the group would be read as empty.
     #[test]
     fn a_command_takes_a_group_of_options_whole() {
         fn ids<T: Args>() -> Vec<String> {

@@ -1,5 +1,5 @@
-//! `sentinel apply PLANFILE`: a saved plan is untrusted input, and is carried out only if it is for the manifest at hand and follows from
-//! what it desires and what AWS holds.
+//! `sentinel apply PLANFILE`. A saved plan is untrusted input: it is applied only if it is for this manifest and follows from its desired
+//! state and the live state.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
@@ -28,7 +28,7 @@ use crate::resource::destination::{Destination, Region, Route};
 use crate::resource::names::{AccountId, RegionName};
 use crate::review::{Materials, Review};
 
-/// Carries out a saved plan: AWS is read again, and if any of what the plan was made on has changed, nothing at all is done.
+/// Applies a saved plan. Reads AWS again first, and changes nothing if any resource of the plan has changed since.
 pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Result<Exit, Error> {
     let mut file = plan::load(path)?;
     for saved in &file.targets {
@@ -52,7 +52,7 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
         _ => Arc::new(file.materials_at(saved, &materials).into_owned()),
     });
     let looks: Vec<(&SavedTarget, Arc<Materials>)> = file.targets.iter().zip(materials).collect();
-    // The manifest's account is not in the plan, and that of the plan's caller is.
+    // The plan contains the account of its credentials, but not that of the manifest.
     let account = |(saved, _): &(&SavedTarget, _)| {
         let reached = Destination { caller: saved.plan.target.caller.clone(), ..destination(context, saved) };
         account_of(&reached)
@@ -68,7 +68,7 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
     carry_out(context, "apply", attempts, (share(args), &args.going), Vec::new()).await
 }
 
-/// Returns what was looked at again, if every target of the plan is as it was. A refusal names all those that are not.
+/// Returns the new observations if no target of the plan has changed. A refusal names all targets that have.
 fn unmoved(context: &Context, file: &PlanFile, looked: Vec<Result<Planned, Error>>) -> Result<Vec<Planned>, Error> {
     let mut planned = Vec::new();
     let mut failed: Vec<(Option<&str>, Error)> = Vec::new();
@@ -82,7 +82,7 @@ fn unmoved(context: &Context, file: &PlanFile, looked: Vec<Result<Planned, Error
         Some(refusal) => Err(Error::Refused(refusal)),
         None if failed.is_empty() => Ok(planned),
         None => {
-            // One is the error of the run; the others are told before it.
+            // The first one is the error of the run. The others are printed before it.
             let (name, first) = failed.remove(0);
             for (name, error) in &failed {
                 let of = name.map(|name| format!("target {name}: ")).unwrap_or_default();
@@ -97,7 +97,7 @@ fn unmoved(context: &Context, file: &PlanFile, looked: Vec<Result<Planned, Error
     }
 }
 
-/// Returns the refusals of targets as one, where all that failed is stale.
+/// Returns the refusals of several targets as one, if all of them are stale.
 fn joined(failed: &mut Vec<(Option<&str>, Error)>) -> Option<Refusal> {
     let is_stale = |error: &Error| matches!(error, Error::Refused(refusal) if refusal.code == Code::Stale);
     if !failed.iter().all(|(_, error)| is_stale(error)) {
@@ -119,7 +119,7 @@ fn joined(failed: &mut Vec<(Option<&str>, Error)>) -> Option<Refusal> {
     whole
 }
 
-/// Takes the secrets that a plan writes from where the manifest has them: a saved plan has only their digests.
+/// Adds the secrets of the manifest to a saved plan, which has only their digests.
 fn restore_secrets(file: &mut PlanFile, project: Option<&Project>, wanted: &[Wanted<'_>]) -> Result<(), Error> {
     for (index, saved) in file.targets.iter_mut().enumerate() {
         let now = wanted.get(index).map_or(&[][..], |wanted| &wanted.desired);
@@ -139,7 +139,7 @@ fn restore_secrets(file: &mut PlanFile, project: Option<&Project>, wanted: &[Wan
     Ok(())
 }
 
-/// Returns why a secret cannot be written of which a plan has the digest.
+/// Returns the reason why the manifest has no secret with the digest in a plan.
 fn unknown_secret(desired: &DesiredResource, project: Option<&Project>, now: Option<&DesiredResource>) -> Refusal {
     let source = desired.origin().unwrap_or("its source");
     let hint = match (project, now.and_then(DesiredResource::unset)) {
@@ -156,7 +156,7 @@ fn unknown_secret(desired: &DesiredResource, project: Option<&Project>, now: Opt
     }
 }
 
-/// Refuses a flag that says otherwise than the plan.
+/// Refuses an option that contradicts the plan.
 fn check_flags(context: &Context, target: &Destination) -> Result<(), Error> {
     if let Some(region) = context.global.region.as_ref().filter(|region| **region != target.region.name) {
         let message = format!("the plan is for {}, but --region is {region}", target.region.name);
@@ -169,8 +169,8 @@ fn check_flags(context: &Context, target: &Destination) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the manifest that a plan has to be for: the one that is named, or else the one that the plan names. That one has to be below
-/// the current folder: whoever changed the plan could name any file.
+/// Returns the path of the manifest: that of the option, or the one in the plan. The latter must be below the current folder, since the
+/// plan is untrusted and could name any file.
 fn at_hand(context: &Context, file: &PlanFile, named: &[PathBuf]) -> Result<Project, Error> {
     if !named.is_empty() {
         return context.project(named);
@@ -189,12 +189,12 @@ fn at_hand(context: &Context, file: &PlanFile, named: &[PathBuf]) -> Result<Proj
     }))
 }
 
-/// How large a manifest may be that only the plan names.
+/// The size limit of a manifest that only the plan names.
 const MOST: u64 = 16 << 20;
 
-/// Refuses a plan that goes elsewhere than the manifest says, or with other credentials, or deletes what the manifest names.
+/// Refuses a plan with another destination or other credentials than the manifest, or that deletes resources of the manifest.
 ///
-/// Returns what the manifest wants at each target of the plan.
+/// Returns the desired state at each target of the plan.
 async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> Result<Vec<Wanted<'p>>, Error> {
     let refused = |why: String| {
         Error::Refused(Refusal {
@@ -231,7 +231,7 @@ async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> 
             let root = &project.loaded.policy_root;
             return Err(refused(format!("its policy root is {}, the manifest's is {root}", target.policy_root)));
         }
-        // That of the flag, the manifest, the environment or the AWS profile, as for a new plan.
+        // The region of the option, the manifest, the environment or the AWS profile, as for a new plan.
         match context.region(expected).await {
             Some(region) if region.name == target.region.name => {}
             Some(Region { name, source }) => {
@@ -249,7 +249,7 @@ async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> 
             let role = words(connection.route.role_arn.as_deref(), "none");
             return Err(refused(format!("the role it assumes is {role}, the manifest's is {said}")));
         }
-        // A flag is used in its place.
+        // The option replaces it.
         if context.global.aws_profile.is_none() && connection.route.aws_profile != expected.route.aws_profile {
             let said = words(expected.route.aws_profile.as_deref(), "none");
             let profile = words(connection.route.aws_profile.as_deref(), "none");
@@ -284,12 +284,12 @@ async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> 
     Ok(all)
 }
 
-/// Returns whether a resource should be gone.
+/// Returns whether a resource is to be deleted.
 fn is_gone(one: &DesiredResource) -> bool {
     one.presence() == Presence::Absent
 }
 
-/// Says which resources the manifest wants otherwise than the plan, which does what was saved.
+/// Warns about resources that differ between the manifest and the plan. The saved plan is applied.
 fn tell_changes(context: &Context, file: &PlanFile, project: &Project, wanted: &[Wanted<'_>]) {
     let mut changed: Vec<String> = Vec::new();
     for (saved, wanted) in file.targets.iter().zip(wanted) {
@@ -297,7 +297,7 @@ fn tell_changes(context: &Context, file: &PlanFile, project: &Project, wanted: &
         for one in saved.desired.iter().filter(|one| !is_gone(one)) {
             let same = now.get(one.address()).is_some_and(|now| {
                 let now = if saved.plan.scope.adopt { (*now).clone().adopted() } else { (*now).clone() };
-                // What is in a variable that is not set may be anything, and is only looked at where it is written.
+                // The value of a variable that is not set is unknown. It is checked only if the plan writes it.
                 now.unset().is_some() || now == *one
             });
             let address = one.address().to_string();
@@ -324,7 +324,7 @@ fn tell_changes(context: &Context, file: &PlanFile, project: &Project, wanted: &
     context.terminal.note(&format!("{}\n", crate::report::escape(&words)));
 }
 
-/// Returns where a target of a saved plan is reached.
+/// Returns the destination of a target of a saved plan.
 fn destination(context: &Context, saved: &SavedTarget) -> Destination {
     let SavedTarget { connection, plan, .. } = saved;
     let target = &plan.target;
@@ -340,7 +340,7 @@ fn destination(context: &Context, saved: &SavedTarget) -> Destination {
     }
 }
 
-/// Observes again what a saved plan was made on, and returns the saved plan if nothing of it has changed.
+/// Observes the resources of a saved plan again, and returns the plan if none of them has changed.
 async fn look_again(
     context: &Context,
     saved: &SavedTarget,
@@ -370,7 +370,7 @@ async fn looked_at(
         Ok(reconcile::observe_and_plan(&reader, destination.clone(), desired.clone(), plan.scope.clone()).await?)
     };
     let now = context.reading(looked).await.map_err(|error| explained(error, &destination))?.plan;
-    // Also on the AWS emulator, which is of one account: a manifest may be tried on it whatever its account, a plan was made on it.
+    // Also on the AWS emulator: a manifest of any account can be used with it, but a plan names the account of its own.
     if let (Some(expected), Some(caller)) = (target.account(), &now.target.caller)
         && caller.account != *expected
     {
@@ -380,7 +380,7 @@ async fn looked_at(
     guard::check_baseline(plan, &now).map_err(Error::Refused)?;
     let pass = Pass { plan: plan.clone(), desired: desired.clone() };
     guard::check_unaltered(&pass, &now).map_err(Error::Refused)?;
-    // What is shown is as planned where it was compared, and as found now where it was not.
+    // Compared fields are shown as in the plan, all others as they are now.
     let target = Destination { local: destination.local.as_deref().map(shown), ..now.target };
     let mut pass = Pass { plan: Plan { target, ..pass.plan }, ..pass };
     let mut found: HashMap<_, _> = now.resources.into_iter().map(|one| (one.address, (one.facts, one.gaps))).collect();
@@ -395,15 +395,15 @@ async fn looked_at(
     Ok(Planned { reader: Some(reader), users, settled: None, pass, review })
 }
 
-/// Returns a folder as it is shown: relative where it is below the current one.
+/// Returns a folder for display: relative if it is below the current one.
 fn shown(folder: &Path) -> PathBuf {
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
     let below = here.ok().and_then(|here| folder.strip_prefix(here).ok().map(Path::to_owned));
     below.filter(|below| !below.as_os_str().is_empty()).unwrap_or_else(|| folder.to_owned())
 }
 
-/// A plan says itself whether it is for the AWS emulator; a flag that says otherwise is a mistake. A folder that nobody named but
-/// the plan has to be below this one: whoever changed the plan could name any.
+/// Checks `--local` against the plan, which contains whether it is for the AWS emulator. A folder that only the plan names must be below
+/// the current one, since the plan is untrusted.
 fn check_local(context: &Context, destination: &Destination) -> Result<(), Error> {
     let given = context.global.local.as_deref();
     let Some(folder) = &destination.local else {
@@ -428,18 +428,18 @@ fn check_local(context: &Context, destination: &Destination) -> Result<(), Error
     })
 }
 
-/// Returns whether a path is a folder, or below it.
+/// Returns whether a path is a folder or below it.
 fn is_below(path: &Path, folder: &Path) -> bool {
     real(path).zip(real(folder)).is_some_and(|(path, folder)| path.starts_with(folder))
 }
 
-/// Returns where a path leads, all links followed as far as it is there.
+/// Returns a path with all links resolved, as far as it exists.
 fn real(path: &Path) -> Option<PathBuf> {
     let whole = std::env::current_dir().ok()?.join(path);
     if let Ok(there) = whole.canonicalize() {
         return Some(there);
     }
-    // A link that leads to nothing yet is there too, and where it leads is not known. Nor is what is above something that is not there.
+    // The target of a dangling link is unknown, and so is the parent of a path that does not exist.
     let nearest = whole.ancestors().find(|folder| folder.symlink_metadata().is_ok())?;
     let rest = whole.strip_prefix(nearest).ok()?;
     let plain = rest.components().all(|part| part != Component::ParentDir);

@@ -41,7 +41,7 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
     }
     let detailed = args.detailed_exitcode || args.expect_in_sync;
     let exit = plan::exit_of(&attempts, if detailed { Codes::Detailed } else { Codes::Usual });
-    // The report is shown whatever became of the comparison.
+    // The report is shown even if the comparison failed.
     let compared = baseline.as_mut().map_or(Ok(None), |baseline| baseline.compare(&attempts));
     if let (Ok(compared), Some(path)) = (&compared, &args.baseline) {
         context.terminal.note(&match compared {
@@ -73,12 +73,12 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
         }
     }
     compared?;
-    // Kept last: what is not shown would be the same as before in the next run.
+    // The baseline is written last. If the output failed, the next run must still report the change.
     baseline.map_or(Ok(()), |baseline| baseline.keep())?;
     Ok(exit)
 }
 
-/// Returns what is shown of a target: that it is in sync, or the status of one that is not.
+/// Returns the output for a target: only the counts if it is in sync.
 fn body(found: &Result<InSync, Box<Status>>) -> Body<'_> {
     match found {
         &Ok(settled) => Body::Settled(settled),
@@ -86,7 +86,7 @@ fn body(found: &Result<InSync, Box<Status>>) -> Body<'_> {
     }
 }
 
-/// Returns what a plan tells, with the command that closes the difference.
+/// Returns the status from a plan, with the command that applies the changes.
 fn of_manifest(context: &Context, args: &StatusArgs, plan: &Plan) -> Status {
     let mut status = from_plan(context, plan);
     if plan.has_differences() {
@@ -182,11 +182,11 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     Ok(if failed { Exit::Error } else { Exit::Done })
 }
 
-/// A target that is named, and the folder of the manifest that has it.
+/// A target and the folder of its manifest.
 type Named = (Destination<Option<RegionName>>, PathBuf);
 
-/// Returns the target that `--target` names, and the folder of the manifest that has it. The tables are those of that manifest there;
-/// `listed` takes the keys of those that it has.
+/// Returns the target of `--target`, and the folder of its manifest. Uses the names of that manifest's tables; `listed` gets the keys of
+/// the tables in the manifest.
 fn at_target(context: &Context, manifest: &mut Manifest, listed: &mut Vec<String>) -> Result<Option<Named>, Error> {
     let Some(pattern) = &context.global.target else { return Ok(None) };
     let Some(file) = find_manifest()? else {
@@ -198,7 +198,7 @@ fn at_target(context: &Context, manifest: &mut Manifest, listed: &mut Vec<String
     let parsed = read(&file)?;
     let root = context.global.policy_root.clone().or_else(|| parsed.manifest.policy_root.clone()).unwrap_or_default();
     let target = one_target(&parsed.manifest, &root, pattern)?;
-    // Where none names a region, that is said when it is looked for.
+    // A missing region is reported later.
     let region = target.region.clone().unwrap_or_else(|| RegionName::new("us-east-1"));
     let there =
         access::at_target(&parsed, &target.clone().with_region(Region { name: region, source: String::new() }))?;
@@ -213,15 +213,15 @@ fn at_target(context: &Context, manifest: &mut Manifest, listed: &mut Vec<String
     Ok(Some((target, file.parent().unwrap_or(Path::new("")).to_owned())))
 }
 
-/// Returns what a plan tells of live AWS.
+/// Returns the live state in a plan.
 fn from_plan(context: &Context, plan: &Plan) -> Status {
     let drift = |resource: &ResourcePlan| resource.changes.iter().map(|change| change.path.clone()).collect();
     let unknown = |resource: &ResourcePlan| match resource.action {
-        // Then it is the whole resource, and the state says so.
+        // Then the resource is unknown as a whole, which its state says.
         Action::Unknown { .. } => Vec::new(),
         _ => resource.gaps.clone(),
     };
-    // What is to go and is gone is nothing to show.
+    // A resource that was to be deleted and does not exist is not shown.
     let there = |resource: &&ResourcePlan| !(resource.is_removal() && resource.seen == Seen::Absent);
     let there = plan.resources.iter().filter(there);
     let is_policy = |resource: &ResourcePlan| resource.address.kind.about().site == Site::PolicyRoot;
@@ -280,14 +280,14 @@ fn state(resource: &ResourcePlan) -> State {
     }
 }
 
-/// The flags that a suggested command carries on from this one.
+/// The options that a suggested command takes over from this one.
 #[derive(Debug, Clone)]
 pub(super) struct Carry {
     pub(super) region: Option<RegionName>,
     pub(super) policy_root: Option<PolicyRoot>,
-    /// Whether it is for whoever runs this one, with their credentials.
+    /// Whether the same user runs it, with the same AWS profile.
     pub(super) aws_profile: bool,
-    /// Whether it works on the same AWS emulator.
+    /// Whether it uses the same AWS emulator.
     pub(super) local: bool,
 }
 
@@ -302,10 +302,10 @@ impl Carry {
     }
 }
 
-/// Returns the command that applies the manifest at the target that was named: all of it, or one of its tables.
+/// Returns the command that applies the manifest, or one of its tables, at the target.
 pub(super) fn apply_at_target(context: &Context, table: Option<&str>) -> String {
     let mut words = ["sentinel", "apply"].map(str::to_owned).to_vec();
-    // `apply` looks for the manifest in the current folder only.
+    // `apply` does not search for the manifest in other folders.
     let file = find_manifest().ok().flatten().filter(|file| file != Path::new("sentinel.toml"));
     words.extend(file.into_iter().flat_map(|file| [String::from("-f"), file.display().to_string()]));
     words.extend(table.into_iter().flat_map(|key| [String::from("--only"), format!("tables.{key}")]));
@@ -316,7 +316,7 @@ fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
     let region = Some(status.region.clone());
     let mut suggestions = Vec::new();
     if status.parameters.is_empty() && status.parameters_unknown.is_none() {
-        // A profile's policy is most often that of the AWS profile of the same name.
+        // Most profiles have the name of an AWS profile.
         let profile = context.global.aws_profile.clone().unwrap_or_else(|| AwsProfile::new("dev"));
         let words = ["sentinel", "init", "bootstrap", "--profile", &profile].map(str::to_owned);
         suggestions.push(Suggestion {
@@ -350,7 +350,7 @@ fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
     suggestions
 }
 
-/// `init` has no `--target`: what a target lacks is created by applying the manifest there.
+/// `init` has no `--target`: missing tables of a target are created with `apply`.
 fn suggestions_at_target(context: &Context, status: &Status, listed: &[String]) -> Vec<Suggestion> {
     let mut suggestions = Vec::new();
     if status.parameters.is_empty() && status.parameters_unknown.is_none() {
@@ -371,7 +371,7 @@ fn suggestions_at_target(context: &Context, status: &Status, listed: &[String]) 
     suggestions
 }
 
-/// Returns a command as it can be pasted: with the flags that decide where it goes, and quoted for the shell.
+/// Returns a command that users can paste: with the options for account and region, and quoted for the shell.
 pub(super) fn command_line(context: &Context, mut words: Vec<String>, carry: &Carry) -> String {
     let global = &context.global;
     let mut flag = |name: &str, value: Option<&str>| {
@@ -380,7 +380,7 @@ pub(super) fn command_line(context: &Context, mut words: Vec<String>, carry: &Ca
     flag("--region", carry.region.as_deref().or(global.region.as_deref()));
     flag("--policy-root", carry.policy_root.as_deref());
     flag("--aws-profile", global.aws_profile.as_deref().filter(|_| carry.aws_profile));
-    // `init` works at a region.
+    // `init` needs a region.
     if words.get(1).is_none_or(|command| command != "init") {
         let target = global.target.as_ref().map(TargetPattern::as_str);
         words.extend(target.into_iter().flat_map(|target| [String::from("--target"), target.to_owned()]));
@@ -393,7 +393,7 @@ pub(super) fn command_line(context: &Context, mut words: Vec<String>, carry: &Ca
     let mut command = quoted(&words);
     if let Some(folder) = global.local.as_ref().filter(|_| carry.local) {
         let folder = folder.to_string_lossy();
-        // The value is quoted and not the flag, so that the flag reads as one.
+        // Only the value is quoted, so that the option is easy to recognize.
         command.push_str(" --local");
         if !folder.is_empty() {
             command.push_str(&format!("={}", quoted(&[folder])));
@@ -402,20 +402,20 @@ pub(super) fn command_line(context: &Context, mut words: Vec<String>, carry: &Ca
     command
 }
 
-/// Returns words as a shell splits them again. `shell-words`, which is in the tree too, leaves braces unquoted (`escape_style` in its
-/// source, version 1.1.1), and shells expand those.
+/// Quotes words for a shell. The crate `shell-words` does not quote braces (`escape_style` in its source, version 1.1.1), and shells
+/// expand those.
 fn quoted<T: AsRef<str>>(words: &[T]) -> String {
-    // No argument, variable or path holds a NUL, and a shell drops it.
+    // Arguments, variables and paths cannot contain a NUL, and a shell drops it.
     let words = words.iter().map(AsRef::as_ref);
     shlex::Quoter::new().allow_nul(true).join(words).unwrap_or_default()
 }
 
-/// Returns the line for the start-up file of the user's shell, when it is known who asks there.
+/// Returns the line for the start-up file of the user's shell, if the AWS profile is known.
 fn shell_hint(context: &Context) -> Option<ShellHint> {
     let global = &context.global;
     let mut words =
         ["sentinel", "shell", "init", "--aws-profile", global.aws_profile.as_ref()?].map(str::to_owned).to_vec();
-    // The region is the AWS profile's own there, and the shell is for AWS itself; another root has to be said again.
+    // The shell uses the AWS profile's region and AWS itself. Only another policy root is needed as an option.
     words.extend(global.policy_root.iter().flat_map(|root| [String::from("--policy-root"), root.to_string()]));
     let command = quoted(&words);
     #[expect(clippy::disallowed_methods, reason = "the hint is for the shell the user has")]
@@ -444,7 +444,7 @@ mod tests {
             let words = ["sentinel", word];
             let split = shlex::split(&quoted(&words)).unwrap();
             assert_eq!(split, words);
-            // As a shell itself reads it.
+            // Split as a shell does.
             let script = format!("set -- {}; printf %s \"$2\"", quoted(&words));
             for shell in ["sh", "bash"] {
                 let answer = std::process::Command::new(shell).args(["-c", &script]).output().unwrap();

@@ -1,4 +1,4 @@
-//! Where a command works: the targets of a manifest that it is for, and what the options say of them.
+//! Selects the targets of a manifest for a command, and applies its options to them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,10 +16,10 @@ use crate::provider::accounts;
 use crate::resource::destination::{Destination, Region};
 use crate::resource::names::{AccountId, PolicyRoot, RegionName};
 
-/// Which targets of a manifest a command is for.
+/// A selection of targets.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Picked<'a> {
-    /// Those that match a pattern, or all where there is none; and of these only those of a shard.
+    /// Targets that match a pattern, or all if there is none, limited to a shard.
     Matching(&'a [TargetPattern], Option<Shard>),
     /// Exactly these.
     Named(&'a BTreeSet<String>),
@@ -29,7 +29,7 @@ impl Picked<'_> {
     /// Every target.
     pub(super) const ALL: Self = Self::Matching(&[], None);
 
-    /// Returns whether a target of a section may be one of them.
+    /// Returns whether it can contain a target of a section.
     fn may_hold(&self, section: &str) -> bool {
         match self {
             Self::Matching(patterns, _) => {
@@ -57,13 +57,13 @@ impl<'a> From<&'a FilterArgs> for Picked<'a> {
 }
 
 impl Context {
-    /// Asks AWS Organizations for the accounts of the sections that look for them, as far as these may be picked.
+    /// Lists the accounts of AWS Organizations, if a section that uses them can be selected.
     async fn discovered(&self, project: &Project, picked: Picked<'_>) -> Result<Discovered, Error> {
         let mut found = Discovered::new();
         let manifest = &project.loaded.manifest;
         for (name, search) in manifest.searches().filter(|(name, _)| picked.may_hold(name)) {
             let aws = manifest.aws.destination(&project.loaded.policy_root);
-            // Any region: there is one service for all.
+            // AWS Organizations is a global service.
             let region = self.region(&aws).await;
             let region = region.unwrap_or_else(|| Region { name: RegionName::new("us-east-1"), source: String::new() });
             let mut destination = aws.with_region(region);
@@ -83,7 +83,7 @@ impl Context {
         Ok(found)
     }
 
-    /// Returns the manifest's targets that are picked, or the one that `[aws]` says where it has none.
+    /// Returns the selected targets, or the destination in `[aws]` if the manifest has no targets.
     pub(super) async fn chosen(
         &self,
         project: &Project,
@@ -93,7 +93,7 @@ impl Context {
         self.chosen_of(project, picked, &discovered)
     }
 
-    /// The same without asking AWS: an account of an organization has to be named.
+    /// The same without AWS calls: an account of an organization must be named.
     pub(super) fn chosen_offline(
         &self,
         project: &Project,
@@ -132,7 +132,7 @@ impl Context {
         }
         chosen.iter_mut().enumerate().for_each(|(position, one)| one.position = position);
         chosen.retain(|one| one.name.as_ref().is_none_or(|name| picked.holds(name)));
-        // One profile can assume the roles of all; otherwise it would send all of them to one account.
+        // One AWS profile can assume the roles of all targets. Without roles, all targets would be in the account of the profile.
         let profile = self.global.aws_profile.is_some() && chosen.iter().any(|one| one.route.role_arn.is_none());
         if chosen.len() > 1 && (self.global.region.is_some() || profile) {
             let names: Vec<&str> = chosen.iter().filter_map(|one| one.name.as_deref()).collect();
@@ -143,7 +143,7 @@ impl Context {
         Ok(chosen)
     }
 
-    /// Returns where the manifest's passes go.
+    /// Returns the destinations of the manifest's passes.
     pub(super) async fn destinations(&self, project: &Project, picked: Picked<'_>) -> Result<Vec<Destination>, Error> {
         let mut destinations = Vec::new();
         for chosen in self.chosen(project, picked).await? {
@@ -157,15 +157,15 @@ impl Context {
         Ok(destinations)
     }
 
-    /// Gives a target of an AWS emulator a store of its own: each is an account of its own.
+    /// Gives each target a store of its own in the AWS emulator, because each has its own account.
     pub(super) fn own_store(destination: &mut Destination) {
         if let (Some(name), Some(folder)) = (&destination.name, &mut destination.local) {
             *folder = folder.join("targets").join(folder_of(name));
         }
     }
 
-    /// Returns a destination with what the options, the environment and the AWS profile say of it; nothing where none of them names a
-    /// region. The store of an AWS emulator is in a folder beside the manifest.
+    /// Returns a destination with the values of the options, the environment and the AWS profile; `None` if none of them has a region.
+    /// The store of the AWS emulator is in the folder of the manifest.
     pub(super) async fn located(
         &self,
         chosen: Destination<Option<RegionName>>,
@@ -179,7 +179,7 @@ impl Context {
         Ok(Some(destination))
     }
 
-    /// Refuses `--region` where the target's name contains another region: the name would be that of another place.
+    /// Refuses `--region` if the target's name contains another region, because the name would be wrong.
     fn check_region_flag(&self, chosen: &Destination<Option<RegionName>>) -> Result<(), Error> {
         let (Some(region), Some(name)) = (&self.global.region, &chosen.name) else { return Ok(()) };
         match name.rsplit_once('/') {
@@ -192,7 +192,7 @@ impl Context {
     }
 }
 
-/// Returns the accounts of a section that patterns name: `SECTION/ACCOUNT/REGION`.
+/// Returns the accounts of a section in patterns `SECTION/ACCOUNT/REGION`.
 fn named_accounts(section: &str, patterns: &[TargetPattern]) -> Vec<AccountId> {
     let account = |pattern: &TargetPattern| match pattern.as_str().split('/').collect::<Vec<_>>()[..] {
         [of, account, _] if of == section && check_account(account).is_ok() => Some(AccountId::new(account)),
@@ -210,7 +210,7 @@ pub(super) fn one_target(
     policy_root: &PolicyRoot,
     pattern: &TargetPattern,
 ) -> Result<Destination<Option<RegionName>>, Error> {
-    // A name says the account, and nobody is asked for it: it is compared with the caller's own.
+    // The account is in the name, and is later compared with that of the credentials.
     let searches = manifest.searches().map(|(name, _)| (name, named_accounts(name, std::slice::from_ref(pattern))));
     let named: Discovered = searches
         .filter(|(_, accounts)| !accounts.is_empty())
@@ -227,7 +227,7 @@ pub(super) fn one_target(
     all.pop().ok_or_else(|| Error::internal("a pattern that matches no target was not refused"))
 }
 
-/// Refuses a pattern that matches no target: it is most likely mistyped.
+/// Refuses a pattern that matches no target, because it is probably mistyped.
 pub(super) fn check_patterns(
     patterns: &[TargetPattern],
     targets: &[Destination<Option<RegionName>>],
@@ -237,7 +237,7 @@ pub(super) fn check_patterns(
         return Ok(());
     };
     let names: Vec<&str> = names().collect();
-    // Those of a section are called by it too.
+    // The name of a section matches all its targets.
     let mut known: Vec<&str> = names.iter().flat_map(|name| [*name, name.split('/').next().unwrap_or(name)]).collect();
     known.dedup();
     let hint = match (names.is_empty(), closest(unknown.as_str(), &known)) {

@@ -27,7 +27,7 @@ use crate::report::{explained, json, schema};
 use crate::resource::destination::Region;
 use crate::resource::names::RegionName;
 
-/// The variable by which a shell asks for completions.
+/// The variable that a shell sets to get completions.
 pub(super) const COMPLETE: &str = "SENTINEL_COMPLETE";
 
 pub(super) fn completions(context: &Context, args: &CompletionsArgs) -> Result<Exit, Error> {
@@ -37,9 +37,9 @@ pub(super) fn completions(context: &Context, args: &CompletionsArgs) -> Result<E
         CompletionShell::Fish => &Fish,
     };
     let mut script = Vec::new();
-    // The shell asks the program that is found by its name: one that moves is found again.
+    // The shell finds the program by its name, so the program can move.
     let written = shell.write_registration(COMPLETE, "sentinel", "sentinel", "sentinel", &mut script);
-    // It is written to memory.
+    // Writing to memory cannot fail.
     written.map_err(|error| Error::internal(format!("the completions could not be written: {error}")))?;
     let script = String::from_utf8_lossy(&script).into_owned();
     context.terminal.script(|| script.clone(), || json::document("completions", json!({ "script": script })))?;
@@ -76,7 +76,7 @@ pub(super) fn schema(context: &Context, args: &SchemaArgs) -> Exit {
         SchemaOf::Manifest => manifest::schema(),
         SchemaOf::Plan => schema::plan(),
     };
-    // It is a JSON document already, whatever is asked for.
+    // It is a JSON document in any case.
     context.terminal.result(&json::text(&schema));
     Exit::Done
 }
@@ -115,7 +115,7 @@ pub(super) fn graph(context: &Context, args: &GraphArgs) -> Result<Exit, Error> 
         Some(wanted) => (&*wanted.desired, wanted.sections(&project)),
         None => (project.loaded.desired.as_slice(), &project.loaded.manifest.sections),
     };
-    // What is to go is not part of the picture.
+    // Resources that are to be deleted are not drawn.
     let there = desired.iter().filter(|one| one.presence().is_present());
     let graph = Graph::of(&there.cloned().collect::<Vec<_>>(), &links(desired, sections));
     let text = match args.format {
@@ -127,7 +127,7 @@ pub(super) fn graph(context: &Context, args: &GraphArgs) -> Result<Exit, Error> 
     Ok(Exit::Done)
 }
 
-/// Returns what is wanted at the target that is named; where none is and the targets differ, at the first, and says so.
+/// Returns the desired state at the selected target. If none is selected and the targets differ, uses the first one and says so.
 fn at_target<'p>(context: &Context, project: &'p Project) -> Result<Option<Wanted<'p>>, Error> {
     let loaded = &project.loaded;
     let target = match &context.global.target {
@@ -143,13 +143,12 @@ fn at_target<'p>(context: &Context, project: &'p Project) -> Result<Option<Wante
         }
         None => return Ok(None),
     };
-    // Any, where none is named: nothing is asked of AWS.
+    // Any region will do, because there is no AWS call.
     let name = target.region.clone().unwrap_or_else(|| RegionName::new("us-east-1"));
     project.wanted(&target.with_region(Region { name, source: String::new() })).map(Some)
 }
 
-/// Returns what leads from one resource to another: a reference; and from a policy to a table, approvals where a rule takes one
-/// and sessions where a rule records them.
+/// Returns the edges of the graph: references, and from a policy to the tables that its rules use (approvals or sessions).
 fn links(desired: &[DesiredResource], sections: &Sections) -> Vec<Link> {
     let mut links: Vec<Link> = Vec::new();
     for (from, references) in sections.references() {

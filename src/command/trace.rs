@@ -1,8 +1,8 @@
-//! `--trace-file`: what a run does, on a time line, in the Trace Event Format that Perfetto and Chrome's tracing open.
+//! `--trace-file`: a timeline of the run in the Trace Event Format, which Perfetto and chrome://tracing open.
 //!
-//! Everything runs on one thread, side by side; a viewer draws what overlaps on lanes of its own. So each span gets a lane:
-//! its parent's, where no sibling is on it, or else one that is free. Events are written as spans close, and the array's end
-//! may be missing (both as the format allows), so that a run which is killed, or becomes the command it runs, leaves a file that opens.
+//! All tasks run on one thread, and a viewer draws overlapping spans on separate lanes. Each span therefore gets a lane: that of
+//! its parent if no sibling uses it, otherwise a free one. Events are written when spans close, and the end of the array may be
+//! missing, as the format allows: the file is valid even if the run is killed or replaces itself by a command.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -33,18 +33,18 @@ pub(super) struct TraceFile {
 #[derive(Debug)]
 struct State {
     file: File,
-    /// The lanes that are in use.
+    /// The used lanes.
     lanes: BTreeSet<usize>,
 }
 
-/// What is kept of a span until it closes.
+/// The data of a span until it closes.
 #[derive(Debug)]
 struct Running {
     since: f64,
     lane: usize,
-    /// Whether it took the lane, rather than its parent's.
+    /// Whether it has a lane of its own.
     own: bool,
-    /// Whether one of its children is on its lane.
+    /// Whether one of its children uses its lane.
     shared: bool,
     fields: Fields,
 }
@@ -75,7 +75,7 @@ impl Visit for Fields {
 }
 
 impl TraceFile {
-    /// Begins a file. A trace that is there is replaced, and nothing else is.
+    /// Begins a file. It may replace an older trace only.
     pub(super) fn create(path: &Path) -> Result<Self, Error> {
         super::output::check(path)?;
         let head =
@@ -114,7 +114,7 @@ impl State {
     }
 
     fn write(&mut self, event: &Value) {
-        // A full disk takes nothing away from the run itself.
+        // The run continues without the trace if the disk is full.
         let _ = writeln!(self.file, ",{event}");
     }
 }
@@ -135,7 +135,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TraceFile {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        // What came of a request belongs to its span.
+        // The result of a request is recorded on its span.
         let Some(span) = context.event_span(event) else { return };
         if let Some(running) = span.extensions_mut().get_mut::<Running>() {
             event.record(&mut running.fields);
@@ -151,7 +151,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TraceFile {
         {
             parent.shared = false;
         }
-        // A call is known by its action, a resource by its address, and a target by its name.
+        // The name of a span: the action of a call, the address of a resource, or the name of a target.
         let title =
             ["action", "address", "name"].iter().find_map(|key| fields.0.get(*key)?.as_str().map(str::to_owned));
         let event = json!({

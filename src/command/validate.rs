@@ -14,7 +14,7 @@ use crate::manifest::Discovered;
 use crate::policy::{cases, parse};
 use crate::report::json;
 
-/// Reports every fault of the cases that are kept beside policies.
+/// Reports every fault of the policies' test cases.
 fn check_cases(project: &Project) -> Result<(), Error> {
     let mut faults = Faults::default();
     let contents = project.loaded.desired.iter().filter_map(|one| one.of::<PolicyParameter>());
@@ -47,14 +47,14 @@ pub(super) fn run(context: &Context, args: &ManifestArgs) -> Result<Exit, Error>
         .iter()
         .map(|kind| (*kind, desired.iter().filter(|one| one.address().kind == *kind).count()))
         .collect();
-    // A section's name is that of several.
+    // The name of a section is a plural.
     let word = |(kind, count): &(KindId, usize)| plural(*count, kind.section().trim_end_matches('s'));
     let there = counts.iter().filter(|(_, count)| *count > 0).map(word).collect::<Vec<_>>().join(", ");
     let mut words = if there.is_empty() { String::from("no resources") } else { there };
     if targets > 0 {
         words.push_str(&format!(", for {}", plural(targets, "target")));
     }
-    // Only AWS knows how many accounts these are.
+    // The number of these accounts is not known without AWS calls.
     let searches: Vec<&str> = manifest.searches().map(|(name, _)| name).collect();
     if !searches.is_empty() {
         let and = if targets > 0 { " and" } else { ", for" };

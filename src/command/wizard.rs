@@ -1,4 +1,4 @@
-//! `sentinel init wizard`: asks what should be managed, and writes a manifest for it.
+//! `sentinel init wizard`: asks what to manage, and writes a manifest.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,7 +30,7 @@ use crate::resource::destination::{Destination, Region, Route};
 use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName};
 use crate::resource::role::is_name;
 
-/// What could be found out before anything is asked about it.
+/// The live state, for the defaults of the questions.
 #[derive(Debug, Default)]
 struct Live {
     account: Option<AccountId>,
@@ -43,8 +43,8 @@ struct Live {
 pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Error> {
     let theme: Box<dyn Theme> =
         if context.terminal.colors_notes() { Box::new(ColorfulTheme::default()) } else { Box::new(SimpleTheme) };
-    // The task that listens for Ctrl-C begins to before a prompt holds up this thread; without it the signal would end the
-    // program where it stands, and leave the terminal as the prompt has set it.
+    // Starts the task that handles Ctrl-C before a prompt blocks this thread. Otherwise, the signal would end the program at once and
+    // leave the terminal in the prompt's mode.
     tokio::task::yield_now().await;
     let wizard = Wizard { context, args, asks: context.terminal.can_ask() && !context.terminal.json(), theme };
     let found = aws_profiles().await;
@@ -89,16 +89,16 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
 struct Wizard<'a> {
     context: &'a Context,
     args: &'a WizardArgs,
-    /// Whether there is somebody to ask.
+    /// Whether questions can be asked.
     asks: bool,
     theme: Box<dyn Theme>,
 }
 
-/// Returns an answer, or why there is none.
+/// Returns an answer, or the error.
 fn answer<T>(given: Result<T, dialoguer::Error>) -> Result<T, Error> {
     given.map_err(|dialoguer::Error::IO(error)| match error.kind() {
         std::io::ErrorKind::Interrupted => {
-            // The prompt hides it, and leaves it where it stands.
+            // The prompt hides the cursor and does not show it again.
             let term = Term::stderr();
             let _ = term.show_cursor().and_then(|()| term.write_line(""));
             Error::Interrupted
@@ -111,24 +111,24 @@ fn missing(what: &str, flags: &str) -> Error {
     Error::usage(format!("there is no terminal for questions, and no option sets {what}"), format!("add {flags}"))
 }
 
-/// How items are picked from a list.
+/// The keys for a list.
 const PICK: &str = "Space selects, Enter continues";
 
-/// Returns a line that fits the terminal, with the mark before it. A prompt that takes two lines leaves one behind when it is
-/// drawn again.
+/// Returns a line that fits the terminal together with the prompt's symbol. A prompt of two lines is not cleared completely when it is
+/// redrawn.
 fn fitting(line: &str) -> String {
     let (_, width) = Term::stderr().size();
     truncate_str(line, usize::from(width).saturating_sub(8), "…").into_owned()
 }
 
 impl Wizard<'_> {
-    /// Says what a question is about, at the width of the terminal.
+    /// Prints an explanation of a question, at the width of the terminal.
     fn say(&self, words: &str) {
         let (_, width) = Term::stderr().size();
         self.context.terminal.note(&format!("{}\n", textwrap::fill(words, usize::from(width).max(40))));
     }
 
-    /// Says what was picked from a list.
+    /// Prints what was selected from a list.
     fn picked<T: AsRef<str>>(&self, names: &[T]) {
         let names = if names.is_empty() { String::from("none") } else { some(names) };
         self.say(&format!("  {names}"));
@@ -164,7 +164,7 @@ impl Wizard<'_> {
         Ok(Region { name: RegionName::new(answer(input.interact_text())?), source: String::from("the wizard") })
     }
 
-    /// Looks at what is live. What cannot be read is said, and is no reason to stop: a manifest can be written without.
+    /// Reads the live state. What cannot be read is reported, and the wizard continues without it.
     async fn look(&self, aws_profile: Option<&AwsProfile>, region: &Region, root: &PolicyRoot) -> Result<Live, Error> {
         let destination = Destination {
             local: self.context.local_folder(Path::new("")),
@@ -214,7 +214,7 @@ impl Wizard<'_> {
         Ok(live)
     }
 
-    /// Returns the profiles to manage: of those that are live or that this machine knows, and others.
+    /// Returns the profiles to manage, from the options or a question that suggests live policies and the AWS profiles of this machine.
     fn profiles(&self, live: &Live, root: &PolicyRoot, found: &[String]) -> Result<Vec<String>, Error> {
         if self.args.no_profiles || !self.args.profiles.is_empty() {
             return Ok(self.args.profiles.clone());
@@ -272,7 +272,7 @@ impl Wizard<'_> {
         }
     }
 
-    /// Returns the users who get access to the profiles that have no policy yet.
+    /// Returns the users who get access to the profiles without a policy, from the options or a question.
     fn users(&self, live: &Live, new: &[&String]) -> Result<Vec<String>, Error> {
         if !self.args.allow.is_empty() || new.is_empty() || !self.asks {
             return Ok(self.args.allow.clone());
@@ -314,7 +314,7 @@ impl Wizard<'_> {
         Ok(picked)
     }
 
-    /// Returns the account that the manifest is to be for, if it is to be one.
+    /// Returns the account of the manifest, if an option or the user pins it.
     fn account(&self, live: &Live) -> Result<Option<AccountId>, Error> {
         let Some(account) = live.account.clone() else { return Ok(None) };
         let pinned = match self.args.pin_account {
@@ -328,7 +328,7 @@ impl Wizard<'_> {
         Ok(pinned.then_some(account))
     }
 
-    /// Shows the manifest, and writes it once that is confirmed.
+    /// Shows the manifest, and writes it after a confirmation.
     fn write(&self, import: &Import, warnings: &[Warning]) -> Result<Exit, Error> {
         let terminal = self.context.terminal;
         let manifest = import.manifest.to_toml();

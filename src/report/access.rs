@@ -8,29 +8,29 @@ use crate::access::locks::Lock;
 use crate::access::requests::{self, Request};
 use crate::access::sessions::{self, Session};
 
-/// What a list is of.
+/// The title and the layout of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct Listing<'a> {
     pub what: &'a str,
-    /// What it was narrowed to, each with the word before it.
+    /// The filters, each with the word before it.
     pub by: &'a [(&'a str, Option<&'a str>)],
     pub table: &'a str,
     /// Whether there are more.
     pub more: bool,
     pub now: Timestamp,
-    /// The columns of the terminal, where it has some.
+    /// The number of columns of the terminal, if there is one.
     pub width: Option<usize>,
 }
 
-/// Longer texts are cut in a list; the whole of them is shown for one record.
+/// The maximum length of a text in a list. The output for one record has the complete text.
 const CELL: usize = 60;
 
-/// So much of the last column is shown on the narrowest terminal.
+/// The minimum width of the last column.
 const LEAST: usize = 8;
-/// The narrowest column that is cut.
+/// The minimum width of a column that is cut.
 const NARROWEST: usize = 12;
 
-/// A cell: what it says, and how it is painted.
+/// A cell: its text and its style.
 pub(super) type Cell = (String, Option<anstyle::Style>);
 
 pub(super) fn plain(text: &str) -> Cell {
@@ -41,7 +41,7 @@ fn cut(text: String, room: usize) -> String {
     if text.chars().count() <= room { text } else { text.chars().take(room - 1).chain(['…']).collect() }
 }
 
-/// Returns how long ago something was, or how soon it will be: the whole time is shown for one record.
+/// Returns a time relative to now. The output for one record has the absolute time.
 pub(super) fn relative(at: Timestamp, now: Timestamp) -> Cell {
     let seconds = at.as_second() - now.as_second();
     let (count, unit) = match seconds.unsigned_abs() {
@@ -57,7 +57,7 @@ fn civil(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Returns a list with its title, its columns and what to know about its end.
+/// Returns a list with its title, its columns, and a note if there are more records.
 fn list(listing: &Listing<'_>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
     let by: String =
         listing.by.iter().filter_map(|(word, value)| value.map(|value| format!(" {word} {}", escape(value)))).collect();
@@ -69,9 +69,9 @@ fn list(listing: &Listing<'_>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
     text
 }
 
-/// Returns rows under the heads of their columns. The last column has what the others leave of the width.
+/// Returns a table with column heads. The last column gets the rest of the width.
 ///
-/// On a terminal, its lines are no wider than that, as far as columns of twelve letters allow.
+/// Lines fit the width unless that would make a column narrower than twelve letters.
 pub(super) fn columns(width: Option<usize>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
     if rows.is_empty() {
         return String::from("\n  none\n");
@@ -81,10 +81,10 @@ pub(super) fn columns(width: Option<usize>, heads: &[&str], rows: &[Vec<Cell>]) 
         cells.chain([heads[column].chars().count()]).max().unwrap_or(0)
     };
     let mut widths: Vec<usize> = (0..heads.len()).map(of_column).collect();
-    // The last column is the one with the long texts: it has what the others leave.
+    // The last column has the long texts, and gets the rest of the width.
     let last = heads.len() - 1;
     let others = |widths: &[usize]| widths[..last].iter().map(|width| width + 2).sum::<usize>() + 2;
-    // A name that is too long for the terminal is cut. The first column has IDs and keys, which are copied.
+    // Names that are too long are cut, except in the first column: users copy its IDs and keys.
     while width.is_some_and(|width| others(&widths) + widths[last].min(LEAST) > width) {
         let widest = (1..last).filter(|column| widths[*column] > NARROWEST).max_by_key(|column| widths[*column]);
         let Some(widest) = widest else { break };
@@ -97,7 +97,7 @@ pub(super) fn columns(width: Option<usize>, heads: &[&str], rows: &[Vec<Cell>]) 
         let padded: Vec<String> = cells
             .into_iter()
             .zip(&widths)
-            // The escape codes of colors take no room.
+            // The escape codes of colors have no width.
             .map(|((cell, seen), width)| format!("{cell}{}", " ".repeat(width.saturating_sub(seen))))
             .collect();
         format!("  {}\n", padded.join("  ").trim_end())
@@ -115,7 +115,7 @@ pub(super) fn columns(width: Option<usize>, heads: &[&str], rows: &[Vec<Cell>]) 
     text
 }
 
-/// Returns one record: its title, and a line for each of its fields that has something to say.
+/// Returns one record: its title, and a line for each field that is not empty.
 fn record(title: &str, status: &Cell, fields: &[(&str, Option<String>)]) -> String {
     let status = status.1.map_or_else(|| status.0.clone(), |style| paint(style, &status.0));
     let mut text = format!("{}: {status}\n", paint(BOLD, title));
@@ -131,7 +131,7 @@ pub(super) fn when(at: Timestamp) -> String {
     format!("{} UTC", civil(at))
 }
 
-/// Returns a length of time as people write it.
+/// Returns a duration as text, such as `1h 30m`.
 fn lasting(seconds: i64) -> String {
     let parts = [(seconds / 3600, "h"), (seconds % 3600 / 60, "m"), (seconds % 60, "s")];
     let parts: Vec<String> =

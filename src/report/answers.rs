@@ -1,4 +1,4 @@
-//! What a policy says to everyone at one moment, as text for people.
+//! The answers of a policy to all users at one moment, as text.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use super::{BOLD, GREEN, RED, YELLOW, escape, paint};
 use crate::policy::explain::WouldAllow;
 use crate::policy::{Answer, Arns, Effect, Mode, Rule};
 
-/// Of what something is said.
+/// The policy, profile and moment of the answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     pub profile: &'a str,
@@ -25,7 +25,7 @@ impl Asked<'_> {
     }
 }
 
-/// Returns what a rule gives, and how it is painted.
+/// Returns the access that a rule gives, and its style.
 fn access(rule: Option<&Rule>) -> (&'static str, anstyle::Style) {
     match rule.map(|rule| rule.effect) {
         None | Some(Effect::Deny) => ("no", RED),
@@ -48,7 +48,7 @@ fn arns_words(answer: &Answer<'_>) -> String {
     }
 }
 
-/// Returns what the policy says to each user that it names, and to everyone else.
+/// Returns the answer for each user that the policy names, and for all others.
 pub fn who(asked: &Asked<'_>, answers: &[Answer<'_>], width: Option<usize>) -> String {
     let title = format!("Who gets {} in mode {} at {}", escape(asked.profile), asked.mode.word(), when(asked.at));
     let row = |answer: &Answer<'_>| -> Vec<Cell> {
@@ -66,7 +66,7 @@ pub fn who(asked: &Asked<'_>, answers: &[Answer<'_>], width: Option<usize>) -> S
     )
 }
 
-/// Returns what the policy says to one user, and what would have to differ for more.
+/// Returns the answer for one user, and which conditions prevent more access.
 pub fn can(asked: &Asked<'_>, user: &str, answers: &[Answer<'_>], would_allow: &[WouldAllow]) -> String {
     let mut text = String::new();
     for answer in answers {

@@ -1,4 +1,4 @@
-//! What became of plans: of one, and of those of several targets together.
+//! The result of an apply, for one target and for several.
 
 use serde::Serialize;
 
@@ -8,12 +8,12 @@ use super::total::{InSync, listed};
 use crate::error::Exit;
 use crate::reconcile::{Action, ApplyReport, Intent, Outcome, Plan, Verification};
 
-/// Returns what became of one plan, as text.
+/// Returns the result of one plan as text.
 pub fn text(plan: &Plan, report: &ApplyReport) -> String {
     if plan.has_steps() { text::applied(plan, report) } else { text::idle(plan) }
 }
 
-/// Returns how an apply ends.
+/// Returns the exit code of an apply.
 pub fn exit(plan: &Plan, report: &ApplyReport) -> Exit {
     if report.interrupted {
         return Exit::Interrupted;
@@ -27,7 +27,7 @@ pub fn exit(plan: &Plan, report: &ApplyReport) -> Exit {
                 Outcome::Failed { .. } | Outcome::Conflicted { .. } | Outcome::Skipped { .. } | Outcome::OutOfTime
             )
         });
-    // Something was done even where only the first steps of a resource were.
+    // A resource of which only the first steps were done counts as changed.
     let done = report.resources.iter().any(|one| one.steps_done > 0);
     let refused = any(|outcome| *outcome == Outcome::Refused) && plan.scope.intent == Intent::Converge;
     let gaps = plan.resources.iter().any(|one| !one.gaps.is_empty() && !matches!(one.action, Action::Unknown { .. }));
@@ -46,18 +46,18 @@ pub fn exit(plan: &Plan, report: &ApplyReport) -> Exit {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct AppliedTotal {
     pub targets: usize,
-    /// Those that were changed, and are done.
+    /// Targets that were changed completely.
     pub changed: usize,
-    /// Those with nothing to do.
+    /// Targets without changes.
     pub unchanged: usize,
-    /// Those that failed, or were done in part or not at all.
+    /// Targets that failed or are not done.
     pub not_done: usize,
     #[serde(skip)]
     names: Vec<String>,
 }
 
 impl AppliedTotal {
-    /// Returns the sums of some parts.
+    /// Returns the sums of these parts.
     pub(super) fn of(parts: &[Part<'_>]) -> Self {
         let mut total = Self { targets: parts.len(), ..Self::default() };
         for part in parts {
@@ -76,19 +76,19 @@ impl AppliedTotal {
         total
     }
 
-    /// Returns it in words.
+    /// Returns the sums as text.
     pub(super) fn words(&self) -> String {
         let Self { targets, changed, unchanged, not_done, .. } = self;
         format!("{targets} targets: {changed} changed, {unchanged} with nothing to do, {not_done} not done in full")
     }
 
-    /// Returns which targets are not done.
+    /// Returns the names of the targets that are not done.
     pub(super) fn lines(&self) -> Vec<String> {
         listed("Not done in full", &self.names).into_iter().collect()
     }
 }
 
-/// Returns what there was to do at a target, where that was nothing.
+/// Returns the counts of a target with nothing to do.
 pub(super) fn settled(plan: &Plan, report: &ApplyReport) -> Option<InSync> {
     InSync::of(plan).filter(|_| exit(plan, report) == Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! What a plan writes, as it is shown: the difference of two texts, a new text, a new table's layout.
+//! The documents that a plan writes, as they are shown: a diff, a new text, or the layout of a new table.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,22 +13,22 @@ use crate::reconcile::{Action, ResourcePlan};
 /// A document that a resource is created with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Written<'a> {
-    /// The setting that it is, where the resource has others.
+    /// The name of its setting, if the resource has several documents.
     pub(super) setting: Option<String>,
     pub(super) text: Text<'a>,
 }
 
-/// Its text.
+/// The text of a new document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Text<'a> {
     Own(Cow<'a, str>),
-    /// The policy that lets nobody in, to the letter: its origin says so, and the text is always the same.
+    /// Exactly the built-in policy that denies all access. It is not shown, because its text is always the same.
     DefaultDeny(Cow<'a, str>),
-    /// The same text as that of another resource, which is shown there.
+    /// The same text as that of another resource, where it is shown.
     As(&'a Address),
 }
 
-/// Returns the documents that a resource is created with; `texts` are those that are shown already.
+/// Returns the documents that a resource is created with. `texts` are the texts that are already shown.
 pub(super) fn written<'a>(
     resource: &'a ResourcePlan,
     texts: &mut HashMap<Cow<'a, str>, &'a Address>,
@@ -54,18 +54,18 @@ pub(super) fn written<'a>(
 /// The difference of a document.
 #[derive(Debug)]
 pub(super) struct Difference {
-    /// The setting that it is, where a resource's name does not say it.
+    /// The name of its setting, if the title does not imply it.
     pub(super) setting: Option<String>,
     /// As a unified diff.
     pub(super) text: String,
 }
 
-/// Returns the lines of a new text as those of a unified diff.
+/// Returns the lines of a new text as added lines of a unified diff.
 pub(super) fn added(text: &str) -> impl Iterator<Item = String> {
     diff_lines(text).map(|line| format!("+{line}"))
 }
 
-/// Returns the unified diff of two documents. Its head is two lines, whatever the origin says.
+/// Returns the unified diff of two documents. Its head always has two lines, because the origin is escaped.
 pub(super) fn unified(live: &str, desired: &str, origin: &str) -> String {
     unified_of(Named { name: "live", text: live }, Named { name: origin, text: desired })
 }
@@ -97,8 +97,7 @@ pub(super) fn colored(diff: &str) -> String {
     diff_lines(diff).map(line).collect()
 }
 
-/// Returns the lines of a unified diff, the end of each line taken off. Only the line feed ends a line: a carriage
-/// return before it is a difference like any other, and must be seen.
+/// Returns the lines of a unified diff without their line feeds. A carriage return stays, because it can be the difference.
 pub(super) fn diff_lines(diff: &str) -> impl Iterator<Item = &str> {
     diff.split_inclusive('\n').map(|line| line.strip_suffix('\n').unwrap_or(line))
 }

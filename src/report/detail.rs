@@ -6,14 +6,14 @@ use crate::cli::DetailArgs;
 /// Which resources are listed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Detail {
-    /// Those that there is something to say of. The others are counted.
+    /// Resources with changes or remarks. The others are only counted.
     #[default]
     Changes,
     All,
 }
 
 impl Detail {
-    /// Returns the detail that the options ask for.
+    /// Returns the detail that the options select.
     pub fn of(args: &DetailArgs) -> Self {
         if args.all { Self::All } else { Self::Changes }
     }

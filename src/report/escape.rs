@@ -1,30 +1,30 @@
-//! Every text is untrusted: it is made harmless here before it reaches a terminal, a document or the log of a workflow.
+//! Escapes text, all of which is untrusted, before it reaches a terminal, a document or the log of a workflow.
 //!
-//! [`escape`] and its like are for what stands among words of ours. [`guard`] is the last gate: [`super::Terminal`] and the files
-//! that are written pass through it, so that a text that nobody escaped is not obeyed either.
+//! [`escape`] and similar functions are for text within a message. [`guard`] is a second defense: [`super::Terminal`] and output
+//! files use it for the complete output, in case a text was not escaped.
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory, PrependedConcatenationMark};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// Returns the text on one line, with everything in it that is invisible or obeyed shown as an escape.
+/// Returns the text on one line, with invisible characters and those that a terminal interprets as escapes.
 pub fn escape(text: &str) -> String {
     escaped(text, &[])
 }
 
-/// Returns the text with its line breaks and tabs kept, and all else escaped.
+/// The same with line breaks and tabs kept.
 pub fn escape_lines(text: &str) -> String {
     escaped(text, &['\n', '\t'])
 }
 
-/// Returns a JSON text that means the same and holds nothing that a terminal or the log of a workflow obeys. Such characters are only
-/// in strings, where JSON has an escape for them.
+/// Returns an equivalent JSON text without anything that a terminal or a workflow's runner interprets. Such characters occur only in
+/// strings, where JSON has escapes for them.
 pub fn escape_json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut units = [0; 2];
     for letter in text.chars() {
         let begins_command = letter == '[' && safe.ends_with("##");
         if (letter != '\n' && is_hidden(letter)) || begins_command {
-            // A character beyond the basic plane takes two escapes.
+            // A character outside of the Basic Multilingual Plane needs two escapes.
             letter.encode_utf16(&mut units).iter().for_each(|unit| safe.push_str(&format!("\\u{unit:04x}")));
         } else {
             safe.push(letter);
@@ -33,14 +33,14 @@ pub fn escape_json(text: &str) -> String {
     safe
 }
 
-/// Returns a whole output with nothing in it that is obeyed but line breaks and the colors that this program sets.
+/// Escapes a complete output, except for line breaks and this program's colors.
 pub fn guard(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
         let plain = anstream::adapter::strip_str(line).to_string();
         if begins_command(&plain) {
-            // Where the line begins, there may be colors first.
+            // A line can begin with colors.
             let place = line.find(':').unwrap_or(0);
             safe.push_str(&visible(&line[..place]));
             safe.push_str("\\u{3a}");
@@ -53,12 +53,12 @@ pub fn guard(text: &str) -> String {
     safe
 }
 
-/// Returns a text that a program reads, such as a script, with nothing in it that a terminal obeys.
+/// Escapes a script: only the characters that a terminal interprets.
 pub(super) fn guard_script(text: &str) -> String {
     text.chars().flat_map(|letter| shown(letter, &['\n', '\t'])).collect()
 }
 
-/// Returns a line with its colors, and all else in it that is obeyed shown as an escape.
+/// Escapes a line, except for its colors.
 fn visible(line: &str) -> String {
     let mut safe = String::with_capacity(line.len());
     let mut rest = line;
@@ -80,7 +80,7 @@ fn visible(line: &str) -> String {
     safe
 }
 
-/// Returns the code at the beginning of a text that sets a color or a weight, if there is one. The code that hides text is none.
+/// Returns the escape code for a color or weight at the beginning of a text, if there is one. The code for hidden text is not accepted.
 fn color(text: &str) -> Option<&str> {
     let codes = text.strip_prefix("\u{1b}[")?;
     let end = codes.find(|letter: char| !letter.is_ascii_digit() && letter != ';')?;
@@ -89,25 +89,25 @@ fn color(text: &str) -> Option<&str> {
     sets.then(|| &text[..end + "\u{1b}[m".len()])
 }
 
-/// Returns a text of the same bytes in number and place, with a stand-in for what a terminal would obey and the renderer of
-/// marked lines lets through.
+/// Returns a text with the same byte offsets, with placeholders for characters that a terminal interprets and the renderer of
+/// marked lines does not replace.
 pub(super) fn in_place(text: &str) -> String {
     let stand_in = |letter: char| match letter.len_utf8() {
         _ if !is_hidden(letter) => letter,
         2 => '·',
         3 => '\u{fffd}',
         4 => '\u{1f784}',
-        // What is left is ASCII, which the renderer shows as pictures.
+        // The renderer replaces ASCII control characters itself.
         _ => letter,
     };
     text.chars().map(stand_in).collect()
 }
 
-/// Returns whether a character is one that a terminal obeys or does not show: what is seen would differ from what is stored.
+/// Returns whether a terminal interprets a character or does not show it, so that the visible text would differ from the stored one.
 ///
-/// These are the control characters, the line and paragraph separators, and what Unicode calls default-ignorable or format characters:
-/// the controls of direction, the tags, the selectors of variants; and the Braille pattern without dots, which is shown as nothing. The Arabic marks that enclose a number are format characters too, and
-/// visible. Sources: Unicode Character Database, `DerivedCoreProperties.txt` and `PropList.txt`, by way of ICU4X.
+/// These are control characters, line and paragraph separators, and Unicode's default-ignorable and format characters (such as
+/// direction controls, tags and variation selectors), and the Braille pattern without dots, which is blank. The Arabic marks that
+/// enclose a number are format characters too, but visible. Sources: Unicode Character Database, `DerivedCoreProperties.txt` and `PropList.txt`, by way of ICU4X.
 pub(super) fn is_hidden(letter: char) -> bool {
     if letter.is_ascii() {
         return letter.is_ascii_control();
@@ -122,15 +122,15 @@ pub(super) fn is_hidden(letter: char) -> bool {
     letter == '\u{2800}' || format || breaks || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
 }
 
-/// Returns whether a line would be taken for a command by a workflow's runner: it ignores white space before the mark, and the older
-/// mark, `##[`, is a command anywhere in a line. Source: `ActionCommand.cs` of actions/runner.
+/// Returns whether a workflow's runner interprets a line as a command. It ignores white space before `::`, and the older `##[` is a
+/// command anywhere in a line. Source: `ActionCommand.cs` of actions/runner.
 fn begins_command(line: &str) -> bool {
     line.trim_start().starts_with("::")
 }
 
 fn escaped(text: &str, kept: &[char]) -> String {
     let mut safe = String::with_capacity(text.len());
-    // Only white space so far on this line. What is before this text on its line is not known and may be nothing, or another colon.
+    // Only white space so far on this line. The text before this one is unknown: it may be empty, or end with a colon.
     let mut blank = true;
     for letter in text.chars() {
         if blank && letter == ':' {
@@ -143,7 +143,7 @@ fn escaped(text: &str, kept: &[char]) -> String {
     safe
 }
 
-/// Appends a character as it is shown after what is there.
+/// Appends a character, escaped if necessary.
 fn push(safe: &mut String, letter: char, kept: &[char]) {
     if letter == '[' && safe.ends_with("##") {
         safe.push_str("\\u{5b}");
@@ -194,7 +194,7 @@ mod tests {
             '\u{1bca0}'..='\u{1bca3}',
             '\u{1d173}'..='\u{1d17a}',
             '\u{e0000}'..='\u{e0fff}',
-            // Format characters and separators beside them.
+            // Other format characters and separators.
             '\u{2028}'..='\u{2029}',
             '\u{fff9}'..='\u{fffb}',
             '\u{13430}'..='\u{1343f}',

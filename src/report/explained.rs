@@ -1,9 +1,9 @@
-//! What a code means, as text.
+//! The output of `sentinel explain`.
 
 use super::{BOLD, CYAN, paint};
 use crate::explain::Entry;
 
-/// Returns all there is to say of a code.
+/// Returns the explanation of a code.
 pub fn entry(entry: &Entry, width: Option<usize>) -> String {
     let width = width.unwrap_or(100).clamp(40, 100);
     let options = textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation);
@@ -18,7 +18,7 @@ pub fn entry(entry: &Entry, width: Option<usize>) -> String {
     )
 }
 
-/// Returns every code, a line each.
+/// Returns the list of all codes, a line each.
 pub fn list(entries: &[Entry]) -> String {
     entries.iter().map(|entry| format!("{}  {}\n", paint(CYAN, entry.code), entry.title)).collect()
 }

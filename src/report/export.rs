@@ -1,4 +1,4 @@
-//! What an export wrote.
+//! The output of `sentinel export`.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::escape::escape;
 use crate::export::StackSummary;
 use crate::kind::export::Unsupported;
 
-/// What an export wrote.
+/// The result of an export.
 #[derive(Debug, Serialize)]
 pub struct Summary {
     pub engine: String,
@@ -18,7 +18,7 @@ pub struct Summary {
     pub notes: Vec<String>,
 }
 
-/// What the engine cannot do.
+/// Something that the other engine cannot do.
 #[derive(Debug, Serialize)]
 pub struct LeftOut {
     pub what: String,
@@ -27,13 +27,13 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// Returns it of what a kind recorded.
+    /// Returns it from the record of a kind.
     pub fn of(unsupported: &Unsupported) -> Self {
         Self { what: unsupported.what(), why: unsupported.why.clone(), help: unsupported.help.clone() }
     }
 }
 
-/// Returns it for people.
+/// Returns it as text.
 pub fn render(summary: &Summary) -> String {
     let files = summary.written.len();
     let mut text = format!("Wrote {files} files to {}.\n", escape(&summary.folder));

@@ -1,4 +1,4 @@
-//! Faults in the user's texts, with the line and the place marked.
+//! Faults in manifests and policies, with their lines marked.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
@@ -8,7 +8,7 @@ use crate::diagnostic::{Fault, Source};
 use crate::policy::lint::Finding;
 use crate::resource::secret::without_userinfo_in_place;
 
-/// Returns words for beside a marked line: of a tab, which the marked line shows as spaces, it is said that it is one.
+/// Returns a message for a marked line. It names a tab as such, because the marked line shows it as spaces.
 fn words(text: &str) -> String {
     escape_lines(text).replace('\t', "\\t")
 }
@@ -27,14 +27,14 @@ pub(super) fn marked(source: &Source, finding: &Finding) -> String {
     Renderer::styled().render(&[group]) + "\n\n"
 }
 
-/// Returns the faults as text, each with its marked line and what to write instead.
+/// Returns the faults as text, each with its marked line and its fix.
 pub fn render(faults: &[Fault]) -> String {
     let renderer = Renderer::styled();
     let mut text = String::new();
     for fault in faults {
         let title = words(&fault.message);
         let label = words(&fault.label);
-        // The marks are placed by bytes, so that what is shown must be as long as the text is.
+        // The marks are byte offsets, so the displayed text must have the same offsets.
         let source = without_userinfo_in_place(&in_place(&fault.source.shown()));
         let end = fault.span.end.min(fault.source.text.len());
         let span = fault.span.start.min(end)..end;
@@ -55,7 +55,7 @@ pub fn render(faults: &[Fault]) -> String {
             group = group.element(Level::HELP.message(help.as_str()));
         }
         let mut groups = vec![group];
-        // In one group, the second place would begin with a mark that a workflow's runner takes for its own.
+        // In one group, the second location would begin with `::`, which a workflow's runner interprets.
         if let Some((source, span, path, label)) = &other {
             let mark = AnnotationKind::Primary.span(span.clone());
             let snippet = Snippet::source(source.as_str()).path(path.as_str()).annotation(mark);
@@ -77,7 +77,7 @@ mod tests {
     use crate::diagnostic::{Faults, Mark};
     use crate::{manifest, policy};
 
-    /// Text that looks enough like a manifest or a policy to get past the first line.
+    /// Text similar enough to a manifest or a policy to be parsed beyond its first line.
     fn texts() -> impl Strategy<Value = String> {
         let pieces = prop_oneof![
             Just("[aws]\n".to_owned()),
@@ -97,7 +97,7 @@ mod tests {
         proptest::collection::vec(pieces, 0..10).prop_map(|pieces| pieces.concat())
     }
 
-    /// A tab in the middle of a message moves what follows it by as much as a terminal likes.
+    /// The width of a tab in a message depends on the terminal.
     #[test]
     fn what_a_message_quotes_is_shown_as_it_is_written() {
         let source = Source::new("x", "[aws]\nregion = f\0s\t\teas]\n");
@@ -107,7 +107,7 @@ mod tests {
         assert!(!rendered.contains('\t') && rendered.contains("\\t\\teas"), "{rendered}");
     }
 
-    /// Each of two places begins with an arrow, which is no mark of a workflow's runner and is not escaped.
+    /// Each of two locations begins with an arrow, which a workflow's runner does not interpret and is not escaped.
     #[test]
     fn a_fault_of_two_places_shows_both() {
         let source = |path: &str| Source::new(path, "[tables.x]\n".to_owned());

@@ -1,4 +1,4 @@
-//! What `sentinel fmt` changes.
+//! The output of `sentinel fmt`.
 
 use super::contents::{Named, colored, unified_of};
 use super::{BOLD, escape, paint};
@@ -7,12 +7,12 @@ use super::{BOLD, escape, paint};
 #[derive(Debug)]
 pub struct Changed {
     pub path: String,
-    /// Its text before and after; nothing for a secret one.
+    /// Its text before and after; `None` if it is secret.
     pub texts: Option<(String, String)>,
 }
 
 impl Changed {
-    /// Returns how the text changes, as a unified diff.
+    /// Returns the change as a unified diff.
     pub fn diff(&self) -> Option<String> {
         let (before, after) = self.texts.as_ref()?;
         let name = format!("{} (formatted)", self.path);
@@ -25,7 +25,7 @@ pub fn listed(files: &[Changed]) -> String {
     files.iter().map(|file| format!("{}\n", escape(&file.path))).collect()
 }
 
-/// Returns the difference of each file.
+/// Returns the diffs of all files.
 pub fn differences(files: &[Changed]) -> String {
     let one = |file: &Changed| match file.diff() {
         Some(diff) => colored(&diff),
@@ -34,7 +34,7 @@ pub fn differences(files: &[Changed]) -> String {
     files.iter().map(one).collect()
 }
 
-/// What becomes of the files.
+/// Whether the files are written or only checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Write,

@@ -1,4 +1,4 @@
-//! The profiles whose gate AWS enforces, in a line for each answer: a manifest can have hundreds of profiles.
+//! Whether AWS enforces the gate of each profile. Profiles with the same answer share a line, since a manifest can have hundreds.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Plans and status as GitHub Actions' workflow commands: an annotation at the line behind each thing worth one.
+//! Plans and status as GitHub Actions workflow commands: annotations at the lines of the manifest and policies.
 
 use super::detail::Detail;
 use super::escape;
@@ -10,11 +10,11 @@ use crate::error::Error;
 use crate::reconcile::{Orphans, Plan};
 use crate::review::{Place, Review};
 
-/// The most annotations of one level that GitHub shows of a step. Source: GitHub's documentation of the limits of
-/// problem matchers, which hold for workflow commands too.
+/// The maximum number of annotations of one level that GitHub shows for a step. Source: GitHub's documentation of the limits
+/// of problem matchers, which apply to workflow commands too.
 const SHOWN: usize = 10;
 
-/// How loud an annotation is.
+/// The level of an annotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
     Error,
@@ -44,7 +44,7 @@ impl Annotation {
     }
 }
 
-/// Returns text for a command's message. What GitHub decodes is encoded; the rest cannot end the line.
+/// Returns text for a command's message: escaped, and encoded as GitHub decodes it.
 fn data(text: &str) -> String {
     escape(text).replace('%', "%25")
 }
@@ -54,8 +54,8 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// Returns the output with commands switched off while `text` is printed: none of it is obeyed, whatever it says.
-/// `token` must be one that nobody who wrote a part of the text could know.
+/// Returns the output with commands switched off for `text`: the runner executes none in it. `token` must be unknown to
+/// everyone who wrote a part of the text.
 pub(super) fn quoted(text: &str, token: &str) -> String {
     format!("::stop-commands::{token}\n{text}::{token}::\n")
 }
@@ -81,7 +81,7 @@ pub(super) fn total(total: &Sums) -> String {
     Annotation { level, place: None, title: String::from("total"), message }.line()
 }
 
-/// Returns what kept a plan from being made: each fault at its own line.
+/// Returns the annotations of an error: one for each fault, at its line.
 fn of_error(error: &Error, of: &str) -> Vec<Annotation> {
     if let Error::Faults(faults) = error {
         let fault = |fault: &crate::diagnostic::Fault| {
@@ -147,7 +147,7 @@ fn change(entry: &Entry<'_>, of: &str) -> Annotation {
     }
 }
 
-/// Returns the annotations as lines: the loudest first, and of each level no more than GitHub shows.
+/// Returns the annotations as lines: errors first, and of each level no more than GitHub shows.
 fn lines(all: Vec<Annotation>) -> String {
     let mut text = String::new();
     for level in [Level::Error, Level::Warning, Level::Notice] {

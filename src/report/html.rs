@@ -1,4 +1,4 @@
-//! Plans and status as one HTML file that needs nothing else: no script, no font, no picture from elsewhere.
+//! Plans and status as one self-contained HTML file, without scripts and without external fonts or pictures.
 
 use std::fmt::Write;
 
@@ -19,7 +19,7 @@ use crate::policy::Direction;
 
 const STYLE: &str = include_str!("html.css");
 
-/// Returns the page around its body. Nothing in it may load or run anything, whatever got into it.
+/// Returns a page. Its content security policy allows no scripts and no external resources, even if text was not escaped.
 pub(super) fn page(title: &str, body: &str) -> String {
     let title = html(title);
     let patterns = if body.contains("<div class=\"week\">") { week::PATTERNS } else { "" };
@@ -48,7 +48,7 @@ pub(super) fn plans(command: &str, parts: &[Part<'_>], detail: Detail, sums: &st
     page(&format!("sentinel {command}"), &body)
 }
 
-/// Returns the page for what became of targets, each as text.
+/// Returns the page for the results of an apply, as text.
 pub(super) fn applied(parts: &[(Option<&str>, String)], sums: &str) -> String {
     let mut body = String::new();
     for (name, text) in parts {
@@ -124,7 +124,7 @@ fn plan_body(sheet: &Sheet<'_>) -> String {
     body
 }
 
-/// The most letters of a word that is not broken: a longer one may be wider than the screen.
+/// The maximum length of a word that is not broken. A longer word can be wider than the screen.
 const WHOLE: usize = 32;
 
 /// Returns words for HTML. A name or an option, such as `--allow-destructive`, is not broken at its hyphens.
@@ -198,7 +198,7 @@ fn entry(entry: &Entry<'_>) -> String {
             let (name, words) = (html(name), html(words));
             format!("<tr><td data-of=\"setting\"><code>{name}</code></td><td data-of=\"value\">{words}</td></tr>")
         };
-        // What exists may have other settings than a new one would be given.
+        // An existing resource can have other settings than a new one.
         let rows: String = rest.iter().filter(|_| !entry.layout.is_empty()).map(row).collect();
         if !rows.is_empty() {
             let head = "<thead><tr><th>setting</th><th>value</th></tr></thead>";
@@ -258,7 +258,7 @@ fn field(field: &Field<'_>) -> String {
     )
 }
 
-/// Returns a line of a diff, with its sign as a sign of its own: a list's dash is none.
+/// Returns a line of a diff, with its sign in an element of its own.
 fn diff_line(line: &str) -> String {
     let class = match line.as_bytes() {
         [b'+', b'+', b'+', b' ', ..] | [b'-', b'-', b'-', b' ', ..] => "file",
@@ -268,7 +268,7 @@ fn diff_line(line: &str) -> String {
         _ => "ctx",
     };
     let text = escape_lines(line).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    // A line is a block. A line break after it would be an empty line; at its end it is none.
+    // Each line is a block element, so a line feed after it would show as an empty line.
     format!("<span class=\"{class}\">{text}\n</span>")
 }
 

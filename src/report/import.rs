@@ -1,4 +1,4 @@
-//! What an import wrote, as text and as JSON.
+//! The output of `sentinel import`.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::kind::import::{self as kind, Warning};
 
 use super::{BOLD, GREEN, YELLOW, escape, paint};
 
-/// What an import wrote.
+/// The result of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Imported {
     pub region: String,
@@ -14,14 +14,14 @@ pub struct Imported {
     /// The manifest, and every policy file.
     pub written: Vec<String>,
     pub resources: Vec<ImportedResource>,
-    /// What was left out, or is not managed as it is, and why.
+    /// What was left out or is only partly managed, and why.
     pub warnings: Vec<Warning>,
-    /// Addresses in which a plan on the manifest would not be empty.
+    /// Addresses that a plan on the new manifest would change.
     pub differs: Vec<String>,
-    /// Addresses of what AWS is still at work on, in which a plan is not empty until that is over.
+    /// Addresses that a plan would change as long as AWS is making changes to them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub settling: Vec<String>,
-    /// The command that looks.
+    /// The command that plans the new manifest.
     pub next: String,
 }
 

@@ -13,13 +13,13 @@ use crate::error::Error;
 use crate::reconcile::{Action, ApplyReport, Plan, ResourcePlan, guard};
 use crate::review::Review;
 
-/// The version of every document's format. It changes when a reader could break.
+/// The version of the format of every document. It changes with each incompatible change.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// A document, or why there is none: one that is empty or lacks a part would pass for a result.
+/// A document, or the reason why there is none. An empty or incomplete document would look like a result.
 pub type Document = Result<Value, Error>;
 
-/// Returns a document's text, with nothing in it that a terminal would obey.
+/// Returns the text of a document, with the characters escaped that a terminal interprets.
 pub fn text(document: &Value) -> String {
     super::escape::escape_json(&format!("{document:#}")) + "\n"
 }
@@ -37,7 +37,7 @@ pub fn value(of: impl Serialize) -> Document {
 ///
 /// # Errors
 ///
-/// Fails when the body cannot be written as JSON, or is no object.
+/// Fails when the body cannot be written as JSON, or is not an object.
 pub fn document(command: &str, body: impl Serialize) -> Document {
     merged(json!({ "format_version": FORMAT_VERSION, "command": command }), value(body)?)
 }
@@ -52,7 +52,7 @@ fn merged(mut head: Value, body: Value) -> Document {
     Ok(head)
 }
 
-/// Replaces what may not be shown of a resource's steps and layout.
+/// Replaces the secret parts of a resource's steps and layout.
 fn mask(resource: &mut Value, planned: &ResourcePlan) -> Result<(), Error> {
     if let Some(shown) = planned.layout.as_ref().and_then(|layout| layout.shown()) {
         resource["layout"] = value(shown)?;
@@ -71,7 +71,7 @@ fn mask(resource: &mut Value, planned: &ResourcePlan) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns a plan, as a part of a document.
+/// Returns a plan as a part of a document.
 ///
 /// # Errors
 ///
@@ -112,7 +112,7 @@ pub fn applied(command: &str, part: Document) -> Document {
     document(command, part?)
 }
 
-/// Returns the document of a command that worked on several targets.
+/// Returns the document of a command for several targets.
 ///
 /// # Errors
 ///
@@ -131,7 +131,7 @@ pub(super) fn with_total(document: Document, total: &Sums) -> Document {
     merged(document?, json!({ "total": value(total)? }))
 }
 
-/// Returns one target's plan and what became of it.
+/// Returns the plan of one target and the result of its apply.
 ///
 /// # Errors
 ///
@@ -149,7 +149,7 @@ pub fn named(name: Option<&str>, body: Document) -> Document {
     merged(json!({ "name": name }), body?)
 }
 
-/// The same with where the target is among all of its manifest.
+/// The same with the position of the target in the manifest.
 ///
 /// # Errors
 ///
@@ -171,23 +171,23 @@ pub fn fault(fault: &Fault) -> Value {
     })
 }
 
-/// Returns the document of a run that came to nothing.
+/// Returns the document of a run that failed.
 ///
 /// # Errors
 ///
-/// None that could happen: it is made of texts.
+/// None in practice: it consists of texts.
 pub fn error(command: &str, error: &Error) -> Document {
     document(command, error_part(error))
 }
 
-/// Returns what came to nothing, as a part of a document.
+/// Returns an error as a part of a document.
 pub fn error_part(error: &Error) -> Value {
     let faults: Vec<Value> = match error {
         Error::Faults(faults) => faults.iter().map(fault).collect(),
         _ => Vec::new(),
     };
     let hint = error.hint();
-    // `hint` is the name that `help` had first.
+    // `hint` is the former name of `help`, kept for compatibility.
     json!({ "error": {
         "code": error.code(),
         "message": error.to_string(),

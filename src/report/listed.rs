@@ -1,15 +1,15 @@
-//! Resources that are live and left alone.
+//! Live resources that are not changed.
 
 use std::borrow::Cow;
 
 use crate::kind::KindId;
 use crate::reconcile::{Orphans, Plan, Unmanaged};
 
-/// Resources that are live and left alone.
+/// Live resources that are not changed.
 #[derive(Debug)]
 pub(super) struct Listed<'a> {
     pub(super) title: String,
-    /// Each with its kind, where there are several.
+    /// Each with its kind, if there are several kinds.
     pub(super) names: Vec<Cow<'a, str>>,
 }
 
@@ -22,7 +22,7 @@ pub(super) fn listed(plan: &Plan) -> Vec<Listed<'_>> {
     all.filter(|listed| !listed.names.is_empty()).collect()
 }
 
-/// Returns the orphans as a list. The tag says that sentinel created them, and not for which manifest.
+/// Returns the orphans as a list. Their tag shows that Sentinel created them, but not for which manifest.
 pub(super) fn orphans(orphans: &Orphans) -> Listed<'_> {
     let name = |one: &Unmanaged| Cow::from(format!("{} {}", one.kind.about().noun, one.name));
     let names: Vec<Cow<'_, str>> = orphans.resources.iter().map(name).collect();
@@ -35,7 +35,7 @@ pub(super) fn orphans(orphans: &Orphans) -> Listed<'_> {
     Listed { title, names }
 }
 
-/// Returns what is not known of the orphans, a line each.
+/// Returns which orphans could not be listed, a line each.
 pub(super) fn orphan_notes(orphans: &Orphans) -> Vec<String> {
     let unknown = orphans.unknown.as_ref().map(|gap| match gap.denied {
         true => format!("Orphans are unknown: no permission for {}.", gap.action),

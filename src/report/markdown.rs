@@ -1,7 +1,7 @@
 //! Plans and status as Markdown, for a comment on a pull request.
 //!
-//! Whatever came from AWS or a file stands in code: there GitHub pings nobody, links nothing, and obeys no HTML. A code
-//! span or fence is always longer than any run of backticks in it, so that nothing gets out.
+//! All text of AWS or of a file is in code spans or fences, where GitHub mentions nobody, links nothing and interprets no HTML.
+//! The delimiter of a span or fence is longer than any run of backticks in it, so that the text cannot end it.
 
 use std::fmt::Write;
 
@@ -18,12 +18,12 @@ use crate::kind::Line;
 use crate::reconcile::Plan;
 use crate::review::Review;
 
-/// By this a bot finds its own comment again.
+/// The first line, by which a bot finds its own comment.
 pub(super) const MARKER: &str = "<!-- sentinel: plan -->";
 
-/// The most bytes of a comment: GitHub takes 65,536 characters, and whoever posts this may add to it.
+/// The maximum size of a comment in bytes. GitHub accepts 65,536 characters, and a bot may add some.
 const LIMIT: usize = 60_000;
-/// The most rows of a list that comes before the differences.
+/// The maximum number of rows of a list before the differences.
 const ROWS: usize = 60;
 
 /// Returns text as a code span on one line.
@@ -33,12 +33,12 @@ pub(super) fn code(text: &str) -> String {
         return String::from("` `");
     }
     let fence = "`".repeat(longest_run(&text) + 1);
-    // A span never begins or ends with its own fence.
+    // A backtick at either end would merge with the delimiter.
     let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
     format!("{fence}{pad}{text}{pad}{fence}")
 }
 
-/// Returns text as a code span in a table's cell, which a bar would end.
+/// Returns text as a code span in a table cell, where a `|` must be escaped.
 fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
@@ -63,14 +63,14 @@ pub(super) fn html(text: &str) -> String {
     safe
 }
 
-/// Returns lines in a fence that none of them ends.
+/// Returns lines in a fence that is longer than any run of backticks in them.
 fn fenced<'l>(language: &str, lines: impl Iterator<Item = &'l str>) -> String {
     let lines: String = lines.map(|line| escape_lines(line) + "\n").collect();
     let fence = "`".repeat(longest_run(&lines).max(2) + 1);
     format!("{fence}{language}\n{lines}{fence}\n")
 }
 
-/// One part of a comment: the plan of a target, or what kept it from being made.
+/// One part of a comment: the plan of a target, or its error.
 pub(super) type Part<'a> = (Option<&'a str>, Result<(&'a Plan, &'a Review), &'a Error>);
 
 /// Returns the comment for plans, one for each target.
@@ -86,7 +86,7 @@ pub(super) fn plans(command: &str, parts: &[Part<'_>], detail: Detail) -> String
             }
             Err(error) => failed(command, &title, error, share.max(LEAST)),
         };
-        // A part is whole or not there: half of one could leave a fence open.
+        // A part is included completely or not at all, because half of one could leave a fence open.
         if text.len() + part.len() < LIMIT {
             text.push_str(&part);
             text.push('\n');
@@ -100,14 +100,14 @@ pub(super) fn plans(command: &str, parts: &[Part<'_>], detail: Detail) -> String
     text
 }
 
-/// Returns the comment for what became of targets, each as text.
+/// Returns the comment for the results of an apply, as text.
 pub(super) fn applied(parts: &[(Option<&str>, String)]) -> String {
     let mut text = format!("{MARKER}\n");
     let mut left = 0;
     for (name, part) in parts {
         let title = name.map(|name| format!(" of {}", code(&brief(name)))).unwrap_or_default();
         let part = format!("### sentinel apply{title}\n\n{}\n", fenced("text", part.trim_end().lines()));
-        // A part is whole or not there, as that of a plan.
+        // A part is included completely or not at all, as for a plan.
         if text.len() + part.len() < LIMIT {
             text.push_str(&part);
         } else {
@@ -139,10 +139,10 @@ pub(super) fn total(total: &Sums, in_sync: &[(&str, InSync)]) -> String {
     text
 }
 
-/// The least that a part of several is given.
+/// The minimum size of the part of one of several targets, in bytes.
 const LEAST: usize = 4_000;
 
-/// Adds lines as long as they fit; returns how many do not.
+/// Adds lines as long as they fit. Returns how many do not.
 fn fill(text: &mut String, until: usize, lines: &[String]) -> usize {
     for (place, line) in lines.iter().enumerate() {
         if text.len() + line.len() > until {
@@ -153,7 +153,7 @@ fn fill(text: &mut String, until: usize, lines: &[String]) -> usize {
     0
 }
 
-/// The same for a list, which says itself how many are left out. `beyond` are more than the lines already.
+/// The same for a list, with a line that counts what is left out. `beyond` is the number of items without a line.
 fn fill_list(text: &mut String, until: usize, lines: &[String], beyond: usize) {
     let left = fill(text, until, lines) + beyond;
     if left > 0 {
@@ -169,7 +169,7 @@ fn fill_table(text: &mut String, until: usize, rows: &[String], beyond: usize) {
     }
 }
 
-/// Returns a text that is not too long for a line among others.
+/// Returns a text, shortened to fit in a list.
 fn brief(text: &str) -> String {
     const LETTERS: usize = 400;
     match text.char_indices().nth(LETTERS) {
@@ -231,7 +231,7 @@ fn comment((command, title): (&str, &str), sheet: &Sheet<'_>, detail: Detail, li
     text + &foot
 }
 
-/// Returns the place of a difference among others: 0 is what a reviewer must see first.
+/// Returns the rank of a difference. A reviewer must see rank 0 first.
 const fn importance(tone: Tone) -> u8 {
     match tone {
         Tone::Refused => 0,
@@ -260,7 +260,7 @@ fn row(entry: &Entry<'_>) -> String {
     if paths.is_empty() {
         what.extend(entry.resource.origin.as_ref().map(|origin| cell(&brief(origin))));
     }
-    // The first of what it means stands for the rest, which is in the details.
+    // The row has only the first meaning. The details have all of them.
     if let Some(meaning) = entry.means.first() {
         what.push(cell(&brief(&meaning.words)));
     }
@@ -269,7 +269,7 @@ fn row(entry: &Entry<'_>) -> String {
     format!("| {} | {} | {} |\n", cell(&word), cell(&brief(&entry.title)), what.join(", "))
 }
 
-/// Returns what there is to see of an entry, folded; nothing where its row says all.
+/// Returns the details of an entry, folded; nothing if its row contains everything.
 fn details(entry: &Entry<'_>) -> String {
     let mut body = String::new();
     let mut list = |head: &str, lines: Vec<String>| {
@@ -313,7 +313,7 @@ fn details(entry: &Entry<'_>) -> String {
         |setting: &Option<String>| setting.as_ref().map(|one| format!("{}:\n\n", code(one))).unwrap_or_default();
     for diff in &entry.diffs {
         body.push_str(&named(&diff.setting));
-        // The head would look like a line that goes and one that comes.
+        // The head of the diff would look like a removed and an added line.
         body.push_str(&fenced("diff", diff_lines(&diff.text).skip(2)));
         body.push('\n');
     }
@@ -455,7 +455,7 @@ mod tests {
         root.descendants().skip(1).map(|node| node.data.borrow().value.clone()).collect()
     }
 
-    /// Text with all that Markdown, HTML and GitHub make something of.
+    /// Text with everything that Markdown, HTML and GitHub interpret.
     fn hostile() -> impl Strategy<Value = String> {
         let pieces = prop_oneof![
             Just("`".to_owned()),
@@ -498,7 +498,7 @@ mod tests {
         serde_json::from_value(plan).unwrap()
     }
 
-    /// One target or fifty, of few resources or many: GitHub takes the comment, and what it holds is whole.
+    /// For one target or fifty, with few or many resources, the comment is within GitHub's limit and its parts are complete.
     #[test]
     fn a_comment_fits_however_many_targets_and_resources() {
         let nothing = Review::default();

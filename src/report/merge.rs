@@ -1,5 +1,5 @@
-//! The JSON documents of several shards as one report. They are untrusted input: each part is read as the plan, the status or the apply that
-//! it is, and what cannot be read as one is refused.
+//! Merges the JSON documents of several shards into one report. The documents are untrusted input: each part must parse as a plan,
+//! a status or an apply.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,12 +36,12 @@ enum Read {
     Status(Box<Status>),
 }
 
-/// Joins documents, each with the name of its file.
+/// Merges documents, each with the name of its file.
 ///
 /// # Errors
 ///
-/// Says which file cannot be a part of one report: it is no such document, is of another command, has a target that another has, or
-/// a shard is not there.
+/// Fails with the name of the file if a document cannot be parsed, is of another command or repeats a target, or if a shard is
+/// missing.
 pub fn merge(documents: &[(String, Value)]) -> Result<Merged, String> {
     let mut parts: Vec<Of> = Vec::new();
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
@@ -106,7 +106,7 @@ fn plan(target: &Value) -> Result<(Plan, Review), serde_json::Error> {
     Ok((plan, Review::from_remarks(review)))
 }
 
-/// Returns what kept a target from being read, as far as the document says it.
+/// Returns the error of a target, as far as the document contains it.
 fn failure(error: &Value) -> Error {
     let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
     let code = Code::ALL.iter().copied().find(|code| code.to_string() == text("code")).unwrap_or(Code::Internal);
@@ -114,7 +114,7 @@ fn failure(error: &Value) -> Error {
 }
 
 impl Merged {
-    /// Returns it as it is shown.
+    /// Returns it in the form that all formats show.
     pub fn shown(&self) -> Shown<'_> {
         fn body(read: &Read) -> Body<'_> {
             match read {

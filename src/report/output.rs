@@ -1,4 +1,4 @@
-//! One pass in every format: what a terminal, a comment, an artifact and a script are fed from.
+//! The output of a command in every format.
 
 use super::applied::{self, AppliedTotal};
 use super::detail::Detail;
@@ -12,36 +12,36 @@ use crate::error::Error;
 use crate::reconcile::{ApplyReport, Plan};
 use crate::review::Review;
 
-/// What a command has to show: a part for each target, or one without a name.
+/// The output of a command: a part for each target, or one part without a name.
 #[derive(Debug)]
 pub struct Shown<'a> {
     pub command: &'a str,
-    /// A line before it all, for people who read text.
+    /// The first lines of the text format.
     pub preface: Option<String>,
-    /// What a document has beside the parts, each under its name.
+    /// Additional fields of the JSON document.
     pub extra: Vec<(&'static str, serde_json::Value)>,
     pub parts: Vec<Part<'a>>,
     /// Which resources of plans are listed.
     pub detail: Detail,
 }
 
-/// What there is to show of one target.
+/// The output for one target.
 #[derive(Debug)]
 pub struct Part<'a> {
     pub name: Option<&'a str>,
-    /// Where the target is among all of its manifest, if that is known.
+    /// The position of the target in the manifest, if it is known.
     pub index: Option<usize>,
     pub body: Result<Body<'a>, &'a Error>,
 }
 
-/// What is shown.
+/// The content of a part.
 #[derive(Debug, Clone, Copy)]
 pub enum Body<'a> {
     Plan(&'a Plan, &'a Review),
-    /// A plan, and what became of it.
+    /// A plan, and the result of its apply.
     Applied(&'a Plan, &'a Review, &'a ApplyReport),
     Status(&'a Status),
-    /// A target of several of which nothing else is kept.
+    /// One of several targets that is in sync. Its plan is not kept, to save memory.
     Settled(InSync),
 }
 
@@ -64,7 +64,7 @@ impl<'a> Part<'a> {
 }
 
 impl Shown<'_> {
-    /// Returns it in a format; `width` is that of the terminal a text is for.
+    /// Returns the output in a format. `width` is the number of columns for text.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl Shown<'_> {
         })
     }
 
-    /// Returns it as the commands of a workflow.
+    /// Returns the annotations, as workflow commands.
     pub fn annotations(&self) -> String {
         let total = self.total().map(|total| github::total(&total)).unwrap_or_default();
         if self.is_apply() {
@@ -108,7 +108,7 @@ impl Shown<'_> {
         self.command == "apply"
     }
 
-    /// Returns what became of each target, as text.
+    /// Returns the result of the apply at each target, as text.
     fn applied(&self) -> Vec<(Option<&str>, String)> {
         let text = |part: &Part<'_>| match &part.body {
             Ok(Body::Applied(plan, _, report)) => applied::text(plan, report),
@@ -118,7 +118,7 @@ impl Shown<'_> {
         self.unsettled().map(|part| (part.name, super::for_file(&text(part)))).collect()
     }
 
-    /// Returns the targets of several that are in sync.
+    /// Returns the targets that are in sync, if there are several targets.
     fn in_sync(&self) -> Vec<(&str, InSync)> {
         self.parts.iter().filter_map(|part| Some((part.name?, self.settled(part)?))).collect()
     }
@@ -153,7 +153,7 @@ impl Shown<'_> {
         all
     }
 
-    /// Returns the sums over all targets, where there are several.
+    /// Returns the sums over all targets, if there are several.
     fn total(&self) -> Option<Sums> {
         if self.parts.len() == 1 { None } else { Some(self.sums()) }
     }
@@ -165,7 +165,7 @@ impl Shown<'_> {
         }
     }
 
-    /// Returns what is in sync at one of several targets, where all is: it is one line then.
+    /// Returns the counts of one of several targets if all of it is in sync: such a target is one line.
     fn settled(&self, part: &Part<'_>) -> Option<InSync> {
         if self.parts.len() < 2 || self.detail == Detail::All {
             return None;
@@ -186,7 +186,7 @@ impl Shown<'_> {
             Ok(Body::Plan(plan, review)) => json::plan_part(plan, review),
             Ok(Body::Applied(plan, review, report)) => json::applied_part(plan, review, report),
             Ok(Body::Status(status)) => json::value(status),
-            // Where a document is wanted, all is kept.
+            // `Context::keep` keeps the plans if any format is JSON.
             Ok(Body::Settled(settled)) => json::value(serde_json::json!({ "in_sync": settled.resources })),
             Err(error) => Ok(json::error_part(error)),
         };
@@ -199,7 +199,7 @@ impl Shown<'_> {
         }
     }
 
-    /// Returns what one of two makes of it: of plans, or of a status.
+    /// Returns the output of `status` for a command that shows a status, otherwise that of `plans`.
     fn split(
         &self,
         plans: impl FnOnce(&[PlanPart<'_>]) -> String,
@@ -212,12 +212,12 @@ impl Shown<'_> {
         }
     }
 
-    /// Returns what is more than one line.
+    /// Returns the parts that need more than one line.
     fn unsettled(&self) -> impl Iterator<Item = &Part<'_>> {
         self.parts.iter().filter(|part| self.settled(part).is_none())
     }
 
-    /// Returns its text for the log of a workflow: the text with no command in it obeyed, then the annotations.
+    /// Returns the log of a workflow: the text, in which the runner executes no command, then the annotations.
     pub fn workflow_log(&self, token: &str) -> String {
         github::quoted(&super::for_file(&self.text(None)), token) + &self.annotations()
     }

@@ -1,4 +1,4 @@
-//! Pictures: tables with their indexes as SVG, and what a manifest names as a graph.
+//! Pictures: tables with their indexes as SVG, and the graph of a manifest's resources.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use super::escape;
 use super::markdown::html;
 use crate::kind::{Address, DesiredResource, Line};
 
-/// A box with a title and lines, each line a name and what it is.
+/// A box with a title and lines of two columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) id: String,
@@ -15,16 +15,16 @@ pub(super) struct Node {
     pub(super) lines: Vec<Line>,
 }
 
-/// What a manifest names, and what leads where.
+/// The graph of a manifest's resources and their references.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     nodes: Vec<Node>,
     edges: Vec<Edge>,
-    /// Which column each node is in.
+    /// The column of each node.
     columns: Vec<usize>,
 }
 
-/// What leads from one node to another, by their places.
+/// An edge between two nodes, by their indexes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Edge {
     from: usize,
@@ -32,7 +32,7 @@ struct Edge {
     why: String,
 }
 
-/// What leads from one resource to another.
+/// The reference of one resource to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     pub from: Address,
@@ -41,7 +41,7 @@ pub struct Link {
 }
 
 impl Graph {
-    /// Returns the graph of what is desired, with what leads from one to another.
+    /// Returns the graph of the desired resources and their references.
     pub fn of(desired: &[DesiredResource], links: &[Link]) -> Self {
         let node = |resource: &DesiredResource| Node {
             id: resource.address().to_string(),
@@ -54,7 +54,7 @@ impl Graph {
             Some(Edge { from: *places.get(&link.from)?, to: *places.get(&link.to)?, why: link.why.clone() })
         };
         let edges: Vec<_> = links.iter().filter_map(edge).collect();
-        // What leads to others is left of them, and each kind stands together where nothing else says where.
+        // A resource is left of those to which it refers. Otherwise, the resources of a kind are together.
         let first = desired.iter().map(|resource| resource.address().kind).min();
         let mut columns: Vec<usize> =
             desired.iter().map(|resource| usize::from(Some(resource.address().kind) != first)).collect();
@@ -70,7 +70,7 @@ impl Graph {
         Self { nodes: desired.iter().map(node).collect(), edges, columns }
     }
 
-    /// Returns it for Mermaid, which GitHub draws in Markdown.
+    /// Returns the graph in the Mermaid language, which GitHub draws in Markdown.
     pub fn mermaid(&self) -> String {
         let mut text = String::from("flowchart LR\n");
         for (place, node) in self.nodes.iter().enumerate() {
@@ -84,7 +84,7 @@ impl Graph {
         text
     }
 
-    /// Returns it for Graphviz.
+    /// Returns the graph in the language of Graphviz.
     pub fn dot(&self) -> String {
         let mut text =
             String::from("digraph sentinel {\n  rankdir=LR;\n  node [shape=plaintext, fontname=\"sans-serif\"];\n");
@@ -106,7 +106,7 @@ impl Graph {
         text + "}\n"
     }
 
-    /// Returns it as a picture of its own.
+    /// Returns the graph as SVG.
     pub fn svg(&self) -> String {
         let mut placed: Vec<Option<Placed<'_>>> = self.nodes.iter().map(|_| None).collect();
         let mut x = 0;
@@ -147,7 +147,7 @@ const MARGIN: usize = 12;
 const GAP: usize = 90;
 const HEAD: usize = 30;
 const LINE: usize = 22;
-/// About the width of a letter of a monospaced font of 12 pixels.
+/// The approximate width of a letter of a monospaced font of 12 pixels.
 const LETTER: usize = 8;
 
 #[derive(Debug)]
@@ -156,7 +156,7 @@ struct Placed<'a> {
     x: usize,
     y: usize,
     width: usize,
-    /// Where the second column of its lines begins.
+    /// The x coordinate of the second column of its lines.
     column: usize,
 }
 
@@ -187,7 +187,7 @@ fn length(text: &str) -> usize {
     escape(text).chars().count()
 }
 
-/// Returns boxes of one width, one below the other.
+/// Returns boxes of the same width, one below the other.
 fn layout<'a>(nodes: impl Iterator<Item = &'a Node> + Clone, x: usize) -> Vec<Placed<'a>> {
     let names = nodes.clone().flat_map(|node| &node.lines).map(|line| length(&line.name)).max().unwrap_or(0);
     let words = nodes.clone().flat_map(|node| &node.lines).map(|line| length(&line.words)).max().unwrap_or(0);
@@ -208,7 +208,7 @@ fn width_of(column: &[Placed<'_>]) -> usize {
     column.iter().map(|one| one.x + one.width).max().unwrap_or(0)
 }
 
-/// Returns one resource as a picture of its own.
+/// Returns the picture of one resource.
 pub(super) fn resource(title: &str, lines: Vec<Line>) -> String {
     let node = Node { id: title.to_owned(), title: title.to_owned(), lines };
     let placed = layout(std::iter::once(&node), 0);

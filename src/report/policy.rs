@@ -1,4 +1,4 @@
-//! Cases of policies and what lints find in them, as text.
+//! Test cases and lint findings of policies, as text.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use crate::diagnostic::Source;
 use crate::policy::cases::{Case, Finding};
 use crate::policy::lint;
 
-/// A case, and what the policy says to it.
+/// A test case and its result.
 #[derive(Debug)]
 pub struct TestedCase {
     pub case: Case,
     pub finding: Finding,
 }
 
-/// A file of cases, with what was found.
+/// A file of test cases with their results.
 #[derive(Debug)]
 pub struct TestedFile {
     pub path: String,
     pub cases: Vec<TestedCase>,
 }
 
-/// What became of cases.
+/// The results of all test cases.
 #[derive(Debug, Clone, Copy)]
 pub struct Tested<'a> {
     pub files: &'a [TestedFile],
@@ -30,7 +30,7 @@ pub struct Tested<'a> {
     pub failed: usize,
 }
 
-/// Returns each case with what the policy says to it, and the count.
+/// Returns each test case with its result, and the count.
 pub fn tested(tested: &Tested<'_>) -> String {
     let mut text = String::new();
     for TestedFile { path, cases } in tested.files {

@@ -1,4 +1,4 @@
-//! What is being done, as it is done: a live line per resource on a terminal, a line per event elsewhere.
+//! Progress: a live line for each resource on a terminal, otherwise a line for each event.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,13 +10,13 @@ use super::{Terminal, escape, text};
 use crate::kind::{Address, Step};
 use crate::reconcile::{Outcome, Progress, ResourcePlan};
 
-/// Progress on stderr. Clones show the same.
+/// The progress display on stderr. Clones share it.
 #[derive(Debug, Clone)]
 pub struct LiveProgress {
     terminal: Terminal,
     bars: MultiProgress,
     state: Arc<Mutex<State>>,
-    /// The target whose resources these are, where there are several.
+    /// The target of these resources, if there are several targets.
     target: Option<String>,
 }
 
@@ -24,15 +24,15 @@ pub struct LiveProgress {
 struct State {
     working: HashMap<Key, Working>,
     done: usize,
-    /// The line above all others, where they may be more than a terminal has lines.
+    /// The first line, with the count, if there can be more resources than lines on the terminal.
     count: Option<ProgressBar>,
 }
 
-/// From how many lines on they are counted.
+/// The number of resources from which the display counts them.
 const MANY: usize = 10;
 
 impl State {
-    /// Says how many there are, where that is not to be seen at a glance.
+    /// Shows the count if there are many resources.
     fn tell(&mut self, bars: &MultiProgress) {
         let under_way = self.working.len();
         if self.count.is_none() && under_way > MANY {

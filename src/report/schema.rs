@@ -1,4 +1,4 @@
-//! The JSON Schema of what `plan` and `show` print with `--json`. What belongs to a kind comes from the kind.
+//! The JSON Schema of the documents of `plan` and `show`. Each kind defines its own part.
 
 mod fail_on;
 mod listed;
@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 use crate::change::Consent;
 use crate::kind::KindId;
 
-/// A definition: its name, and what makes its schema.
+/// A definition: its name, and the function that returns its schema.
 type Own = (&'static str, fn() -> Value);
 
-/// What is defined for all kinds.
+/// The definitions that all kinds share.
 const OWN: &[Own] = &[
     ("place", place),
     ("address", address),

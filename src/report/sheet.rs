@@ -1,5 +1,5 @@
-//! A plan as it is shown, whatever the format: what each line says, and what comes first. Its texts are as they came;
-//! each format makes them harmless in its own way.
+//! A plan as all formats show it: the text of each line, and their order. The texts are not escaped yet, since each format
+//! escapes them differently.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -19,16 +19,16 @@ use crate::review::{CaseChange, Place, Remarks, Review};
 /// A plan as it is shown.
 #[derive(Debug)]
 pub(super) struct Sheet<'a> {
-    /// Where it goes, a line each.
+    /// The destination: account, region, filters; a line each.
     pub(super) target: Vec<String>,
     pub(super) sections: Vec<Section<'a>>,
-    /// What must not be missed.
+    /// What needs attention.
     pub(super) attention: Vec<Attention>,
     /// "2 to create, 2 to change, 2 unchanged".
     pub(super) summary: String,
-    /// What there is to know before it is applied.
+    /// Remarks about applying the plan, such as how long it takes.
     pub(super) notes: Vec<String>,
-    /// What is live and left alone.
+    /// Live resources that are not changed.
     pub(super) listed: Vec<Listed<'a>>,
 }
 
@@ -39,10 +39,10 @@ pub(super) struct Entry<'a> {
     pub(super) tone: Tone,
     pub(super) symbol: char,
     pub(super) title: String,
-    /// What is said of it after its title: "(drift: content, v5)".
+    /// The text after its title: "(drift: content, v5)".
     pub(super) words: String,
     pub(super) gaps: Vec<String>,
-    /// What it has that no manifest can set: "also has: stream NEW_IMAGE".
+    /// Settings that no manifest can set: "also has: stream NEW_IMAGE".
     pub(super) also: Option<String>,
     /// When a resource that drifted was last changed, and by whom: "last changed by user/alice (2026-01-14 10:00:00 UTC)".
     pub(super) changed: Option<String>,
@@ -51,11 +51,11 @@ pub(super) struct Entry<'a> {
     pub(super) findings: &'a [Finding],
     pub(super) place: Option<&'a Place>,
     pub(super) fields: Vec<Field<'a>>,
-    /// The differences of its documents.
+    /// The diffs of its documents.
     pub(super) diffs: Vec<Difference>,
     /// The documents that it is created with.
     pub(super) written: Vec<Written<'a>>,
-    /// What a table is created with.
+    /// The layout of a new table.
     pub(super) layout: Vec<Line>,
 }
 
@@ -65,11 +65,11 @@ pub(super) struct Field<'a> {
     pub(super) change: &'a FieldChange,
     pub(super) live: String,
     pub(super) desired: String,
-    /// What it loses, if it loses something: "deletion".
+    /// The kind of loss, if something is lost: "deletion".
     pub(super) loses: Option<&'static str>,
 }
 
-/// How a line is meant.
+/// The meaning of a line, which selects its symbol and color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     Create,
@@ -81,7 +81,7 @@ pub(super) enum Tone {
 }
 
 impl Tone {
-    /// Returns the word for it.
+    /// Returns its name in documents.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -94,33 +94,33 @@ impl Tone {
     }
 }
 
-/// Something that must not be missed.
+/// Something that needs attention.
 #[derive(Debug)]
 pub(super) struct Attention {
     pub(super) what: Kindled,
-    /// The address, where it is about one resource.
+    /// The address, if it is about one resource.
     pub(super) about: Option<String>,
     pub(super) words: String,
     pub(super) place: Option<Place>,
 }
 
-/// Why something must not be missed.
+/// The reason why something needs attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kindled {
     Refused,
-    /// Something is lost when it is applied.
+    /// Applying it loses something.
     Destructive,
     Unknown,
-    /// It depends on something that it cannot count on.
+    /// A dependency may be missing.
     Dependency,
-    /// A case of a policy does not come out as it expects.
+    /// A test case of a policy fails.
     CaseFails,
-    /// So much changes that it is more likely a mistake than a wish.
+    /// An unusually large share of the resources changes, which may be a mistake.
     Unusual,
 }
 
 impl Kindled {
-    /// Returns the word for it.
+    /// Returns its name in documents.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Refused => "refused",
@@ -138,7 +138,7 @@ static NOTHING: Remarks = Remarks { source: None, means: Vec::new(), cases: Vec:
 impl<'a> Sheet<'a> {
     /// Returns a plan as it is shown.
     pub(super) fn of(plan: &'a Plan, review: &'a Review, detail: Detail) -> Self {
-        // Profiles that share a file are created with the same text, which is shown once.
+        // Profiles that share a policy file are created with the same text, which is shown once.
         let mut texts: HashMap<Cow<'a, str>, &'a Address> = HashMap::new();
         let sections: Vec<Section<'a>> = KindId::ALL
             .iter()
@@ -169,12 +169,12 @@ impl<'a> Sheet<'a> {
 }
 
 impl Entry<'_> {
-    /// Returns whether there is anything to say beside that it is as desired.
+    /// Returns whether there is anything to show of it except that it is in sync.
     pub(super) fn says_something(&self) -> bool {
         self.tone != Tone::Same
     }
 
-    /// Returns whether it is in sync and there is nothing to say of it.
+    /// Returns whether it is in sync and there is nothing else to show of it.
     fn is_quiet(&self) -> bool {
         !self.says_something() && self.gaps.is_empty() && self.also.is_none() && self.findings.is_empty()
     }
@@ -189,7 +189,7 @@ fn heading(kind: KindId, plan: &Plan) -> String {
     format!("{} ({site})", kind.about().heading)
 }
 
-/// Returns the lines that say where a pass goes.
+/// Returns the lines with account, region and filters.
 pub(super) fn target(plan: &Plan) -> Vec<String> {
     let target = &plan.target;
     let mut lines = Vec::new();
@@ -204,7 +204,7 @@ pub(super) fn target(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// Returns the lines that say what a manifest was reduced to.
+/// Returns the lines with the filters.
 pub(super) fn filters(only: &[AddressPattern], exclude: &[AddressPattern]) -> Vec<String> {
     let line = |head: &str, patterns: &[AddressPattern]| {
         let texts: Vec<&str> = patterns.iter().map(AddressPattern::as_str).collect();
@@ -244,7 +244,7 @@ fn notes(plan: &Plan) -> Vec<String> {
         .copied()
         .collect();
     if !lacking.is_empty() {
-        // The option is given once, with all that it is to allow.
+        // One option with all its values.
         let words: Vec<&str> = lacking.union(&plan.scope.allow).map(|consent| consent.word()).collect();
         notes.push(format!("Refused: destructive change. To allow it: --allow-destructive {}", words.join(",")));
     }
@@ -276,7 +276,7 @@ fn estimate_words(plan: &Plan, estimate: Estimate) -> String {
     format!("Estimate: about {calls}, {time}{why}.")
 }
 
-/// Returns what must not be missed: what is refused first, then what is lost, then what is not known.
+/// Returns what needs attention: first refusals, then losses, then what could not be read.
 fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
     let mut found = Vec::new();
     let doubts = plan.doubts();
@@ -322,7 +322,7 @@ fn lost(resource: &ResourcePlan) -> impl Iterator<Item = &'static str> {
     needs.into_iter().map(Consent::loss)
 }
 
-/// Returns what keeps a resource from being closed: what is never done, or what would be lost and is not allowed.
+/// Returns why a difference is not applied: Sentinel never makes the change, or it loses something and is not allowed.
 fn why_refused(resource: &ResourcePlan) -> String {
     let withheld = !resource.withheld.is_empty();
     let refused = |change: &&FieldChange| if withheld { change.needs.is_some() } else { change.takes.is_never_done() };
@@ -373,7 +373,7 @@ fn entry<'a>(
     }
 }
 
-/// Returns the difference of a document, also of one that comes or goes.
+/// Returns the diff of a document, also of one that is added or removed.
 fn difference(resource: &ResourcePlan, change: &FieldChange) -> Option<Difference> {
     let text = |value: &'_ FieldValue| match value {
         FieldValue::Document(text) => Some(text.to_string()),
@@ -386,7 +386,7 @@ fn difference(resource: &ResourcePlan, change: &FieldChange) -> Option<Differenc
     }
     let (live, desired) = (text(&change.sides.live)?, text(&change.sides.desired)?);
     let (setting, head) = match resource.address.kind.about().shown {
-        // It has one document, which its origin names.
+        // Its only document has no setting name; the origin names the file.
         Shown::ByName => (None, resource.origin.as_deref().unwrap_or("desired").to_owned()),
         Shown::ByLabel => (Some(change.path.clone()), format!("{} ({})", change.path, change.how)),
     };
@@ -409,7 +409,7 @@ fn field(change: &FieldChange) -> Field<'_> {
     Field { change, live: words(&change.sides.live), desired: words(&change.sides.desired), loses }
 }
 
-/// Returns what a resource is called in a line.
+/// Returns the name of a resource, as lines show it.
 pub(super) fn title(resource: &ResourcePlan) -> String {
     let about = resource.address.kind.about();
     match about.shown {
@@ -422,7 +422,7 @@ pub(super) fn version(resource: &ResourcePlan) -> String {
     resource.facts.version.map(|version| format!(", v{version}")).unwrap_or_default()
 }
 
-/// Returns the differences in a few words: the names of a few fields, or how many they are.
+/// Returns a summary of the differences: the names of the fields, or their number if there are many.
 pub(super) fn drift_words(resource: &ResourcePlan) -> String {
     match (resource.address.kind.about().shown, resource.changes.len()) {
         (Shown::ByName, _) => resource.changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>().join(", "),
@@ -431,14 +431,14 @@ pub(super) fn drift_words(resource: &ResourcePlan) -> String {
     }
 }
 
-/// How a resource's line begins, and what it says.
+/// The symbol and the text of a resource's line.
 struct Head {
     tone: Tone,
     symbol: char,
     words: String,
 }
 
-/// Returns how a resource's line begins, and what it says.
+/// Returns the symbol and the text of a resource's line.
 fn planned(resource: &ResourcePlan) -> Head {
     let drift = || format!(" (drift: {}{})", drift_words(resource), version(resource));
     let (tone, symbol, words) = match &resource.action {
@@ -467,7 +467,7 @@ fn planned(resource: &ResourcePlan) -> Head {
     Head { tone, symbol, words }
 }
 
-/// Returns why a resource should be gone.
+/// Returns why a resource is deleted.
 pub(super) fn why_gone(resource: &ResourcePlan) -> &'static str {
     match resource.presence {
         Presence::Removed => "removed = true",
@@ -485,7 +485,7 @@ pub(super) fn refusal(resource: &ResourcePlan) -> String {
     format!("refused without --allow-destructive {}{but}", words.join(","))
 }
 
-/// Returns the line that names what a resource has that no manifest can set.
+/// Returns the line with the settings that no manifest can set.
 pub(super) fn also(found: &[String]) -> Option<String> {
     (!found.is_empty()).then(|| format!("also has: {}", found.join("; ")))
 }

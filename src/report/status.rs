@@ -1,4 +1,4 @@
-//! What is live, as text and as JSON.
+//! The live state, as text and as JSON.
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -9,10 +9,10 @@ use crate::kind::{AddressPattern, KindId, Site};
 use crate::reconcile::{Orphans, ProfileGate};
 use crate::resource::Gap;
 
-/// What is live.
+/// The live state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// The target of the manifest, where one was named with `--target`.
+    /// The target, if `--target` names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     pub region: String,
@@ -20,7 +20,7 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     pub policy_root: String,
-    /// What the manifest was reduced to.
+    /// The filters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<AddressPattern>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -32,7 +32,7 @@ pub struct Status {
     /// The resources of the other kinds, under the sections of the manifest.
     #[serde(flatten)]
     pub resources: IndexMap<&'static str, Vec<ResourceStatus>>,
-    /// What carries the ownership tag and the manifest does not name.
+    /// Resources with the ownership tag that are not in the manifest.
     #[serde(skip_serializing_if = "Orphans::is_empty")]
     pub orphans: Orphans,
     /// Whether AWS enforces the gate of each profile; empty if the manifest names no role for any of them.
@@ -79,21 +79,21 @@ pub struct ResourceStatus {
     pub unknown: Vec<Gap>,
 }
 
-/// What is known of a resource.
+/// The state of a resource, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
-    /// It is there, with the status AWS gives if it gives one.
+    /// It exists, with the status that AWS reports, if any.
     Present {
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<String>,
-        /// What it has that no manifest can set.
+        /// Settings that no manifest can set.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         also: Vec<String>,
-        /// How many items a table holds, as AWS last counted them: it does so about every six hours.
+        /// The number of items of a table. AWS updates it about every six hours.
         #[serde(skip_serializing_if = "Option::is_none")]
         items: Option<i64>,
-        /// What AWS is at work on.
+        /// Changes that AWS is still making.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         progress: Vec<String>,
     },
@@ -103,12 +103,12 @@ pub enum State {
     },
 }
 
-/// The section says which kind it is.
+/// The section implies the kind.
 fn any_kind() -> KindId {
     KindId::Policy
 }
 
-/// The parts of a status that are read as they are written.
+/// The parts of a status that are parsed from JSON as they are written.
 #[derive(Deserialize)]
 struct Parts {
     region: String,
@@ -137,7 +137,7 @@ struct Suggested {
 }
 
 impl Status {
-    /// Reads a status from a document that has it.
+    /// Parses the status in a document.
     pub(super) fn read(document: &Value) -> Result<Self, serde_json::Error> {
         let Parts { region, region_source, account, policy_root, only, exclude, parameters, .. } =
             Parts::deserialize(document)?;
@@ -178,7 +178,7 @@ impl Status {
     }
 }
 
-/// Returns where a document lists the resources of a kind: under its section, unless the policies are listed there.
+/// Returns the key under which a document lists the resources of a kind: the section, unless policies use that key.
 pub fn listed_under(kind: KindId) -> &'static str {
     match kind.section() {
         "parameters" => "ssm_parameters",
@@ -186,7 +186,7 @@ pub fn listed_under(kind: KindId) -> &'static str {
     }
 }
 
-/// Something to do next.
+/// A suggested command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Suggestion {
     #[serde(rename = "type")]
@@ -202,7 +202,7 @@ pub struct ShellHint {
     pub line: String,
 }
 
-/// Returns the lines that say where the status is of, and what it is reduced to.
+/// Returns the lines with account, region and filters.
 pub(super) fn place(status: &Status) -> Vec<String> {
     let target = status.target.as_ref().map(|name| format!("Target {name}"));
     let account = status.account.as_ref().map(|account| format!("Account {account}"));
@@ -325,7 +325,7 @@ fn gap_words(gaps: &[Gap]) -> String {
     words.collect()
 }
 
-/// Returns a time as people write it, in UTC.
+/// Returns a time as text, in UTC.
 pub(super) fn civil(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds)
         .map_or_else(|_| seconds.to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())

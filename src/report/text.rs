@@ -1,4 +1,4 @@
-//! Plans and what became of them, as text.
+//! Plans and the results of an apply, as text.
 
 use super::contents::{Text, Written, added, diff_lines};
 use super::detail::{Detail, Section};
@@ -16,9 +16,9 @@ use crate::policy::Direction;
 use crate::reconcile::{Action, ApplyReport, Outcome, Plan, ResourcePlan, ResourceReport, Verification};
 use crate::review::Review;
 
-/// Returns a plan: where it goes, each resource with its difference, the count, and what must not be missed.
+/// Returns a plan: its destination, each resource with its differences, the count, and what needs attention.
 ///
-/// `width` is that of the terminal it is for; without one, no line is broken.
+/// `width` is the number of columns; without it, lines are not wrapped.
 pub fn plan(plan: &Plan, review: &Review, detail: Detail, width: Option<usize>) -> String {
     let sheet = Sheet::of(plan, review, detail);
     let page = Page { width };
@@ -40,25 +40,25 @@ pub fn plan(plan: &Plan, review: &Review, detail: Detail, width: Option<usize>) 
     text
 }
 
-/// Returns the line that counts what is not listed.
+/// Returns the line that counts the resources that are not listed.
 fn count(section: &Section<'_>) -> String {
     section.count().map(|words| format!("  {}\n", paint(DIM, format!("= {words}")))).unwrap_or_default()
 }
 
-/// What a text is laid out on.
+/// The layout of a text.
 #[derive(Debug, Clone, Copy)]
 struct Page {
     width: Option<usize>,
 }
 
 impl Page {
-    /// Returns a text as lines that fit, each line feed at its end.
+    /// Wraps a text. Each line ends with a line feed.
     fn wrapped(self, first: &str, rest: &str, text: &str) -> String {
         let Some(width) = self.width else { return format!("{first}{text}\n") };
-        // A column that is too narrow to read is worse than a line that runs over.
+        // A very narrow column is harder to read than a line that is too long.
         let width = width.max(40);
         let rest = if rest.len() > width / 2 { "          " } else { rest };
-        // A name or an ARN that is broken at a hyphen cannot be copied.
+        // Names and ARNs are not broken at hyphens, so that they can be copied.
         let options = textwrap::Options::new(width)
             .initial_indent(first)
             .subsequent_indent(rest)
@@ -118,12 +118,12 @@ impl Page {
                 let words = format!("{setting}the same text as {}", escape(&other.to_string()));
                 text.push_str(&self.wrapped("      ", "        ", &paint(DIM, words)));
             }
-            // Always the same text, and named in the line above.
+            // The line above names it, and its text is always the same.
             Text::DefaultDeny(_) => {}
         }
     }
 
-    /// What a change means, which cases notice it, and what lints find in it.
+    /// The meaning of a change, its failing test cases, and its lint findings.
     fn remarks(self, entry: &Entry<'_>, text: &mut String) {
         let mut push = |head: &str, place: usize, words: String| {
             let head = if place == 0 { head } else { "" };
@@ -166,13 +166,13 @@ impl Page {
         self.row(&escape(path), path, width, &words)
     }
 
-    /// Returns how wide a column of names is. One that leaves too little room beside it does not count.
+    /// Returns the width of the column of names. Names that leave too little space for the second column are ignored.
     fn column<'n>(self, names: impl Iterator<Item = &'n str>) -> usize {
         let most = self.width.map_or(usize::MAX, |width| width.max(40) / 2 - 8);
         names.map(|name| escape(name).chars().count()).filter(|count| *count <= most).max().unwrap_or(0)
     }
 
-    /// Returns a name and what is said of it, beside it or, where it is wider than the column, below it.
+    /// Returns a name and its text. The text is on the next line if the name is wider than the column.
     fn row(self, painted: &str, name: &str, width: usize, words: &str) -> String {
         match width.checked_sub(escape(name).chars().count()) {
             Some(room) => {
@@ -189,7 +189,7 @@ impl Page {
         }
         text.push_str(&format!("\n{}\n", paint(BOLD, "Needs attention:")));
         let width = attention.iter().map(|one| one.what.word().len()).max().unwrap_or(0);
-        // What is the gravest comes first; more than this nobody reads.
+        // The most important items come first.
         const SHOWN: usize = 50;
         for one in attention.iter().take(SHOWN) {
             let style = match one.what {
@@ -217,7 +217,7 @@ fn style(tone: Tone) -> anstyle::Style {
     }
 }
 
-/// Lists what is live and left alone because the manifest does not name it.
+/// Lists the live resources that are not in the manifest and are not changed.
 pub(super) fn listed(Listed { title, names }: &Listed<'_>) -> String {
     const SHOWN: usize = 20;
     let mut text = format!("\n{}\n", paint(BOLD, title));
@@ -230,12 +230,12 @@ pub(super) fn listed(Listed { title, names }: &Listed<'_>) -> String {
     text
 }
 
-/// Returns the lines that say where a pass goes.
+/// Returns the lines with account, region and filters.
 pub fn target(plan: &Plan) -> String {
     sheet::target(plan).iter().map(|line| format!("{}\n", escape(line))).collect()
 }
 
-/// Returns what became of a plan, and whether live is now as desired.
+/// Returns the result of an apply, and whether everything is in sync now.
 pub fn applied(plan: &Plan, report: &ApplyReport) -> String {
     let mut text = String::new();
     let nothing = Review::default();
@@ -257,12 +257,12 @@ pub fn applied(plan: &Plan, report: &ApplyReport) -> String {
     text
 }
 
-/// Returns one target's part of an output for several.
+/// Returns the part of one target in an output for several.
 pub fn grouped(name: &str, body: &str) -> String {
     format!("{}\n{body}\n", paint(BOLD, format!("── Target {} ──", escape(name))))
 }
 
-/// Returns what there is to say of a target, in one line.
+/// Returns the line of a target.
 pub fn in_one_line(name: &str, words: &str) -> String {
     format!("{} {}\n", paint(BOLD, format!("── Target {}:", escape(name))), escape(words))
 }
@@ -273,7 +273,7 @@ pub(super) fn total(total: &Sums) -> String {
     format!("\n{} {}.\n{lines}", paint(BOLD, "Total:"), total.words())
 }
 
-/// Returns the lines that say what a saved plan was made from.
+/// Returns the lines that describe the origin of a saved plan.
 pub fn plan_file(file: &PlanFile) -> String {
     let origin = &file.manifest;
     let paths: Vec<&str> = match origin.files.as_slice() {
@@ -288,7 +288,7 @@ pub fn plan_file(file: &PlanFile) -> String {
     )
 }
 
-/// Returns what a resource is called in a line.
+/// Returns the name of a resource, as lines show it.
 pub fn title(resource: &ResourcePlan) -> String {
     escape(&sheet::title(resource))
 }
@@ -385,7 +385,7 @@ pub fn error(error: &Error) -> String {
 /// Returns an error with its code and its hint; `about` begins its message, such as `target prod: `.
 pub fn error_of(about: &str, error: &Error) -> String {
     let head = format!("{} {}", paint(RED.bold(), format!("error[{}]:", error.code())), escape(about));
-    // The line breaks of an error are its own. Those in a text that it quotes could make what follows pass for another message.
+    // Only the error's own line breaks are kept. A line break in a quoted text could start a forged message.
     let message = match error {
         Error::Refused(refusal) => std::iter::once(&refusal.message)
             .chain(&refusal.details)
@@ -406,7 +406,7 @@ pub fn error_of(about: &str, error: &Error) -> String {
     text
 }
 
-/// Returns the last line of an apply that had nothing to do.
+/// Returns the last line of an apply without changes.
 pub fn idle(plan: &Plan) -> String {
     let summary = plan.summary();
     let incomplete = plan.gaps().next().is_some();
@@ -436,7 +436,7 @@ mod tests {
                 text.split_whitespace().collect::<Vec<_>>()
             );
         }
-        // For a file, or a program that reads along, a line stays one.
+        // Without a width, lines are not wrapped.
         let page = Page { width: None };
         assert_eq!(page.wrapped("  ", "    ", text), format!("  {text}\n"));
     }

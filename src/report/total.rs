@@ -1,4 +1,4 @@
-//! What came of several targets together: the last lines of every output that is about more than one.
+//! The sums over several targets, which are the last lines of an output for more than one target.
 
 use std::fmt;
 
@@ -12,17 +12,17 @@ use crate::diagnostic::some;
 use crate::error::Error;
 use crate::reconcile::Plan;
 
-/// What one target came to.
+/// The result of one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Came {
-    /// It was read, and is as the manifest says.
+    /// It was read and is in sync.
     InSync,
-    /// It differs, or has something to say beside.
+    /// It differs, or something else needs attention.
     Differs,
-    /// Not all of it could be read.
+    /// Something could not be read.
     Incomplete,
     Failed,
-    /// The time was up before it was read.
+    /// The `--timeout` expired before it was read.
     Unfinished,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Total {
     pub incomplete: usize,
     pub failed: usize,
     pub unfinished: usize,
-    /// Resources, over all targets that were read.
+    /// The resources of all targets that were read.
     pub resources: usize,
     pub resources_in_sync: usize,
     #[serde(skip)]
@@ -43,7 +43,7 @@ pub(super) struct Total {
 }
 
 impl Total {
-    /// Returns the sums of some parts.
+    /// Returns the sums of these parts.
     pub(super) fn of(parts: &[Part<'_>]) -> Self {
         let mut total = Self::default();
         for part in parts {
@@ -70,7 +70,7 @@ impl Total {
         total
     }
 
-    /// Returns it in words: `3 targets: 2 in sync, 1 failed; 46 of 46 resources in sync`.
+    /// Returns the sums as text: `3 targets: 2 in sync, 1 failed; 46 of 46 resources in sync`.
     pub(super) fn words(&self) -> String {
         let mut parts = vec![format!("{} in sync", self.in_sync)];
         let others = [
@@ -85,7 +85,7 @@ impl Total {
         format!("{} target{plural}: {}; {same} of {all} resources in sync", self.targets, parts.join(", "))
     }
 
-    /// Returns which targets are not in sync, a line for each way.
+    /// Returns the names of the targets that are not in sync, a line for each result.
     pub(super) fn lines(&self) -> Vec<String> {
         let ways = ["Differ", "Not read in full", "Failed", "Not finished"];
         ways.into_iter().zip(&self.names).filter_map(|(what, names)| listed(what, names)).collect()
@@ -106,7 +106,7 @@ pub(super) enum Sums {
 }
 
 impl Sums {
-    /// Returns them in words.
+    /// Returns the sums as text.
     pub(super) fn words(&self) -> String {
         match self {
             Self::Read(total) => total.words(),
@@ -114,7 +114,7 @@ impl Sums {
         }
     }
 
-    /// Returns which targets are not as they should be, a line for each way.
+    /// Returns the names of the targets that are not in sync or not done, a line for each result.
     pub(super) fn lines(&self) -> Vec<String> {
         match self {
             Self::Read(total) => total.lines(),
@@ -122,7 +122,7 @@ impl Sums {
         }
     }
 
-    /// Returns whether a target came to nothing.
+    /// Returns whether a target failed.
     pub(super) fn any_failed(&self) -> bool {
         match self {
             Self::Read(total) => total.failed + total.unfinished > 0,
@@ -132,7 +132,7 @@ impl Sums {
 }
 
 impl Body<'_> {
-    /// Returns what it came to, how many resources it has, and how many of these are in sync.
+    /// Returns the result of the target, the number of its resources, and how many of these are in sync.
     fn came(&self) -> (Came, usize, usize) {
         match self {
             Self::Settled(settled) => (Came::InSync, settled.resources, settled.resources),
@@ -156,12 +156,12 @@ impl Body<'_> {
                 };
                 (came, all, same)
             }
-            // Sums of their own.
+            // An apply has its own sums.
             Self::Applied(plan, ..) => (Came::InSync, plan.resources.len(), plan.summary().unchanged),
         }
     }
 
-    /// Returns what is in sync, where all is and there is nothing else to say.
+    /// Returns the counts if everything is in sync and nothing needs attention.
     pub(super) fn settled(&self) -> Option<InSync> {
         match self {
             Self::Settled(settled) => Some(*settled),
@@ -196,22 +196,22 @@ fn count(status: &Status) -> (usize, usize, usize) {
     (all, same, unknown)
 }
 
-/// Returns whether a target is one that the run had no time for.
+/// Returns whether the `--timeout` expired before a target was read.
 pub(super) fn is_unfinished(error: &Error) -> bool {
     error.code() == Code::OutOfTime
 }
 
-/// A target that is in sync, of which one line says all.
+/// The counts of a target that is in sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InSync {
-    /// How many resources it has.
+    /// The number of its resources.
     pub resources: usize,
     /// Whether its orphans could not be listed.
     lacks_orphans: bool,
 }
 
 impl InSync {
-    /// Returns what is in sync, where all of a plan is.
+    /// Returns the counts if everything in a plan is in sync.
     pub fn of(plan: &Plan) -> Option<Self> {
         let lacks_orphans = plan.orphans.unknown.is_some();
         plan.is_settled().then_some(Self { resources: plan.resources.len(), lacks_orphans })

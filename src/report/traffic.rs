@@ -1,11 +1,11 @@
-//! What a run asked of AWS, in a few lines.
+//! A summary of the AWS calls of a run.
 
 use std::time::Duration;
 
 use super::{DIM, paint};
 use crate::resource::traffic::{Tally, Traffic};
 
-/// Returns the summary, or nothing where AWS was asked nothing.
+/// Returns the summary, or nothing if there was no call.
 pub fn summary(traffic: &Traffic) -> String {
     let total = traffic.total();
     if total.requests == 0 {
@@ -22,7 +22,7 @@ pub fn summary(traffic: &Traffic) -> String {
     paint(DIM, text)
 }
 
-/// Returns what there is to say beyond the number: failures, and waits, of all that waited together.
+/// Returns the failures and the total time of waiting.
 fn told(tally: &Tally) -> String {
     let counts = [(tally.again, "made again"), (tally.failed, "failed")];
     let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));

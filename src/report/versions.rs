@@ -1,4 +1,4 @@
-//! The versions of a policy, as text for people.
+//! The versions of a policy, as text.
 
 use std::collections::BTreeSet;
 
@@ -19,14 +19,14 @@ pub struct Row {
     /// The ARN of the identity that wrote it.
     pub author: Option<String>,
     pub labels: BTreeSet<String>,
-    /// What it changed for those who ask; nothing where that is not known.
+    /// The change of access; `None` if it is not known.
     pub means: Vec<Meaning>,
-    /// Why nothing is said of what it changed.
+    /// The reason why the change of access is not known.
     pub unknown: Option<&'static str>,
 }
 
 impl Row {
-    /// Returns what it changed, in a few words.
+    /// Returns a summary of the change.
     fn words(&self) -> Cell {
         if let Some(unknown) = self.unknown {
             return (unknown.to_owned(), Some(DIM));
@@ -41,26 +41,26 @@ impl Row {
     }
 }
 
-/// Returns who a caller is, as its ARN ends: user/alice.
+/// Returns the end of a caller's ARN, such as user/alice.
 fn caller_words(arn: &str) -> &str {
     arn.splitn(6, ':').nth(5).filter(|rest| !rest.is_empty()).unwrap_or(arn)
 }
 
-/// Returns when a resource whose settings differ was last changed, and by whom, as far as AWS told.
+/// Returns when a resource was last changed, and by whom, if AWS reports it.
 pub(super) fn last_changed(resource: &ResourcePlan) -> Option<String> {
     let at = resource.facts.modified.filter(|_| !resource.changes.is_empty())?;
     let by = resource.facts.author.as_deref().map(|arn| format!(" by {}", caller_words(arn))).unwrap_or_default();
     Some(format!("last changed{by} ({} UTC)", civil(at)))
 }
 
-/// Whose policy it is, and in which parameter.
+/// The profile and the parameter of a policy.
 #[derive(Debug, Clone, Copy)]
 pub struct PolicyOf<'a> {
     pub profile: &'a str,
     pub parameter: &'a str,
 }
 
-/// Returns the versions of a policy, the newest first.
+/// Returns the versions of a policy, newest first.
 pub fn history(
     PolicyOf { profile, parameter }: PolicyOf<'_>,
     rows: &[Row],
@@ -85,11 +85,11 @@ pub fn history(
 #[derive(Debug, Clone, Copy)]
 pub struct Side<'a> {
     pub number: i64,
-    /// Nothing where it may not be shown.
+    /// `None` if it may not be shown.
     pub text: Option<&'a str>,
 }
 
-/// Returns how two versions of a policy differ, and what that means for those who ask.
+/// Returns the diff of two versions of a policy, and what it means for users.
 pub fn diff(profile: &str, before: Side<'_>, after: Side<'_>, means: &[Meaning]) -> String {
     let title = format!("Policy of {}: version {} to version {}", escape(profile), before.number, after.number);
     let mut text = format!("{}\n", paint(BOLD, title));

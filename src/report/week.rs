@@ -1,4 +1,4 @@
-//! The week of a policy as HTML: a picture for each group of users, before and after a change, and the same as text beside it.
+//! The week of a policy as HTML: a picture for each group of users, before and after a change, with a table of the same content.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ use crate::review::contents;
 /// Whether a week is compared with an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compared {
-    /// There is no earlier one.
+    /// There is no earlier week.
     Alone,
     Change,
 }
@@ -36,13 +36,13 @@ pub struct PolicyPage<'a> {
     pub profile: &'a str,
     pub parameter: &'a str,
     pub version: i64,
-    /// When it was written and by whom, as far as that is known.
+    /// When it was written and by whom, if known.
     pub facts: Vec<String>,
-    /// The version that it is compared with.
+    /// The version with which it is compared.
     pub before: Option<i64>,
     pub text: &'a str,
     pub calendar: &'a Calendar,
-    /// What it changed.
+    /// The meaning of the change.
     pub means: &'a [Meaning],
 }
 
@@ -134,7 +134,7 @@ fn drawn(who: &str, windows: &Windows, compared: Compared) -> String {
     body
 }
 
-/// Returns the rows of a week as a table, which says all that its pictures show.
+/// Returns the rows of a week as a table, with everything that its pictures show.
 fn table(rows: &[Row], compared: Compared) -> String {
     let changes = compared == Compared::Change;
     let row = |row: &Row| {
@@ -169,12 +169,12 @@ enum Side {
     Only,
 }
 
-/// Where the first day begins.
+/// The x coordinate of the first day.
 const LEFT: usize = 30;
 const TOP: usize = 18;
 /// The width of a day.
 const DAY: usize = 34;
-/// The height of an hour: five minutes are one unit.
+/// The height of an hour. One unit is five minutes.
 const HOUR: usize = 12;
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
@@ -230,7 +230,7 @@ fn figure(who: &str, windows: &Windows, side: Side) -> String {
 
 /// Returns the rectangle of a part of a day.
 fn area(day: usize, start: u16, end: u16) -> String {
-    // A minute is a fifth of a unit.
+    // One unit is five minutes.
     let units = |minutes: u16| (usize::from(minutes) / 5, usize::from(minutes) % 5 * 2);
     let ((from, from_rest), (high, high_rest)) = (units(start), units(end - start));
     format!(
@@ -241,7 +241,7 @@ fn area(day: usize, start: u16, end: u16) -> String {
     )
 }
 
-/// Returns what the fills and the frames mean, and the patterns of the fills.
+/// Returns the legend: the meaning of the fills and frames.
 fn legend(compared: Compared) -> String {
     let item = |class: &str, words: &str| {
         format!(
@@ -266,7 +266,7 @@ fn legend(compared: Compared) -> String {
     format!("<ul class=\"legend\">{items}</ul>\n")
 }
 
-/// The patterns of the fills, for the whole page: an answer is told by its pattern as well as its color.
+/// The patterns of the fills, for the whole page. Each answer has its own pattern, so that color is not needed to distinguish them.
 pub(super) const PATTERNS: &str = "<svg width=\"0\" height=\"0\" class=\"patterns\" aria-hidden=\"true\"><defs>\
 <pattern id=\"week-approval\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
 <rect width=\"3\" height=\"6\"/></pattern>\

@@ -1,4 +1,4 @@
-//! Exports of any manifest, and of examples/everything, read back by parsers that nobody here wrote.
+//! Exports of generated manifests and of examples/everything, checked with independent parsers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -25,7 +25,7 @@ use crate::manifest::{self, Manifest, Overrides};
 use crate::resource::Tags;
 use crate::resource::names::{AccountId, RegionName};
 
-/// Returns what is desired of a manifest; what is at fault is left out.
+/// Returns the desired state of a manifest, without the parts that have faults.
 fn desired(text: &str, folder: &Path) -> Vec<DesiredResource> {
     let mut faults = Faults::default();
     let parsed = manifest::parse(&Source::new("sentinel.toml", text.to_owned()), &mut faults);
@@ -55,7 +55,7 @@ fn text_of<'a>(exported: &'a Exported, name: &str) -> &'a str {
 
 // Terraform -----------------------------------------------------------------------------------------------------------
 
-/// Returns every expression of a body, with those within it.
+/// Returns every expression of a body, with nested ones.
 fn expressions<'a>(body: &'a Body, found: &mut Vec<&'a Expression>) {
     for attribute in body.attributes() {
         found.push(attribute.expr());
@@ -63,7 +63,7 @@ fn expressions<'a>(body: &'a Body, found: &mut Vec<&'a Expression>) {
     body.blocks().for_each(|block| expressions(block.body(), found));
 }
 
-/// Checks that an expression is plain data, or a path that begins with a name of ours.
+/// Checks that an expression is plain data, or a path that begins with a known name.
 fn check_expression(expression: &Expression) {
     match expression {
         Expression::Null
@@ -186,7 +186,7 @@ fn check_topic(body: &Body, one: &Desired<Topic>) {
     assert_eq!(text(block, "policy"), topic.policy.as_ref().map(PolicyDocument::to_json));
     assert_eq!(text(block, "delivery_policy"), topic.delivery_policy.as_ref().map(ToString::to_string));
     for subscription in topic.subscriptions.iter().flat_map(|all| all.values()) {
-        // A password is in no file.
+        // No file contains a password.
         if subscription.shown() == format!("{} {}", subscription.protocol, subscription.endpoint) {
             let block = find(body, "aws_sns_topic_subscription", "endpoint", &subscription.endpoint);
             assert_eq!(text(block, "subscription_role_arn"), subscription.role);
@@ -207,7 +207,7 @@ fn check_key(body: &Body, one: &Desired<Key>) {
 
 fn check_role(body: &Body, one: &Desired<Role>) {
     let role = &one.initial;
-    // Where the account is not known, a role that names it is not exported.
+    // A role that contains the account is not exported if the account is not known.
     if serde_json::to_string(role).unwrap().contains("${sentinel:") {
         return;
     }
@@ -228,7 +228,7 @@ fn configurations(exported: &Exported) -> impl Iterator<Item = &File> {
     exported.files.iter().filter(|file| Path::new(&file.name).extension().is_some_and(|extension| extension == "tf"))
 }
 
-/// Checks that every attribute of a configuration is what the manifest says.
+/// Checks that every attribute of a configuration agrees with the manifest.
 fn check_terraform(exported: &Exported, desired: &[DesiredResource]) {
     let mut all = Body::builder();
     for file in configurations(exported) {
@@ -337,7 +337,7 @@ fn check_template(text: &str) -> Vec<String> {
             (&"Retain".into(), &"Retain".into())
         );
         let mut found = BTreeSet::new();
-        // A policy document has fields of its own choice.
+        // A policy document can have any fields.
         let mut properties = resource["Properties"].clone();
         for own in ["PolicyDocument", "KeyPolicy", "ResourcePolicy", "FilterPolicy", "Tags"] {
             properties.as_object_mut().unwrap().remove(own);
@@ -413,10 +413,10 @@ fn what_is_too_large_for_one_template_becomes_several_stacks() {
         files.for_each(|file| assert!(file.text.len() <= limit, "{} has {} bytes", file.name, file.text.len()));
         let all: Vec<&String> = ids.iter().flatten().collect();
         assert_eq!(all.len(), all.iter().collect::<BTreeSet<_>>().len());
-        // The key, its alias, and what they encrypt.
+        // The key, its alias, and the resources that use it.
         assert_eq!(all.len(), 802);
         assert!(ids[0].contains(&String::from("KeyRecords")));
-        // Where the key is in another template, its alias leads to it.
+        // A key in another template is referenced by its alias.
         let others = exported.stacks.iter().skip(1).map(|stack| text_of(&exported, &stack.file));
         let others: Vec<Value> = others.map(|text| serde_json::from_str(text).unwrap()).collect();
         let mut others = others.iter().flat_map(|one| one["Resources"].as_object().unwrap().values());
@@ -477,12 +477,12 @@ fn a_stack_set_has_a_parameter_for_what_differs() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
-    /// Whatever a manifest says: files that are not there and keys that it does not name are faults, and the rest is exported.
+    /// For any manifest: missing files and unknown keys are faults, and the rest is exported.
     #[test]
     fn any_manifest_is_exported_as_it_is(sections in Sections::any()) {
         let manifest = Manifest { sections, ..Manifest::default() };
         let mut desired = desired(&manifest.to_toml(), Path::new("/nonexistent"));
-        // Two resources with one name are a fault, too.
+        // Two resources with the same name are a fault too.
         let mut names = BTreeSet::new();
         desired.retain(|one| names.insert((one.address().kind, one.name().to_owned())));
         for name in [None, Some("prod ${x}")] {

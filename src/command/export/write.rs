@@ -1,4 +1,4 @@
-//! The folder of an export: what an earlier export wrote is replaced, and nothing else.
+//! Writes the folder of an export. Only files of an earlier export are replaced.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
@@ -11,10 +11,10 @@ use crate::export::{File, SCRIPT};
 use crate::files::{self, Root};
 use crate::resource::digest;
 
-/// The list of what an export wrote.
+/// The name of the list of files that an export wrote.
 const INDEX: &str = ".sentinel-export.json";
 
-/// What an export wrote, each file with its digest, so that one that was changed since is told from one that was not.
+/// The files that an export wrote, with their digests, by which changed files are recognized.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Index {
@@ -22,10 +22,10 @@ struct Index {
     files: BTreeMap<String, String>,
 }
 
-/// Writes an export into a folder, or nothing where a file is in the way. Returns the paths.
+/// Writes an export into a folder, or nothing if another file exists in its place. Returns the paths.
 pub(super) fn write(folder: &Path, engine: &str, exported: &[File]) -> Result<Vec<String>, Error> {
     std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
-    // Whatever takes the place of the folder from now on, all is written within it.
+    // All files are written relative to the opened folder, even if its path is replaced meanwhile.
     let root = Root::open(folder).map_err(|error| Error::io(folder, error))?;
     let earlier = read(&root, folder)?;
     let names: Vec<&str> = exported.iter().map(|file| file.name.as_str()).collect();
@@ -45,7 +45,7 @@ pub(super) fn write(folder: &Path, engine: &str, exported: &[File]) -> Result<Ve
             source: None,
         });
     }
-    // The old list goes last and the new one comes first: after an end in the middle, each file is still known to be ours.
+    // The new list is written first and the old one removed last. After an interruption, each file is still in a list.
     let files: BTreeMap<String, String> = exported.iter().map(|file| (file.name.clone(), digest(&file.text))).collect();
     for name in stale.iter().chain(&names).copied().chain([INDEX]) {
         let path = folder.join(name);
@@ -69,7 +69,7 @@ fn create(root: &Root, folder: &Path, name: &str, text: &str) -> Result<(), Erro
     file.write_all(text.as_bytes()).map_err(failed)
 }
 
-/// Reads what an earlier export wrote; nothing where there was none.
+/// Reads the list of an earlier export; empty if there was none.
 fn read(root: &Root, folder: &Path) -> Result<Index, Error> {
     let path = folder.join(INDEX);
     if !root.is_plain(Path::new(INDEX)).map_err(|error| Error::io(&path, error))? {
@@ -81,10 +81,10 @@ fn read(root: &Root, folder: &Path) -> Result<Index, Error> {
         .map_err(|_| Error::file(&path, "this is not the list of files of an export").with_hint(hint))
 }
 
-/// Returns whether a file may be replaced: there is none, or it is as an earlier export wrote it.
+/// Returns whether a file can be written: it does not exist, or has the text of an earlier export.
 fn is_ours(root: &Root, name: &str, earlier: &Index) -> bool {
     let path = Path::new(name);
-    // A list that was tampered with may name anything; a file of an export is in its folder itself.
+    // The list is untrusted: it must not name files outside of the folder.
     if path.components().count() != 1 || path.file_name().is_none() {
         return false;
     }

@@ -1,4 +1,4 @@
-//! The users of the AWS emulator that a manifest lists.
+//! The users of the AWS emulator in a manifest.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::local::{self, LocalAws};
 use crate::manifest::{LocalDocument, LocalUser};
 use crate::resource::names::AccountId;
 
-/// The users of the AWS emulator who have only the permissions of their policies.
+/// The users of the AWS emulator whose permissions are limited by policies.
 #[derive(Debug, Clone, Default)]
 pub(in crate::command) struct Users(Arc<Vec<User>>);
 
@@ -26,7 +26,7 @@ impl Users {
     /// Returns the users of a manifest. The policy of a role is derived from this manifest.
     pub(in crate::command) fn of(project: &Project) -> Self {
         let loaded = &project.loaded;
-        // Any region: each is there.
+        // The emulator has all regions.
         let location = Location { region: None, account: Some(AccountId::new(local::ACCOUNT)) };
         let documents = |document: &LocalDocument| match document {
             LocalDocument::Text(text) => vec![text.clone()],
@@ -43,7 +43,7 @@ impl Users {
         Self(Arc::new(loaded.local_users.iter().map(user).collect()))
     }
 
-    /// Returns the users of a manifest's file, if it has any. Its policies are read only then.
+    /// Returns the users of a manifest's file. Reads its policies only if it has users.
     pub(in crate::command) fn of_file(context: &Context, file: &Path) -> Result<Self, Error> {
         if read_manifest(file)?.local_users.is_empty() {
             return Ok(Self::default());
@@ -56,7 +56,7 @@ impl Users {
         self.0.iter().map(|user| user.name.as_str())
     }
 
-    /// Returns an AWS emulator in which they have these permissions.
+    /// Returns an AWS emulator with these users.
     pub(in crate::command) fn on(&self, local: &LocalAws) -> Result<LocalAws, Error> {
         let mut users = local::Users::default();
         for User { name, documents } in self.0.iter() {

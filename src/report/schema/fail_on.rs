@@ -1,4 +1,4 @@
-//! The schema of what `--fail-on` found.
+//! The schema of the findings of `--fail-on`.
 
 use serde_json::{Value, json};
 use strum::VariantArray;

@@ -1,4 +1,4 @@
-//! The schemas of what a plan lists and leaves alone.
+//! The schemas of live resources that a plan lists and does not change.
 
 use serde_json::{Value, json};
 
