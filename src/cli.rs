@@ -240,7 +240,7 @@ pub struct ApplyArgs {
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]
-    pub going: Going,
+    pub options: ApplyOptions,
     #[command(flatten)]
     pub aws: AwsArgs,
     #[command(flatten)]

@@ -213,7 +213,7 @@ pub struct ReachArgs {
 
 /// The options of commands that apply changes.
 #[derive(Debug, Clone, Args)]
-pub struct Going {
+pub struct ApplyOptions {
     /// Do not ask for confirmation; required if there is no terminal.
     #[arg(short, long)]
     pub yes: bool,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{AwsArgs, Going, OutputArgs, RootArgs, TargetArgs, TimeArgs};
+use super::{ApplyOptions, AwsArgs, OutputArgs, RootArgs, TargetArgs, TimeArgs};
 use crate::manifest::Builtin;
 
 #[derive(Debug, Subcommand)]
@@ -37,7 +37,7 @@ pub struct InitArgs {
     #[arg(long)]
     pub plan: bool,
     #[command(flatten)]
-    pub going: Going,
+    pub options: ApplyOptions,
     /// Print the manifest of this command and exit; makes no AWS call.
     #[arg(long, conflicts_with_all = ["write_manifest", "plan"])]
     pub print_manifest: bool,

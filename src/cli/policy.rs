@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{AwsArgs, Going, ManifestArgs, RootArgs, TargetArgs, profile_name};
+use super::{ApplyOptions, AwsArgs, ManifestArgs, RootArgs, TargetArgs, profile_name};
 
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
@@ -98,7 +98,7 @@ pub struct PolicyRollbackArgs {
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(i64).range(1..))]
     pub to: i64,
     #[command(flatten)]
-    pub going: Going,
+    pub options: ApplyOptions,
 }
 
 #[derive(Debug, Args)]

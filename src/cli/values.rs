@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whom_a_lock_is_for_is_a_name_or_an_arn_that_can_call() {
+    fn locks_accept_names_and_arns_of_callers() {
         let arn = "arn:aws:sts::123456789012:assumed-role/Admin/alice@example.com";
         for good in ["alice", "alice@example.com", "arn:aws:iam::123456789012:user/team/alice", arn] {
             assert_eq!(subject(good), Ok(good.to_owned()));

@@ -28,7 +28,7 @@ use super::gather::gather;
 use super::local::Users;
 use super::output::no_random;
 use super::pass::explained;
-use super::status::{Carry, apply_at_target, command_line};
+use super::status::{CarriedOptions, apply_at_target, command_line};
 use super::targets::one_target;
 use crate::access::Listed;
 use crate::access::desk::{Desk, Operation, Rights, Tables};
@@ -336,14 +336,14 @@ impl Site {
         command_line(
             context,
             words,
-            &Carry { region, policy_root: None, aws_profile: record.by == By::Caller, local: true },
+            &CarriedOptions { region, policy_root: None, aws_profile: record.by == By::Caller, local: true },
         )
     }
 
     /// Returns a command for somebody else: without the AWS profile that asks here.
     fn command_of_another(&self, context: &Context, words: Vec<String>) -> String {
         let region = Some(self.region().clone());
-        command_line(context, words, &Carry { region, policy_root: None, aws_profile: false, local: true })
+        command_line(context, words, &CarriedOptions { region, policy_root: None, aws_profile: false, local: true })
     }
 
     /// Returns how to create a table. A target's tables are those of its manifest: `init` has no `--target`, and would create the
@@ -372,7 +372,7 @@ impl Site {
     /// Returns a command with the flags that make it work where this one does.
     fn command(&self, context: &Context, words: Vec<String>, policy_root: Option<PolicyRoot>) -> String {
         let region = Some(self.region().clone());
-        command_line(context, words, &Carry { region, policy_root, aws_profile: true, local: true })
+        command_line(context, words, &CarriedOptions { region, policy_root, aws_profile: true, local: true })
     }
 }
 

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use tracing::Instrument;
 
 use super::context::Context;
-use super::fleet::{Work, account_of, side_by_side, span_of};
+use super::fleet::{Work, account_of, concurrently, span_of};
 use super::pass::{Attempt, Keep, Planned, Values, check_variables, scope};
 use super::{plan, saved};
-use crate::cli::{ApplyArgs, Format, Going};
+use crate::cli::{ApplyArgs, ApplyOptions, Format};
 use crate::error::{Error, Exit};
 use crate::kind::Waiting;
 use crate::provider::Writer;
@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Err
     check_variables(&project, &scope)?;
     let keep = if context.terminal.json() { Keep::All } else { Keep::Count };
     let attempts = context.plan_all(&project, &args.filter, &scope, Values::Needed, keep).await?;
-    carry_out(context, "apply", attempts, (share(args), &args.going), plan::shard(&args.filter)).await
+    apply_plans(context, "apply", attempts, (share(args), &args.options), plan::shard(&args.filter)).await
 }
 
 /// Returns the share of existing resources that may change.
@@ -38,7 +38,7 @@ pub(super) fn share(args: &ApplyArgs) -> Share {
 }
 
 /// One target, and its result or error.
-type Ended = (Destination, Result<Applied, Error>);
+type TargetResult = (Destination, Result<Applied, Error>);
 
 /// A plan that was applied.
 struct Applied {
@@ -50,11 +50,11 @@ struct Applied {
 }
 
 /// Shows the plans, asks once, applies them concurrently, and shows the results. `extra` contains additional fields of the document.
-pub(super) async fn carry_out(
+pub(super) async fn apply_plans(
     context: &Context,
     command: &str,
     attempts: Vec<Attempt>,
-    (share, going): (Share, &Going),
+    (share, options): (Share, &ApplyOptions),
     extra: Vec<(&'static str, serde_json::Value)>,
 ) -> Result<Exit, Error> {
     let terminal = context.terminal;
@@ -83,7 +83,7 @@ pub(super) async fn carry_out(
     let plans = || attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok()).map(|one| &one.pass.plan);
     if plans().any(Plan::has_steps) {
         // After the `--timeout`, nothing more is done, and everything is reported.
-        if !going.yes && !context.interrupt.raised() {
+        if !options.yes && !context.interrupt.raised() {
             context.confirm("Make these changes?").await?;
         }
         context.listen_for_termination();
@@ -91,15 +91,15 @@ pub(super) async fn carry_out(
     let work = |(destination, attempt): Attempt, _| async move {
         let ended = match attempt {
             Ok(planned) => {
-                let performed = perform(context, &destination, planned, going);
+                let performed = perform(context, &destination, planned, options);
                 Box::pin(performed).instrument(span_of(&destination)).await
             }
             Err(error) => Err(error),
         };
         (destination, ended)
     };
-    let ended: Vec<Ended> =
-        side_by_side(attempts, Work::Applying, |(destination, _)| account_of(destination), work).await;
+    let ended: Vec<TargetResult> =
+        concurrently(attempts, Work::Applying, |(destination, _)| account_of(destination), work).await;
     show_ended(context, command, extra, &ended)?;
     let did = |report: &ApplyReport| report.resources.iter().any(|one| one.steps_done > 0);
     let any_done = ended.iter().any(|(_, ended)| ended.as_ref().is_ok_and(|one| did(&one.report)));
@@ -118,14 +118,14 @@ async fn perform(
     context: &Context,
     destination: &Destination,
     planned: Planned,
-    going: &Going,
+    options: &ApplyOptions,
 ) -> Result<Applied, Error> {
     let reader = match planned.reader {
         Some(reader) => reader,
         None => context.connect(destination, &planned.users).await?,
     };
     // From here on it writes, with a connection for writing.
-    let writer = Writer::new(reader, Waiting { limit: going.wait_timeout, for_indexes: !going.no_wait });
+    let writer = Writer::new(reader, Waiting { limit: options.wait_timeout, for_indexes: !options.no_wait });
     let progress = context.progress.of_target(planned.pass.plan.target.name.as_deref());
     let report = reconcile::apply(&writer, &planned.pass, &context.interrupt, &progress).await;
     Ok(Applied { settled: planned.settled, plan: planned.pass.plan, review: planned.review, report })
@@ -139,7 +139,7 @@ fn show_ended(
     context: &Context,
     command: &str,
     extra: Vec<(&'static str, serde_json::Value)>,
-    ended: &[Ended],
+    ended: &[TargetResult],
 ) -> Result<(), Error> {
     if let [(Destination { name: None, .. }, Ok(Applied { plan, review, report, .. }))] = ended {
         let part = || json::applied_part(plan, review, report);

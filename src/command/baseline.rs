@@ -64,14 +64,14 @@ fn is_digest(text: &str) -> bool {
 }
 
 /// The number of digits of a digest that identify a target.
-const SHORT: usize = 32;
+const ID_DIGITS: usize = 32;
 
 fn is_short(text: &str) -> bool {
-    text.len() == SHORT && is_hex(text)
+    text.len() == ID_DIGITS && is_hex(text)
 }
 
 fn short(text: &str) -> String {
-    digest(text).chars().skip(DIGEST.len()).take(SHORT).collect()
+    digest(text).chars().skip(DIGEST.len()).take(ID_DIGITS).collect()
 }
 
 /// Returns whether a file is a baseline.

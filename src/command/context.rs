@@ -55,7 +55,7 @@ pub(super) struct Context {
 
 /// The origin of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Medium {
+pub(super) enum ManifestOrigin {
     /// A file.
     File,
     Memory,
@@ -67,7 +67,7 @@ pub(super) struct Project {
     pub(super) loaded: Loaded,
     pub(super) folder: PathBuf,
     pub(super) source: Arc<Source>,
-    pub(super) medium: Medium,
+    pub(super) medium: ManifestOrigin,
     pub(super) secrets: Secrets,
     /// The files of the command line.
     pub(super) paths: Vec<PathBuf>,
@@ -82,7 +82,7 @@ pub(super) enum Secrets {
 
 /// The desired state of a manifest at one target.
 #[derive(Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct DesiredAt<'a> {
     pub(super) desired: Cow<'a, [DesiredResource]>,
     /// Resources that use environment variables that are not set.
     pub(super) unset: Cow<'a, [Unset]>,
@@ -90,7 +90,7 @@ pub(super) struct Wanted<'a> {
     own: Option<(Sections, BTreeSet<Address>)>,
 }
 
-impl Wanted<'_> {
+impl DesiredAt<'_> {
     /// Returns the sections of the manifest at the target.
     pub(super) fn sections<'a>(&'a self, project: &'a Project) -> &'a Sections {
         self.own.as_ref().map_or(&project.loaded.manifest.sections, |(sections, _)| sections)
@@ -105,7 +105,7 @@ impl Project {
     }
 
     /// Returns the desired state at one target.
-    pub(super) fn wanted(&self, destination: &Destination) -> Result<Wanted<'_>, Error> {
+    pub(super) fn wanted(&self, destination: &Destination) -> Result<DesiredAt<'_>, Error> {
         let mut faults = Faults::default();
         let own = self.loaded.wanted(destination, &mut faults);
         if !faults.is_empty() {
@@ -113,13 +113,13 @@ impl Project {
         }
         let Some(mut own) = own else {
             let (desired, unset) = (Cow::Borrowed(&*self.loaded.desired), Cow::Borrowed(&*self.loaded.unset));
-            return Ok(Wanted { desired, unset, own: None });
+            return Ok(DesiredAt { desired, unset, own: None });
         };
         if self.secrets == Secrets::Shown {
             policy_parameter::reveal(&mut own.desired);
         }
         let sections = Some((own.sections, own.varied));
-        Ok(Wanted { desired: Cow::Owned(own.desired), unset: Cow::Owned(own.unset), own: sections })
+        Ok(DesiredAt { desired: Cow::Owned(own.desired), unset: Cow::Owned(own.unset), own: sections })
     }
 
     /// Returns the texts that reviews use in addition to the manifest.
@@ -128,7 +128,7 @@ impl Project {
     }
 
     /// The same for one target. `shared` is used if the target does not differ from others.
-    pub(super) fn materials_of(&self, wanted: &Wanted<'_>, shared: &Arc<Materials>) -> Arc<Materials> {
+    pub(super) fn materials_of(&self, wanted: &DesiredAt<'_>, shared: &Arc<Materials>) -> Arc<Materials> {
         let Some((sections, varied)) = &wanted.own else { return Arc::clone(shared) };
         let mut own = self.materials_in(sections, &wanted.desired, |address| varied.contains(address));
         let others = shared.of.iter().filter(|(address, _)| !varied.contains(address));
@@ -137,7 +137,7 @@ impl Project {
     }
 
     /// Returns the policy files of the profiles at a target, as the manifest has them.
-    pub(super) fn policies(&self, wanted: Option<&Wanted<'_>>) -> BTreeMap<String, String> {
+    pub(super) fn policies(&self, wanted: Option<&DesiredAt<'_>>) -> BTreeMap<String, String> {
         let own = wanted.and_then(|wanted| wanted.own.as_ref()).map(|(sections, _)| sections);
         let profiles = own.unwrap_or(&self.loaded.manifest.sections).profiles.iter();
         profiles.filter_map(|(key, section)| Some((key.clone(), section.policy.clone()?))).collect()
@@ -152,7 +152,7 @@ impl Project {
         let folder = Folder::new(&self.folder);
         let of = desired.iter().filter(|desired| wanted(desired.address())).map(|desired| {
             let address = desired.address();
-            let place = self.loaded.lines.get(address).filter(|_| self.medium == Medium::File);
+            let place = self.loaded.lines.get(address).filter(|_| self.medium == ManifestOrigin::File);
             let place = place.map(|(path, line)| Place { path: Arc::clone(path), line: *line });
             let section = sections
                 .profiles
@@ -254,7 +254,7 @@ impl Context {
     /// Reads a manifest from its files.
     pub(super) fn project(&self, paths: &[PathBuf]) -> Result<Project, Error> {
         let gathered = gather(paths)?;
-        let project = self.resolve(&gathered.source, gathered.folder, Medium::File)?;
+        let project = self.resolve(&gathered.source, gathered.folder, ManifestOrigin::File)?;
         Ok(Project { paths: paths.to_vec(), ..project })
     }
 
@@ -263,7 +263,7 @@ impl Context {
         self.resolve(
             &Source::new("the manifest of this command", manifest.to_toml()),
             PathBuf::from("."),
-            Medium::Memory,
+            ManifestOrigin::Memory,
         )
     }
 
@@ -274,10 +274,10 @@ impl Context {
         files: impl IntoIterator<Item = GivenFile>,
     ) -> Result<Project, Error> {
         let source = Source::new("the manifest of this command", manifest.to_toml());
-        self.resolve_in(&source, Folder::given(files), PathBuf::from("."), Medium::Memory)
+        self.resolve_in(&source, Folder::given(files), PathBuf::from("."), ManifestOrigin::Memory)
     }
 
-    fn resolve(&self, source: &Arc<Source>, folder: PathBuf, medium: Medium) -> Result<Project, Error> {
+    fn resolve(&self, source: &Arc<Source>, folder: PathBuf, medium: ManifestOrigin) -> Result<Project, Error> {
         self.resolve_in(source, Folder::new(&folder), folder, medium)
     }
 
@@ -286,7 +286,7 @@ impl Context {
         source: &Arc<Source>,
         files: Folder,
         folder: PathBuf,
-        medium: Medium,
+        medium: ManifestOrigin,
     ) -> Result<Project, Error> {
         let mut faults = Faults::default();
         let parsed = manifest::parse(source, &mut faults);

@@ -48,7 +48,7 @@ mod tests {
     use crate::resource::interrupt::Cause;
 
     #[tokio::test(start_paused = true)]
-    async fn the_time_a_user_thinks_does_not_count() {
+    async fn time_for_questions_does_not_count() {
         let (deadline, interrupt) = (Deadline::default(), Interrupt::default());
         let seconds = |count| tokio::time::sleep(Duration::from_secs(count));
         deadline.begin(Duration::from_secs(10), &interrupt);
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_limit_it_never_ends() {
+    async fn runs_without_a_timeout_have_no_deadline() {
         let (deadline, interrupt) = (Deadline::default(), Interrupt::default());
         deadline.pause();
         deadline.go_on(&interrupt);

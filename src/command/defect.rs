@@ -71,7 +71,7 @@ mod tests {
     const SECRET: &str = "canary-in-a-panic";
 
     #[test]
-    fn a_payload_that_was_put_together_is_not_shown() {
+    fn formatted_payloads_are_not_shown() {
         let here = Location::caller();
         for payload in [Box::new(format!("no {SECRET}")) as Box<dyn Any + Send>, Box::new(vec![SECRET.to_owned()])] {
             let said = message(&*payload, Some(here));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_that_was_caught_is_an_error_without_its_payload() {
+    fn caught_panics_become_errors_without_their_payload() {
         let error = caught(|| -> () { std::panic::resume_unwind(Box::new(SECRET.to_owned())) }).unwrap_err();
         assert!(!format!("{error} {error:?} {:?}", error.causes()).contains(SECRET), "{error:?}");
         assert_eq!((error.code().to_string(), error.exit()), (String::from("E010"), crate::error::Exit::Error));
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_is_named_without_the_folder_it_was_built_in() {
+    fn library_paths_omit_the_build_folder() {
         let built = "/home/someone/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/tokio-1.0.0/src/lib.rs";
         assert_eq!(file(built), "tokio-1.0.0/src/lib.rs");
         assert_eq!(file("src/kind.rs"), "src/kind.rs");

@@ -19,16 +19,16 @@ use crate::files;
 pub(super) const VARIABLE: &str = "SENTINEL_DEPTH";
 
 /// The maximum depth. A command of `exec` may be a shell in which `exec` is used again.
-const DEEPEST: u32 = 4;
+const MAX_DEPTH: u32 = 4;
 /// The depth that a run in a `credential_process` adds. At most one such run can be inside another.
 const STARTED_FOR_CREDENTIALS: u32 = 2;
 
 /// The number of parent processes that are checked.
 #[cfg(target_os = "linux")]
-const ABOVE: usize = 64;
+const MAX_ANCESTORS: usize = 64;
 
 /// The number of bytes of the shared files that are read. A larger file is assumed to have a process.
-const READ: u64 = 4 << 20;
+const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// The depth of this run, from its environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(super) fn for_command() -> String {
 /// Refuses to run too deep, and sets the variable if a `credential_process` may be started.
 pub(super) fn guard() -> Result<(), Error> {
     let Depth { depth, marked } = depth();
-    if depth > DEEPEST || runs_above() >= DEEPEST {
+    if depth > MAX_DEPTH || runs_above() >= MAX_DEPTH {
         return Err(Error::Nested(String::from("too many nested runs of Sentinel, each started by the previous one")));
     }
     if marked || !shared_files().iter().any(|path| has_process(path)) {
@@ -87,7 +87,7 @@ fn runs_above() -> u32 {
     let Ok(own) = std::fs::read_link("/proc/self/exe") else { return 0 };
     let mut above = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
     let mut runs = 0;
-    for _ in 0..ABOVE {
+    for _ in 0..MAX_ANCESTORS {
         let Some(pid) = above.filter(|pid| *pid > 1) else { break };
         let folder = Path::new("/proc").join(pid.to_string());
         runs += u32::from(std::fs::read_link(folder.join("exe")).is_ok_and(|program| program == own));
@@ -131,9 +131,9 @@ fn has_process(path: &Path) -> bool {
     if !std::fs::metadata(path).is_ok_and(|found| found.is_file()) {
         return false;
     }
-    let Ok(text) = files::read_beginning(path, READ + 1) else { return false };
+    let Ok(text) = files::read_beginning(path, MAX_FILE_BYTES + 1) else { return false };
     let word = b"credential_process";
-    text.len() as u64 > READ || text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
+    text.len() as u64 > MAX_FILE_BYTES || text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -142,7 +142,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_parent_is_found_whatever_the_name_of_a_process() {
+    fn the_parent_is_found_for_any_process_name() {
         assert_eq!(parent_of("17 (sentinel) S 12 17 17 0"), Some(12));
         assert_eq!(parent_of("17 (a) R 99 (b) S 12 17"), Some(12));
         assert_eq!(parent_of(""), None);

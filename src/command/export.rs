@@ -9,7 +9,7 @@ use std::path::Path;
 use tracing::Instrument;
 
 use super::context::{Context, Project};
-use super::fleet::{self, Answered, Work, side_by_side};
+use super::fleet::{self, Answered, Work, concurrently};
 use super::local::Users;
 use super::pass::scope;
 use crate::cli::{CloudFormationArgs, ExportArgs, ProviderVersion, ReachArgs, TerraformArgs};
@@ -52,10 +52,10 @@ pub(super) async fn terraform(context: &Context, args: &TerraformArgs) -> Result
 }
 
 /// A target, and its exported resources.
-type Wanted = (Destination, Vec<DesiredResource>);
+type ExportedTarget = (Destination, Vec<DesiredResource>);
 
 /// Returns the exported resources, whose values can differ by target.
-async fn wanted(context: &Context, project: &Project, args: &ExportArgs) -> Result<Vec<Wanted>, Error> {
+async fn wanted(context: &Context, project: &Project, args: &ExportArgs) -> Result<Vec<ExportedTarget>, Error> {
     let scope = scope(project, &args.filter, &ReachArgs::default())?;
     let mut all = Vec::new();
     for destination in context.destinations(project, (&args.filter).into()).await? {
@@ -71,17 +71,17 @@ async fn wanted(context: &Context, project: &Project, args: &ExportArgs) -> Resu
 async fn targets<'a>(
     context: &Context,
     project: &Project,
-    wanted: &'a [Wanted],
+    wanted: &'a [ExportedTarget],
     args: &ExportArgs,
 ) -> Result<Vec<Target<'a>>, Error> {
     if args.live {
-        let account = |(destination, _): &&'a Wanted| fleet::account_of(destination);
-        let read = |one: &'a Wanted, account: Answered| {
+        let account = |(destination, _): &&'a ExportedTarget| fleet::account_of(destination);
+        let read = |one: &'a ExportedTarget, account: Answered| {
             observed(context, project, one, account).instrument(fleet::span_of(&one.0))
         };
-        return side_by_side(wanted, Work::Reading, account, read).await.into_iter().collect();
+        return concurrently(wanted, Work::Reading, account, read).await.into_iter().collect();
     }
-    let pure = |(destination, desired): &'a Wanted| {
+    let pure = |(destination, desired): &'a ExportedTarget| {
         let account = destination.route.account_id.clone();
         let account = account.or_else(|| account_of(destination.route.role_arn.as_ref()?));
         let resources = desired.iter().map(|one| (one, one.without_live(None))).collect();
@@ -103,7 +103,7 @@ fn target<'a>(
 async fn observed<'a>(
     context: &Context,
     project: &Project,
-    (destination, desired): &'a Wanted,
+    (destination, desired): &'a ExportedTarget,
     account: Answered,
 ) -> Result<Target<'a>, Error> {
     let users = if context.global.local.is_some() { Users::of(project) } else { Users::default() };

@@ -13,13 +13,13 @@ use crate::resource::destination::Destination;
 use crate::resource::names::AccountId;
 
 /// The maximum number of concurrent targets.
-pub(super) const AT_ONCE: usize = 64;
+pub(super) const MAX_CONCURRENT: usize = 64;
 /// The maximum number of concurrent targets of one account.
-const OF_ACCOUNT: usize = 8;
+const MAX_PER_ACCOUNT: usize = 8;
 /// The time after which reading work no longer counts as concurrent, because it is probably waiting for an account that does not answer.
 const PROMPT: Duration = Duration::from_secs(10);
 /// The maximum number of such targets that do not count.
-const LATE: usize = 64;
+const MAX_LATE: usize = 64;
 
 /// The kind of work, which determines how many targets of an account begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Answered {
 /// An account's waiting items, and the number of its running ones.
 struct Account<I> {
     waiting: VecDeque<(usize, I)>,
-    under_way: usize,
+    in_flight: usize,
     has_answered: bool,
     /// Whether the account is in the queue of those that can begin another item.
     queued: bool,
@@ -57,19 +57,19 @@ struct Account<I> {
 impl<I> Account<I> {
     /// Returns whether another item can begin. Until the account has answered, only one runs.
     fn may_begin(&self) -> bool {
-        let most = if self.has_answered { OF_ACCOUNT } else { 1 };
-        !self.waiting.is_empty() && self.under_way < most
+        let most = if self.has_answered { MAX_PER_ACCOUNT } else { 1 };
+        !self.waiting.is_empty() && self.in_flight < most
     }
 }
 
 /// The running items that count, in the order of their start, and those that no longer count.
 #[derive(Default)]
-struct UnderWay {
+struct InFlight {
     prompt: VecDeque<(Instant, usize)>,
     late: HashSet<usize>,
 }
 
-impl UnderWay {
+impl InFlight {
     fn end(&mut self, index: usize) {
         if !self.late.remove(&index) {
             self.prompt.retain(|(_, other)| *other != index);
@@ -78,7 +78,7 @@ impl UnderWay {
 
     /// Returns when the next item stops counting.
     fn next_late(&self, work: Work) -> Option<Instant> {
-        let (since, _) = self.prompt.front().filter(|_| work == Work::Reading && self.late.len() < LATE)?;
+        let (since, _) = self.prompt.front().filter(|_| work == Work::Reading && self.late.len() < MAX_LATE)?;
         Some(*since + PROMPT)
     }
 
@@ -90,7 +90,7 @@ impl UnderWay {
 }
 
 /// Does work for each item, and returns the results in the order of the items. `account` returns the account of an item.
-pub(super) async fn side_by_side<I, T, F: Future<Output = T>>(
+pub(super) async fn concurrently<I, T, F: Future<Output = T>>(
     items: impl IntoIterator<Item = I>,
     kind: Work,
     account: impl Fn(&I) -> String,
@@ -106,29 +106,29 @@ pub(super) async fn side_by_side<I, T, F: Future<Output = T>>(
         let own = accounts.entry(of.clone()).or_insert_with(|| {
             ready.push_back(of);
             let has_answered = kind == Work::Applying;
-            Account { waiting: VecDeque::new(), under_way: 0, has_answered, queued: true }
+            Account { waiting: VecDeque::new(), in_flight: 0, has_answered, queued: true }
         });
         own.waiting.push_back((index, item));
         count += 1;
     }
     let mut done: Vec<Option<T>> = std::iter::repeat_with(|| None).take(count).collect();
-    let mut under_way = UnderWay::default();
+    let mut in_flight = InFlight::default();
     let mut running = FuturesUnordered::new();
     loop {
-        while under_way.prompt.len() < AT_ONCE
+        while in_flight.prompt.len() < MAX_CONCURRENT
             && let Some(of) = ready.pop_front()
         {
             let Some(own) = accounts.get_mut(&of) else { continue };
             own.queued = false;
             let Some((index, item)) = own.waiting.pop_front() else { continue };
-            own.under_way += 1;
+            own.in_flight += 1;
             let future = work(item, Answered { account: of.clone(), sender: sender.clone() });
             // One account after the other, so that few sessions begin at the same time.
             queue(&mut ready, own, &of);
-            under_way.prompt.push_back((Instant::now(), index));
+            in_flight.prompt.push_back((Instant::now(), index));
             running.push(async move { (index, of, future.await) });
         }
-        let late = under_way.next_late(kind);
+        let late = in_flight.next_late(kind);
         let late = async {
             match late {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -141,9 +141,9 @@ pub(super) async fn side_by_side<I, T, F: Future<Output = T>>(
                 if let Some(place) = done.get_mut(index) {
                     *place = Some(result);
                 }
-                under_way.end(index);
+                in_flight.end(index);
                 if let Some(own) = accounts.get_mut(&of) {
-                    own.under_way -= 1;
+                    own.in_flight -= 1;
                 }
                 of
             }
@@ -155,7 +155,7 @@ pub(super) async fn side_by_side<I, T, F: Future<Output = T>>(
                 of
             }
             () = late => {
-                under_way.turn_late();
+                in_flight.turn_late();
                 continue;
             }
         };
@@ -223,12 +223,12 @@ mod tests {
         let items: Vec<(usize, usize)> =
             (0..accounts).flat_map(|account| (0..REGIONS).map(move |region| (account, region))).collect();
         let of = |item: &(usize, usize)| item.0.to_string();
-        let results = side_by_side(items.clone(), Work::Reading, of, |(account, region), seat| {
+        let results = concurrently(items.clone(), Work::Reading, of, |(account, region), seat| {
             let (last, most, now, hangs) = (&last, &most, &now, hangs(account));
             async move {
                 *now.borrow_mut() += 1;
-                let under_way = *now.borrow();
-                most.replace_with(|most| (*most).max(under_way));
+                let in_flight = *now.borrow();
+                most.replace_with(|most| (*most).max(in_flight));
                 sleep(if hangs == Hangs::AtFirst { HANGS } else { Duration::from_millis(20) }).await;
                 seat.answered();
                 sleep(if hangs == Hangs::Later { HANGS } else { Duration::from_millis(20) }).await;
@@ -245,29 +245,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn accounts_that_do_not_answer_take_one_place_each() {
+    async fn unresponsive_accounts_use_one_slot_each() {
         let run = run(60, |account| if account < 20 { Hangs::AtFirst } else { Hangs::Never }).await;
         // 40 accounts of 20 targets, at least 44 at once, 40 ms each.
         assert!(run.last <= Duration::from_millis(900), "{:?}", run.last);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn so_many_targets_are_read_at_once_and_no_more() {
+    async fn concurrent_targets_are_limited() {
         let run = run(40, |_| Hangs::Never).await;
-        assert_eq!(run.most, AT_ONCE);
+        assert_eq!(run.most, MAX_CONCURRENT);
         // 800 targets of 40 ms, 64 at once.
         assert!(run.all <= Duration::from_millis(600), "{:?}", run.all);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn accounts_that_do_not_answer_delay_no_other_even_where_they_take_every_place() {
+    async fn unresponsive_accounts_do_not_delay_others_even_if_they_use_every_slot() {
         let run = run(150, |account| if account < 70 { Hangs::AtFirst } else { Hangs::Never }).await;
         assert!(run.last <= PROMPT * 2 + Duration::from_secs(2), "{:?}", run.last);
-        assert!(run.most <= AT_ONCE + LATE);
+        assert!(run.most <= MAX_CONCURRENT + MAX_LATE);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn accounts_that_stop_answering_delay_no_other_for_long() {
+    async fn accounts_that_stop_answering_delay_others_only_briefly() {
         let run = run(40, |account| if account < 8 { Hangs::Later } else { Hangs::Never }).await;
         assert!(run.last <= PROMPT + Duration::from_secs(2), "{:?}", run.last);
         // Three rounds of eight.
@@ -279,34 +279,34 @@ mod tests {
         let run = run(1, |_| Hangs::Never).await;
         // One until it answers, then eight at once: 20 targets of 40 ms, begun after 0, 20, 60 and 100 ms.
         assert!(run.all <= Duration::from_millis(160), "{:?}", run.all);
-        assert_eq!(run.most, OF_ACCOUNT);
+        assert_eq!(run.most, MAX_PER_ACCOUNT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_applies_is_never_more_than_so_many_at_once() {
+    async fn concurrent_applies_are_limited() {
         let now = RefCell::new(0);
         let begun = Instant::now();
-        let done = side_by_side(0..AT_ONCE * 2, Work::Applying, ToString::to_string, |_, _| async {
+        let done = concurrently(0..MAX_CONCURRENT * 2, Work::Applying, ToString::to_string, |_, _| async {
             *now.borrow_mut() += 1;
-            assert!(*now.borrow() <= AT_ONCE);
+            assert!(*now.borrow() <= MAX_CONCURRENT);
             sleep(PROMPT * 3).await;
             *now.borrow_mut() -= 1;
         });
-        assert_eq!(done.await.len(), AT_ONCE * 2);
+        assert_eq!(done.await.len(), MAX_CONCURRENT * 2);
         assert_eq!(begun.elapsed(), PROMPT * 6);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_account_is_worked_on_within_its_bound() {
+    async fn concurrent_targets_of_an_account_are_limited() {
         let now = RefCell::new(0);
         let begun = Instant::now();
-        let none = side_by_side(
+        let none = concurrently(
             0..20,
             Work::Applying,
             |_| String::new(),
             |_, _| async {
                 *now.borrow_mut() += 1;
-                assert!(*now.borrow() <= OF_ACCOUNT);
+                assert!(*now.borrow() <= MAX_PER_ACCOUNT);
                 sleep(Duration::from_secs(1)).await;
                 *now.borrow_mut() -= 1;
             },

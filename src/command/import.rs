@@ -6,7 +6,7 @@ use super::context::{Context, Need, no_region};
 use super::gather::folder_of;
 use super::init::write_by;
 use super::local::Users;
-use super::status::{Carry, command_line};
+use super::status::{CarriedOptions, command_line};
 use crate::change::Takes;
 use crate::cli::ImportArgs;
 use crate::error::{Error, Exit};
@@ -57,7 +57,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     // The AWS emulator has no real account.
     manifest.aws.account_id = destination.local.is_none().then(|| caller.account.clone());
     manifest.policy_root = Some(root.clone()).filter(|root| !root.is_default());
-    let written = import.write(&args.out.join("sentinel.toml"), IN_THE_WAY)?;
+    let written = import.write(&args.out.join("sentinel.toml"), FILE_EXISTS_HINT)?;
     let project = context.project(&[args.out.join("sentinel.toml")])?;
     let scope = Scope::of(Intent::Converge);
     let work = async { Ok(reconcile::plan(&reader, destination.clone(), &project.loaded.desired, scope).await?) };
@@ -91,7 +91,7 @@ fn next(context: &Context, destination: &Destination, out: &Path) -> String {
     let mut words = ["sentinel", "plan", "-f", &file].map(str::to_owned).to_vec();
     // The store of the AWS emulator is not in the folder of the new manifest, so the command names it.
     words.extend(destination.local.as_ref().map(|folder| format!("--local={}", folder.display())));
-    command_line(context, words, &Carry { region: None, policy_root: None, aws_profile: true, local: false })
+    command_line(context, words, &CarriedOptions { region: None, policy_root: None, aws_profile: true, local: false })
 }
 
 /// Returns a path without a leading `./`.
@@ -100,7 +100,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// The hint for a file that exists already.
-pub(super) const IN_THE_WAY: &str = "import into a new folder with -o, and compare the files";
+pub(super) const FILE_EXISTS_HINT: &str = "import into a new folder with -o, and compare the files";
 
 impl Import {
     /// Writes all files, or none if one exists already; `hint` is for that error. Returns the paths, the manifest's first.

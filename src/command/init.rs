@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::apply::carry_out;
+use super::apply::apply_plans;
 use super::context::Context;
 use super::import::Import;
 use super::pass::{Keep, Values};
@@ -128,7 +128,8 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
     }
     let planned = attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok());
     let drifted = planned.map(|one| one.pass.plan.summary().drifted).sum::<usize>() > 0;
-    let exit = carry_out(context, request.command, attempts, (Share::Usual, &request.init.going), Vec::new()).await?;
+    let exit =
+        apply_plans(context, request.command, attempts, (Share::Usual, &request.init.options), Vec::new()).await?;
     if drifted {
         terminal.note(
             "init only creates resources. To repair differences, write a manifest (--write-manifest) and apply \

@@ -15,9 +15,9 @@ use crate::error::Error;
 use crate::report::{Terminal, escape_json, guard};
 
 /// Writes JSON to stderr, with the characters escaped that a terminal interprets: events contain texts of AWS.
-struct Harmless;
+struct EscapedJson;
 
-impl Write for Harmless {
+impl Write for EscapedJson {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
         std::io::stderr().write_all(escape_json(&String::from_utf8_lossy(line)).as_bytes())?;
         Ok(line.len())
@@ -29,9 +29,9 @@ impl Write for Harmless {
 }
 
 /// Writes text to stderr, each event on one line, escaped for terminals and the runners of workflows.
-struct HarmlessText;
+struct EscapedText;
 
-impl Write for HarmlessText {
+impl Write for EscapedText {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         let (event, end) = text.strip_suffix('\n').map_or((&*text, ""), |event| (event, "\n"));
@@ -61,10 +61,10 @@ pub(super) fn begin(common: &CommonArgs, trace_file: Option<&Path>, terminal: Te
     };
     let filter = EnvFilter::try_from_env("SENTINEL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let log = if json {
-        layer().json().flatten_event(true).with_writer(|| Harmless).boxed()
+        layer().json().flatten_event(true).with_writer(|| EscapedJson).boxed()
     } else {
         let plain = layer().with_target(false).without_time();
-        plain.with_ansi(terminal.colors_notes()).with_writer(|| HarmlessText).boxed()
+        plain.with_ansi(terminal.colors_notes()).with_writer(|| EscapedText).boxed()
     };
     let (trace, result) = match trace_file {
         None => (None, Ok(())),

@@ -17,12 +17,12 @@ use crate::error::Error;
 pub(super) fn command_line() -> Result<(Command, Options), Box<Rejected>> {
     let definition = Cli::command();
     let line = command_first(&definition, std::env::args_os().collect());
-    let mut definition = definition.color(match Wanted::of(&line).color {
+    let mut definition = definition.color(match OutputOptions::of(&line).color {
         Color::Auto => ColorChoice::Auto,
         Color::Always => ColorChoice::Always,
         Color::Never => ColorChoice::Never,
     });
-    let rejected = |error, line: &[OsString]| Box::new(Rejected { error, wanted: Wanted::of(line) });
+    let rejected = |error, line: &[OsString]| Box::new(Rejected { error, wanted: OutputOptions::of(line) });
     let matches = definition.try_get_matches_from_mut(&line).map_err(|error| rejected(error, &line))?;
     let options = Options::of(&definition, &matches).map_err(|error| rejected(error, &line))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| rejected(error, &line))?;
@@ -33,7 +33,7 @@ pub(super) fn command_line() -> Result<(Command, Options), Box<Rejected>> {
 #[derive(Debug)]
 pub(super) struct Rejected {
     pub(super) error: clap::Error,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: OutputOptions,
 }
 
 impl Rejected {
@@ -72,7 +72,7 @@ impl Rejected {
 
 /// The output options of a command line that clap cannot parse.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct OutputOptions {
     /// The name of the command, as far as it is known.
     pub(super) command: String,
     pub(super) json: bool,
@@ -80,7 +80,7 @@ pub(super) struct Wanted {
     pub(super) color: Color,
 }
 
-impl Wanted {
+impl OutputOptions {
     /// Searches the words before `--`, after which the words belong to another program. An output option counts even if it is in the
     /// wrong position or in place of a missing value.
     fn of(line: &[OsString]) -> Self {
@@ -114,8 +114,8 @@ impl Wanted {
 mod tests {
     use super::*;
 
-    fn wanted(line: &str) -> Wanted {
-        Wanted::of(&std::iter::once("sentinel").chain(line.split(' ')).map(OsString::from).collect::<Vec<_>>())
+    fn wanted(line: &str) -> OutputOptions {
+        OutputOptions::of(&std::iter::once("sentinel").chain(line.split(' ')).map(OsString::from).collect::<Vec<_>>())
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
         let usage = |line: &str| {
             let line: Vec<OsString> = std::iter::once("sentinel").chain(line.split(' ')).map(OsString::from).collect();
             let error = Cli::command().try_get_matches_from(&line).unwrap_err();
-            let error = Rejected { error, wanted: Wanted::of(&line) }.usage()?;
+            let error = Rejected { error, wanted: OutputOptions::of(&line) }.usage()?;
             Some((error.to_string(), error.hint().unwrap()))
         };
         assert_eq!(usage("plan --help"), None);

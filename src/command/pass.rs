@@ -8,7 +8,7 @@ use tracing::Instrument;
 
 use super::context::{Context, Project};
 use super::enforced;
-use super::fleet::{Answered, Work, account_of, side_by_side, span_of};
+use super::fleet::{Answered, Work, account_of, concurrently, span_of};
 use super::local::Users;
 use crate::cli::{FilterArgs, ReachArgs};
 use crate::code::Code;
@@ -222,7 +222,7 @@ impl Context {
             let planned = Box::pin(planned).instrument(span_of(&destination)).await;
             (destination, planned)
         };
-        let mut attempts: Vec<Attempt> = side_by_side(destinations, Work::Reading, account_of, plan).await;
+        let mut attempts: Vec<Attempt> = concurrently(destinations, Work::Reading, account_of, plan).await;
         match self.interrupt.cause() {
             Some(Cause::Deadline) if many => {}
             Some(_) => return Err(self.cut_short()),

@@ -46,7 +46,7 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
             context.terminal.note(&format!("Not saved to {}: not every target could be planned.\n", path.display()));
         }
     }
-    let exit = exit_of(&attempts, if args.detailed_exitcode { Codes::Detailed } else { Codes::Usual });
+    let exit = exit_of(&attempts, if args.detailed_exitcode { ExitCodes::Detailed } else { ExitCodes::Usual });
     let checks: BTreeSet<Check> = args.fail_on.iter().copied().collect();
     let findings = findings(&project, &scope, &checks, &attempts)?;
     let mut extra = shard(&args.filter);
@@ -241,7 +241,7 @@ pub(super) fn run_show(context: &Context, args: &ShowArgs) -> Result<Exit, Error
 
 /// The meaning of exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Codes {
+pub(super) enum ExitCodes {
     /// Whether something failed.
     Usual,
     /// Whether there are differences, too.
@@ -250,12 +250,12 @@ pub(super) enum Codes {
 
 /// Returns the exit code of a reading command. With detailed codes, a failed target makes the result incomplete if other targets were
 /// read.
-pub(super) fn exit_of(attempts: &[Attempt], codes: Codes) -> Exit {
+pub(super) fn exit_of(attempts: &[Attempt], codes: ExitCodes) -> Exit {
     let some = attempts.iter().any(|(_, attempt)| attempt.is_ok());
     Exit::worst(attempts.iter().map(|(_, attempt)| match (attempt, codes) {
-        (Ok(planned), Codes::Detailed) => detailed_exit(&planned.pass.plan),
-        (Ok(planned), Codes::Usual) => exit(&planned.pass.plan),
-        (Err(error), Codes::Detailed) if some && matches!(error.exit(), Exit::Error | Exit::Refused) => {
+        (Ok(planned), ExitCodes::Detailed) => detailed_exit(&planned.pass.plan),
+        (Ok(planned), ExitCodes::Usual) => exit(&planned.pass.plan),
+        (Err(error), ExitCodes::Detailed) if some && matches!(error.exit(), Exit::Error | Exit::Refused) => {
             Exit::Incomplete
         }
         (Err(error), _) => error.exit(),

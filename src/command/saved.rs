@@ -8,13 +8,13 @@ use std::sync::Arc;
 use tracing::Instrument;
 
 use super::access::find_manifest;
-use super::apply::{carry_out, share};
-use super::context::{Context, Project, Wanted};
-use super::fleet::{Answered, Work, account_of, side_by_side, span_of};
+use super::apply::{apply_plans, share};
+use super::context::{Context, DesiredAt, Project};
+use super::fleet::{Answered, Work, account_of, concurrently, span_of};
 use super::local::Users;
 use super::pass::{Planned, explained};
 use super::plan;
-use super::targets::Picked;
+use super::targets::Selection;
 use crate::cli::ApplyArgs;
 use crate::code::Code;
 use crate::diagnostic::some;
@@ -57,15 +57,15 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
         let reached = Destination { caller: saved.plan.target.caller.clone(), ..destination(context, saved) };
         account_of(&reached)
     };
-    let look = |(saved, materials), account| look_again(context, saved, materials, account);
-    let looked = side_by_side(looks, Work::Reading, account, look).await;
+    let look = |(saved, materials), account| observe_again(context, saved, materials, account);
+    let looked = concurrently(looks, Work::Reading, account, look).await;
     let mut attempts = Vec::new();
     for mut planned in unmoved(context, &file, looked)? {
         guard::allow(&mut planned.pass.plan, &args.reach.allow_destructive.iter().copied().collect());
         guard::extent(&planned.pass.plan, share(args)).map_err(Error::Refused)?;
         attempts.push((planned.pass.plan.target.clone(), Ok(planned)));
     }
-    carry_out(context, "apply", attempts, (share(args), &args.going), Vec::new()).await
+    apply_plans(context, "apply", attempts, (share(args), &args.options), Vec::new()).await
 }
 
 /// Returns the new observations if no target of the plan has changed. A refusal names all targets that have.
@@ -120,7 +120,7 @@ fn joined(failed: &mut Vec<(Option<&str>, Error)>) -> Option<Refusal> {
 }
 
 /// Adds the secrets of the manifest to a saved plan, which has only their digests.
-fn restore_secrets(file: &mut PlanFile, project: Option<&Project>, wanted: &[Wanted<'_>]) -> Result<(), Error> {
+fn restore_secrets(file: &mut PlanFile, project: Option<&Project>, wanted: &[DesiredAt<'_>]) -> Result<(), Error> {
     for (index, saved) in file.targets.iter_mut().enumerate() {
         let now = wanted.get(index).map_or(&[][..], |wanted| &wanted.desired);
         let now: HashMap<&Address, &DesiredResource> = now.iter().map(|one| (one.address(), one)).collect();
@@ -177,7 +177,7 @@ fn at_hand(context: &Context, file: &PlanFile, named: &[PathBuf]) -> Result<Proj
     }
     let paths: Vec<PathBuf> = [&file.manifest.path].into_iter().chain(&file.manifest.also).map(PathBuf::from).collect();
     let is_ours = |path: &PathBuf| {
-        let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MOST);
+        let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MAX_MANIFEST);
         is_file && is_below(path, Path::new("."))
     };
     let Some(path) = paths.iter().find(|path| !is_ours(path)) else { return context.project(&paths) };
@@ -190,12 +190,12 @@ fn at_hand(context: &Context, file: &PlanFile, named: &[PathBuf]) -> Result<Proj
 }
 
 /// The size limit of a manifest that only the plan names.
-const MOST: u64 = 16 << 20;
+const MAX_MANIFEST: u64 = 16 << 20;
 
 /// Refuses a plan with another destination or other credentials than the manifest, or that deletes resources of the manifest.
 ///
 /// Returns the desired state at each target of the plan.
-async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> Result<Vec<Wanted<'p>>, Error> {
+async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> Result<Vec<DesiredAt<'p>>, Error> {
     let refused = |why: String| {
         Error::Refused(Refusal {
             code: Code::Foreign,
@@ -215,7 +215,7 @@ async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> 
     if names.is_empty() != manifest.targets.is_empty() {
         return Err(refused(String::from("the manifest has targets, and the plan names none of them")));
     }
-    let chosen = context.chosen(project, Picked::Named(&names)).await?;
+    let chosen = context.chosen(project, Selection::Named(&names)).await?;
     let chosen: HashMap<Option<&str>, &Destination<Option<RegionName>>> =
         chosen.iter().map(|one| (one.name.as_deref(), one)).collect();
     let mut all = Vec::new();
@@ -290,7 +290,7 @@ fn is_gone(one: &DesiredResource) -> bool {
 }
 
 /// Warns about resources that differ between the manifest and the plan. The saved plan is applied.
-fn tell_changes(context: &Context, file: &PlanFile, project: &Project, wanted: &[Wanted<'_>]) {
+fn tell_changes(context: &Context, file: &PlanFile, project: &Project, wanted: &[DesiredAt<'_>]) {
     let mut changed: Vec<String> = Vec::new();
     for (saved, wanted) in file.targets.iter().zip(wanted) {
         let now: HashMap<&Address, &DesiredResource> = wanted.desired.iter().map(|one| (one.address(), one)).collect();
@@ -341,7 +341,7 @@ fn destination(context: &Context, saved: &SavedTarget) -> Destination {
 }
 
 /// Observes the resources of a saved plan again, and returns the plan if none of them has changed.
-async fn look_again(
+async fn observe_again(
     context: &Context,
     saved: &SavedTarget,
     materials: Arc<Materials>,

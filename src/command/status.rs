@@ -10,8 +10,8 @@ use super::baseline::Baseline;
 use super::context::{Context, Need, no_region};
 use super::local::Users;
 use super::pass::{Planned, Values, scope};
-use super::plan::{self, Codes};
-use super::targets::{Picked, one_target};
+use super::plan::{self, ExitCodes};
+use super::targets::{Selection, one_target};
 use crate::cli::{InitStatusArgs, ReachArgs, StatusArgs};
 use crate::error::{Error, Exit};
 use crate::kind::policy_parameter::profile_of;
@@ -40,7 +40,7 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
         return Err(Error::usage("no target is in this part, so nothing was compared", hint));
     }
     let detailed = args.detailed_exitcode || args.expect_in_sync;
-    let exit = plan::exit_of(&attempts, if detailed { Codes::Detailed } else { Codes::Usual });
+    let exit = plan::exit_of(&attempts, if detailed { ExitCodes::Detailed } else { ExitCodes::Usual });
     // The report is shown even if the comparison failed.
     let compared = baseline.as_mut().map_or(Ok(None), |baseline| baseline.compare(&attempts));
     if let (Ok(compared), Some(path)) = (&compared, &args.baseline) {
@@ -99,7 +99,7 @@ fn of_manifest(context: &Context, args: &StatusArgs, plan: &Plan) -> Status {
         status.suggestions.push(Suggestion {
             kind: "apply",
             message: String::from("AWS differs from the manifest"),
-            command: command_line(context, words, &Carry { region: None, ..Carry::of(context) }),
+            command: command_line(context, words, &CarriedOptions { region: None, ..CarriedOptions::of(context) }),
         });
     }
     status
@@ -128,7 +128,7 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
             located
         }
         None => context
-            .destinations(&project, Picked::ALL)
+            .destinations(&project, Selection::ALL)
             .await?
             .pop()
             .ok_or_else(|| Error::internal("a manifest without targets has no destination"))?,
@@ -282,7 +282,7 @@ fn state(resource: &ResourcePlan) -> State {
 
 /// The options that a suggested command takes over from this one.
 #[derive(Debug, Clone)]
-pub(super) struct Carry {
+pub(super) struct CarriedOptions {
     pub(super) region: Option<RegionName>,
     pub(super) policy_root: Option<PolicyRoot>,
     /// Whether the same user runs it, with the same AWS profile.
@@ -291,7 +291,7 @@ pub(super) struct Carry {
     pub(super) local: bool,
 }
 
-impl Carry {
+impl CarriedOptions {
     fn of(context: &Context) -> Self {
         Self {
             region: context.global.region.clone(),
@@ -309,7 +309,7 @@ pub(super) fn apply_at_target(context: &Context, table: Option<&str>) -> String 
     let file = find_manifest().ok().flatten().filter(|file| file != Path::new("sentinel.toml"));
     words.extend(file.into_iter().flat_map(|file| [String::from("-f"), file.display().to_string()]));
     words.extend(table.into_iter().flat_map(|key| [String::from("--only"), format!("tables.{key}")]));
-    command_line(context, words, &Carry::of(context))
+    command_line(context, words, &CarriedOptions::of(context))
 }
 
 fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
@@ -325,7 +325,7 @@ fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
             command: command_line(
                 context,
                 words.to_vec(),
-                &Carry { region: region.clone().map(RegionName::new), ..Carry::of(context) },
+                &CarriedOptions { region: region.clone().map(RegionName::new), ..CarriedOptions::of(context) },
             ),
         });
     }
@@ -338,7 +338,7 @@ fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
             command: command_line(
                 context,
                 words.to_vec(),
-                &Carry {
+                &CarriedOptions {
                     region: region.clone().map(RegionName::new),
                     policy_root: None,
                     aws_profile: true,
@@ -372,7 +372,7 @@ fn suggestions_at_target(context: &Context, status: &Status, listed: &[String]) 
 }
 
 /// Returns a command that users can paste: with the options for account and region, and quoted for the shell.
-pub(super) fn command_line(context: &Context, mut words: Vec<String>, carry: &Carry) -> String {
+pub(super) fn command_line(context: &Context, mut words: Vec<String>, carry: &CarriedOptions) -> String {
     let global = &context.global;
     let mut flag = |name: &str, value: Option<&str>| {
         words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value.to_owned()]));

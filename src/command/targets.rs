@@ -18,14 +18,14 @@ use crate::resource::names::{AccountId, PolicyRoot, RegionName};
 
 /// A selection of targets.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Picked<'a> {
+pub(super) enum Selection<'a> {
     /// Targets that match a pattern, or all if there is none, limited to a shard.
     Matching(&'a [TargetPattern], Option<Shard>),
     /// Exactly these.
     Named(&'a BTreeSet<String>),
 }
 
-impl Picked<'_> {
+impl Selection<'_> {
     /// Every target.
     pub(super) const ALL: Self = Self::Matching(&[], None);
 
@@ -50,7 +50,7 @@ impl Picked<'_> {
     }
 }
 
-impl<'a> From<&'a FilterArgs> for Picked<'a> {
+impl<'a> From<&'a FilterArgs> for Selection<'a> {
     fn from(filter: &'a FilterArgs) -> Self {
         Self::Matching(&filter.targets, filter.shard)
     }
@@ -58,7 +58,7 @@ impl<'a> From<&'a FilterArgs> for Picked<'a> {
 
 impl Context {
     /// Lists the accounts of AWS Organizations, if a section that uses them can be selected.
-    async fn discovered(&self, project: &Project, picked: Picked<'_>) -> Result<Discovered, Error> {
+    async fn discovered(&self, project: &Project, picked: Selection<'_>) -> Result<Discovered, Error> {
         let mut found = Discovered::new();
         let manifest = &project.loaded.manifest;
         for (name, search) in manifest.searches().filter(|(name, _)| picked.may_hold(name)) {
@@ -87,7 +87,7 @@ impl Context {
     pub(super) async fn chosen(
         &self,
         project: &Project,
-        picked: Picked<'_>,
+        picked: Selection<'_>,
     ) -> Result<Vec<Destination<Option<RegionName>>>, Error> {
         let discovered = self.discovered(project, picked).await?;
         self.chosen_of(project, picked, &discovered)
@@ -99,7 +99,7 @@ impl Context {
         project: &Project,
         filter: &FilterArgs,
     ) -> Result<Vec<Destination<Option<RegionName>>>, Error> {
-        let picked = Picked::from(filter);
+        let picked = Selection::from(filter);
         let mut named = Discovered::new();
         for (section, _) in project.loaded.manifest.searches().filter(|(name, _)| picked.may_hold(name)) {
             let accounts = named_accounts(section, &filter.targets);
@@ -118,12 +118,12 @@ impl Context {
     fn chosen_of(
         &self,
         project: &Project,
-        picked: Picked<'_>,
+        picked: Selection<'_>,
         discovered: &Discovered,
     ) -> Result<Vec<Destination<Option<RegionName>>>, Error> {
         let manifest = &project.loaded.manifest;
         let mut chosen = manifest.destinations(&project.loaded.policy_root, discovered);
-        if let Picked::Matching(patterns, shard) = picked {
+        if let Selection::Matching(patterns, shard) = picked {
             check_patterns(patterns, &chosen)?;
             if shard.is_some() && manifest.targets.is_empty() {
                 let hint = "remove --shard: it divides the targets of a manifest";
@@ -144,7 +144,11 @@ impl Context {
     }
 
     /// Returns the destinations of the manifest's passes.
-    pub(super) async fn destinations(&self, project: &Project, picked: Picked<'_>) -> Result<Vec<Destination>, Error> {
+    pub(super) async fn destinations(
+        &self,
+        project: &Project,
+        picked: Selection<'_>,
+    ) -> Result<Vec<Destination>, Error> {
         let mut destinations = Vec::new();
         for chosen in self.chosen(project, picked).await? {
             let Some(mut destination) = self.located(chosen, &project.folder).await? else {

@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 use serde_json::{Value, json};
 
-use super::context::{Context, Project, Wanted};
+use super::context::{Context, DesiredAt, Project};
 use super::targets::one_target;
 use crate::cli::{
     Cli, CompletionShell, CompletionsArgs, ExplainArgs, GraphArgs, GraphFormat, ManArgs, SchemaArgs, SchemaOf,
@@ -128,7 +128,7 @@ pub(super) fn graph(context: &Context, args: &GraphArgs) -> Result<Exit, Error> 
 }
 
 /// Returns the desired state at the selected target. If none is selected and the targets differ, uses the first one and says so.
-fn at_target<'p>(context: &Context, project: &'p Project) -> Result<Option<Wanted<'p>>, Error> {
+fn at_target<'p>(context: &Context, project: &'p Project) -> Result<Option<DesiredAt<'p>>, Error> {
     let loaded = &project.loaded;
     let target = match &context.global.target {
         Some(pattern) => one_target(&loaded.manifest, &loaded.policy_root, pattern)?,

@@ -10,11 +10,11 @@ use futures_util::future;
 use serde_json::json;
 
 use super::context::{Context, Need, no_region};
-use super::import::{IN_THE_WAY, Import};
+use super::import::{FILE_EXISTS_HINT, Import};
 use super::init::{starter_files, starter_path};
 use super::local::Users;
 use super::pass::explained;
-use super::status::{Carry, command_line};
+use super::status::{CarriedOptions, command_line};
 use crate::cli::WizardArgs;
 use crate::diagnostic::some;
 use crate::error::{Error, Exit};
@@ -350,12 +350,12 @@ impl Wizard<'_> {
                 });
             }
         }
-        let written = import.write(&path, IN_THE_WAY)?;
+        let written = import.write(&path, FILE_EXISTS_HINT)?;
         let words = ["sentinel", "plan", "-f", &path.display().to_string()].map(str::to_owned).to_vec();
         let next = command_line(
             self.context,
             words,
-            &Carry { region: None, policy_root: None, aws_profile: false, local: true },
+            &CarriedOptions { region: None, policy_root: None, aws_profile: false, local: true },
         );
         terminal.either(
             || {

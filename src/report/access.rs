@@ -26,9 +26,9 @@ pub struct Listing<'a> {
 const CELL: usize = 60;
 
 /// The minimum width of the last column.
-const LEAST: usize = 8;
+const MIN_LAST_COLUMN: usize = 8;
 /// The minimum width of a column that is cut.
-const NARROWEST: usize = 12;
+const MIN_COLUMN: usize = 12;
 
 /// A cell: its text and its style.
 pub(super) type Cell = (String, Option<anstyle::Style>);
@@ -85,13 +85,13 @@ pub(super) fn columns(width: Option<usize>, heads: &[&str], rows: &[Vec<Cell>]) 
     let last = heads.len() - 1;
     let others = |widths: &[usize]| widths[..last].iter().map(|width| width + 2).sum::<usize>() + 2;
     // Names that are too long are cut, except in the first column: users copy its IDs and keys.
-    while width.is_some_and(|width| others(&widths) + widths[last].min(LEAST) > width) {
-        let widest = (1..last).filter(|column| widths[*column] > NARROWEST).max_by_key(|column| widths[*column]);
+    while width.is_some_and(|width| others(&widths) + widths[last].min(MIN_LAST_COLUMN) > width) {
+        let widest = (1..last).filter(|column| widths[*column] > MIN_COLUMN).max_by_key(|column| widths[*column]);
         let Some(widest) = widest else { break };
         widths[widest] -= 1;
     }
     let others = others(&widths);
-    let room = width.map_or(usize::MAX, |width| width.saturating_sub(others)).max(LEAST);
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(others)).max(MIN_LAST_COLUMN);
     widths[last] = widths[last].min(room);
     let line = |cells: Vec<(String, usize)>| {
         let padded: Vec<String> = cells
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_has_its_columns_and_what_there_is_to_know() {
+    fn lists_have_columns_and_a_note_about_more_records() {
         let long = "x".repeat(70);
         let found = [
             of(requests::Status::Pending, "Deploy the hotfix"),
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_shows_what_it_has() {
+    fn records_show_only_fields_with_values() {
         insta::assert_snapshot!(plain(&request(&of(requests::Status::Pending, "Deploy the hotfix"))), @r"
         Request 0123456789abcdef: pending
           profile        prod

@@ -9,7 +9,7 @@ use crate::policy::{Answer, Arns, Effect, Mode, Rule};
 
 /// The policy, profile and moment of the answers.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct Subject<'a> {
     pub profile: &'a str,
     pub mode: Mode,
     pub at: Timestamp,
@@ -18,7 +18,7 @@ pub struct Asked<'a> {
     pub version: Option<i64>,
 }
 
-impl Asked<'_> {
+impl Subject<'_> {
     fn policy(&self) -> String {
         let version = self.version.map(|version| format!(", version {version}")).unwrap_or_default();
         format!("{}{version}", escape(self.policy))
@@ -49,7 +49,7 @@ fn arns_words(answer: &Answer<'_>) -> String {
 }
 
 /// Returns the answer for each user that the policy names, and for all others.
-pub fn who(asked: &Asked<'_>, answers: &[Answer<'_>], width: Option<usize>) -> String {
+pub fn who(asked: &Subject<'_>, answers: &[Answer<'_>], width: Option<usize>) -> String {
     let title = format!("Who gets {} in mode {} at {}", escape(asked.profile), asked.mode.word(), when(asked.at));
     let row = |answer: &Answer<'_>| -> Vec<Cell> {
         let user = answer.user.map_or_else(|| String::from("everyone else"), escape);
@@ -67,7 +67,7 @@ pub fn who(asked: &Asked<'_>, answers: &[Answer<'_>], width: Option<usize>) -> S
 }
 
 /// Returns the answer for one user, and which conditions prevent more access.
-pub fn can(asked: &Asked<'_>, user: &str, answers: &[Answer<'_>], would_allow: &[WouldAllow]) -> String {
+pub fn can(asked: &Subject<'_>, user: &str, answers: &[Answer<'_>], would_allow: &[WouldAllow]) -> String {
     let mut text = String::new();
     for answer in answers {
         let (words, style) = access(answer.rule);

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_no_command_of_a_workflow() {
+    fn texts_are_not_workflow_commands() {
         assert_eq!(escape("::error::x"), "\\u{3a}:error::x");
         assert_eq!(escape("  \t::error::x"), "  \\t\\u{3a}:error::x");
         assert_eq!(escape("a ::error::x ##[group]"), "a ::error::x ##\\u{5b}group]");
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_text_means_the_same_without_them() {
+    fn escaping_json_preserves_its_meaning() {
         let value = serde_json::json!({ "a": "\u{1b}[31m\u{9b}\u{202e}\u{feff}\u{7f}\n é \u{e0041}##[x]", "b": [1] });
         let text = escape_json(&format!("{value:#}"));
         assert!(
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_keeps_its_colors_and_nothing_else_that_is_obeyed() {
+    fn outputs_keep_colors_and_escape_everything_else() {
         let ours = super::super::paint(super::super::RED.bold(), "red") + "\n\tplain\n";
         assert_eq!(guard(&ours), ours);
         assert_eq!(
@@ -243,7 +243,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_gets_past_the_guard(text in "(\u{1b}|\\[|[0-9]|;|m|:|#|\n|\t| |\u{9b}|\u{e0041}|\\PC|.){0,40}") {
+        fn the_guard_escapes_everything(text in "(\u{1b}|\\[|[0-9]|;|m|:|#|\n|\t| |\u{9b}|\u{e0041}|\\PC|.){0,40}") {
             let guarded = guard(&text);
             let plain = super::super::without_color(&guarded);
             for line in plain.lines() {

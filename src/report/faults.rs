@@ -109,7 +109,7 @@ mod tests {
 
     /// Each of two locations begins with an arrow, which a workflow's runner does not interpret and is not escaped.
     #[test]
-    fn a_fault_of_two_places_shows_both() {
+    fn a_fault_with_two_locations_shows_both() {
         let source = |path: &str| Source::new(path, "[tables.x]\n".to_owned());
         let mark = Mark { source: source("second.toml"), span: 1..9, label: "first here".to_owned() };
         let fault = Fault {

@@ -3,7 +3,7 @@
 use super::detail::Detail;
 use super::escape;
 use super::listed::Listed;
-use super::sheet::{Entry, Kindled, Sheet, Tone};
+use super::sheet::{AttentionKind, Entry, Sheet, Tone};
 use super::status::Status;
 use super::total::Sums;
 use crate::error::Error;
@@ -12,7 +12,7 @@ use crate::review::{Place, Review};
 
 /// The maximum number of annotations of one level that GitHub shows for a step. Source: GitHub's documentation of the limits
 /// of problem matchers, which apply to workflow commands too.
-const SHOWN: usize = 10;
+const MAX_ANNOTATIONS: usize = 10;
 
 /// The level of an annotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,10 +103,12 @@ fn of_plan(plan: &Plan, review: &Review, of: &str) -> Vec<Annotation> {
     let mut found = Vec::new();
     for one in &sheet.attention {
         let level = match one.what {
-            Kindled::Refused => Level::Error,
-            Kindled::Destructive | Kindled::Unknown | Kindled::Dependency | Kindled::CaseFails | Kindled::Unusual => {
-                Level::Warning
-            }
+            AttentionKind::Refused => Level::Error,
+            AttentionKind::Destructive
+            | AttentionKind::Unknown
+            | AttentionKind::Dependency
+            | AttentionKind::CaseFails
+            | AttentionKind::Unusual => Level::Warning,
         };
         let about = one.about.as_deref().unwrap_or("plan");
         let title = format!("{}: {about}{of}", one.what.word());
@@ -152,8 +154,8 @@ fn lines(all: Vec<Annotation>) -> String {
     let mut text = String::new();
     for level in [Level::Error, Level::Warning, Level::Notice] {
         let of_level: Vec<&Annotation> = all.iter().filter(|one| one.level == level).collect();
-        let fits = of_level.len() <= SHOWN;
-        let shown = if fits { of_level.len() } else { SHOWN - 1 };
+        let fits = of_level.len() <= MAX_ANNOTATIONS;
+        let shown = if fits { of_level.len() } else { MAX_ANNOTATIONS - 1 };
         of_level.iter().take(shown).for_each(|one| text.push_str(&one.line()));
         if !fits {
             let message = format!("{} more like this; see the complete plan", of_level.len() - shown);
@@ -190,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_can_be_a_command_of_its_own() {
+    fn no_text_starts_a_workflow_command() {
         let place = Some(Place { path: "a,b:c%.toml".into(), line: 3 });
         let message = String::from("one\n::error::two\r100%\u{1b}");
         let one = Annotation { level: Level::Notice, place, title: String::from("x::y,z"), message };
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn of_each_level_no_more_is_printed_than_github_shows() {
+    fn annotations_of_each_level_are_limited() {
         let one = |level| Annotation { level, place: None, title: String::from("t"), message: String::from("m") };
         let all: Vec<Annotation> = (0..12)
             .map(|_| one(Level::Notice))

@@ -9,7 +9,7 @@ use super::gates;
 use super::listed::{Listed, orphan_notes, orphans};
 use super::markdown::{Part, html, state_words};
 use super::picture;
-use super::sheet::{Entry, Field, Kindled, Sheet, Tone};
+use super::sheet::{AttentionKind, Entry, Field, Sheet, Tone};
 use super::status::Status;
 use super::total::{InSync, Sums};
 use super::week;
@@ -98,8 +98,8 @@ fn plan_body(sheet: &Sheet<'_>) -> String {
         body.push_str("<section class=\"attention\">\n<h2>Needs attention</h2>\n<ul>\n");
         for one in &sheet.attention {
             let class = match one.what {
-                Kindled::Refused | Kindled::Destructive | Kindled::CaseFails => "refused",
-                Kindled::Unknown | Kindled::Dependency | Kindled::Unusual => "unknown",
+                AttentionKind::Refused | AttentionKind::Destructive | AttentionKind::CaseFails => "refused",
+                AttentionKind::Unknown | AttentionKind::Dependency | AttentionKind::Unusual => "unknown",
             };
             let about = one.about.as_ref().map(|about| format!(" <code>{}</code>", html(about))).unwrap_or_default();
             let place = one.place.as_ref().map(|place| format!(" <small>{}:{}</small>", html(&place.path), place.line));
@@ -125,11 +125,11 @@ fn plan_body(sheet: &Sheet<'_>) -> String {
 }
 
 /// The maximum length of a word that is not broken. A longer word can be wider than the screen.
-const WHOLE: usize = 32;
+const MAX_UNBROKEN: usize = 32;
 
 /// Returns words for HTML. A name or an option, such as `--allow-destructive`, is not broken at its hyphens.
 fn prose(text: &str) -> String {
-    let word = |word: &str| match word.contains('-') && word.len() <= WHOLE {
+    let word = |word: &str| match word.contains('-') && word.len() <= MAX_UNBROKEN {
         true => format!("<span class=\"whole\">{}</span>", html(word)),
         false => html(word),
     };

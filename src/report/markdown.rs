@@ -82,9 +82,9 @@ pub(super) fn plans(command: &str, parts: &[Part<'_>], detail: Detail) -> String
         let title = name.map(|name| format!(" of {}", code(&brief(name)))).unwrap_or_default();
         let part = match part {
             Ok((plan, review)) => {
-                comment((command, &title), &Sheet::of(plan, review, detail), detail, share.max(LEAST))
+                comment((command, &title), &Sheet::of(plan, review, detail), detail, share.max(MIN_PART))
             }
-            Err(error) => failed(command, &title, error, share.max(LEAST)),
+            Err(error) => failed(command, &title, error, share.max(MIN_PART)),
         };
         // A part is included completely or not at all, because half of one could leave a fence open.
         if text.len() + part.len() < LIMIT {
@@ -140,7 +140,7 @@ pub(super) fn total(total: &Sums, in_sync: &[(&str, InSync)]) -> String {
 }
 
 /// The minimum size of the part of one of several targets, in bytes.
-const LEAST: usize = 4_000;
+const MIN_PART: usize = 4_000;
 
 /// Adds lines as long as they fit. Returns how many do not.
 fn fill(text: &mut String, until: usize, lines: &[String]) -> usize {
@@ -251,11 +251,11 @@ fn attention(one: &Attention) -> String {
 }
 
 fn row(entry: &Entry<'_>) -> String {
-    const NAMED: usize = 4;
+    const MAX_NAMED: usize = 4;
     let paths: Vec<&str> = entry.resource.changes.iter().map(|change| change.path.as_str()).collect();
-    let mut what: Vec<String> = paths.iter().take(NAMED).map(|path| cell(&brief(path))).collect();
-    if paths.len() > NAMED {
-        what.push(format!("{} more", paths.len() - NAMED));
+    let mut what: Vec<String> = paths.iter().take(MAX_NAMED).map(|path| cell(&brief(path))).collect();
+    if paths.len() > MAX_NAMED {
+        what.push(format!("{} more", paths.len() - MAX_NAMED));
     }
     if paths.is_empty() {
         what.extend(entry.resource.origin.as_ref().map(|origin| cell(&brief(origin))));
@@ -500,7 +500,7 @@ mod tests {
 
     /// For one target or fifty, with few or many resources, the comment is within GitHub's limit and its parts are complete.
     #[test]
-    fn a_comment_fits_however_many_targets_and_resources() {
+    fn comments_fit_for_any_number_of_targets_and_resources() {
         let nothing = Review::default();
         let error = Error::usage("e".repeat(70_000), "h".repeat(70_000));
         for (targets, resources) in [(1, 0), (1, 3), (1, 500), (3, 100), (50, 40), (200, 5)] {
@@ -521,7 +521,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_code_span_holds_all_of_its_text_and_nothing_gets_out(text in hostile()) {
+        fn code_spans_contain_all_of_their_text_escaped(text in hostile()) {
             let found = nodes(&format!("x {} y", code(&text)));
             let codes: Vec<&NodeValue> = found.iter().filter(|node| matches!(node, NodeValue::Code(_))).collect();
             prop_assert!(found.len() == 4 && codes.len() == 1, "{found:?}");
@@ -540,7 +540,7 @@ mod tests {
         }
 
         #[test]
-        fn a_fence_holds_all_of_its_lines(text in hostile()) {
+        fn fences_contain_all_of_their_lines(text in hostile()) {
             let found = nodes(&format!("{}\nend\n", fenced("diff", text.split('\n'))));
             prop_assert_eq!(found.len(), 3, "{:?}", found);
             let NodeValue::CodeBlock(block) = &found[0] else { panic!("{found:?}") };

@@ -29,13 +29,13 @@ struct State {
 }
 
 /// The number of resources from which the display counts them.
-const MANY: usize = 10;
+const COUNT_FROM: usize = 10;
 
 impl State {
     /// Shows the count if there are many resources.
     fn tell(&mut self, bars: &MultiProgress) {
         let under_way = self.working.len();
-        if self.count.is_none() && under_way > MANY {
+        if self.count.is_none() && under_way > COUNT_FROM {
             let bar = bars.insert(0, ProgressBar::new_spinner());
             if let Ok(style) = ProgressStyle::with_template("  {msg}") {
                 bar.set_style(style);

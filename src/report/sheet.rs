@@ -97,7 +97,7 @@ impl Tone {
 /// Something that needs attention.
 #[derive(Debug)]
 pub(super) struct Attention {
-    pub(super) what: Kindled,
+    pub(super) what: AttentionKind,
     /// The address, if it is about one resource.
     pub(super) about: Option<String>,
     pub(super) words: String,
@@ -106,7 +106,7 @@ pub(super) struct Attention {
 
 /// The reason why something needs attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kindled {
+pub(super) enum AttentionKind {
     Refused,
     /// Applying it loses something.
     Destructive,
@@ -119,7 +119,7 @@ pub(super) enum Kindled {
     Unusual,
 }
 
-impl Kindled {
+impl AttentionKind {
     /// Returns its name in documents.
     pub(super) const fn word(self) -> &'static str {
         match self {
@@ -288,29 +288,29 @@ fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
         };
         let lost: Vec<&str> = lost(resource).collect();
         if resource.action == Action::Refused {
-            push(Kindled::Refused, why_refused(resource));
+            push(AttentionKind::Refused, why_refused(resource));
         } else if !lost.is_empty() {
-            push(Kindled::Destructive, format!("{} ({})", lost.join(", "), resource.name));
+            push(AttentionKind::Destructive, format!("{} ({})", lost.join(", "), resource.name));
         }
         for words in doubts(resource) {
-            push(Kindled::Dependency, words);
+            push(AttentionKind::Dependency, words);
         }
         for gap in &entry.gaps {
-            push(Kindled::Unknown, format!("{gap} ({})", resource.name));
+            push(AttentionKind::Unknown, format!("{gap} ({})", resource.name));
         }
         for case in entry.cases.iter().filter(|case| !case.passes) {
             let words = format!("{}: expected {}, gets {}", case.name, case.expected, case.after);
             let place = Some(Place { path: case.path.as_str().into(), line: case.line });
-            found.push(Attention { what: Kindled::CaseFails, about: about(), words, place });
+            found.push(Attention { what: AttentionKind::CaseFails, about: about(), words, place });
         }
     }
     for gap in &plan.unlisted {
-        found.push(Attention { what: Kindled::Unknown, about: None, words: gap_words(gap), place: None });
+        found.push(Attention { what: AttentionKind::Unknown, about: None, words: gap_words(gap), place: None });
     }
     let extent = guard::Extent::of(plan);
     if extent.is_unusual() {
         let words = format!("{} would be changed or deleted; apply needs --force", extent.words());
-        found.push(Attention { what: Kindled::Unusual, about: None, words, place: None });
+        found.push(Attention { what: AttentionKind::Unusual, about: None, words, place: None });
     }
     found.sort_by_key(|one| one.what as u8);
     found

@@ -3,7 +3,7 @@
 use super::contents::{Text, Written, added, diff_lines};
 use super::detail::{Detail, Section};
 use super::listed::Listed;
-use super::sheet::{self, Attention, Entry, Field, Kindled, Sheet, Tone, drift_words, refusal, version};
+use super::sheet::{self, Attention, AttentionKind, Entry, Field, Sheet, Tone, drift_words, refusal, version};
 use super::total::Sums;
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
 use crate::change::FieldChange;
@@ -190,11 +190,11 @@ impl Page {
         text.push_str(&format!("\n{}\n", paint(BOLD, "Needs attention:")));
         let width = attention.iter().map(|one| one.what.word().len()).max().unwrap_or(0);
         // The most important items come first.
-        const SHOWN: usize = 50;
-        for one in attention.iter().take(SHOWN) {
+        const MAX_SHOWN: usize = 50;
+        for one in attention.iter().take(MAX_SHOWN) {
             let style = match one.what {
-                Kindled::Refused | Kindled::Destructive | Kindled::CaseFails => RED,
-                Kindled::Unknown | Kindled::Dependency | Kindled::Unusual => YELLOW,
+                AttentionKind::Refused | AttentionKind::Destructive | AttentionKind::CaseFails => RED,
+                AttentionKind::Unknown | AttentionKind::Dependency | AttentionKind::Unusual => YELLOW,
             };
             let about = one.about.as_ref().map(|about| format!("{}: ", escape(about))).unwrap_or_default();
             let place = one.place.as_ref().map(|place| format!(" ({}:{})", escape(&place.path), place.line));
@@ -202,8 +202,8 @@ impl Page {
             let first = format!("  {}  ", paint(style, format!("{:width$}", one.what.word())));
             text.push_str(&self.wrapped(&first, &" ".repeat(width + 4), &words));
         }
-        if attention.len() > SHOWN {
-            text.push_str(&format!("  … and {} more (all of them with --json)\n", attention.len() - SHOWN));
+        if attention.len() > MAX_SHOWN {
+            text.push_str(&format!("  … and {} more (all of them with --json)\n", attention.len() - MAX_SHOWN));
         }
     }
 }
@@ -219,13 +219,13 @@ fn style(tone: Tone) -> anstyle::Style {
 
 /// Lists the live resources that are not in the manifest and are not changed.
 pub(super) fn listed(Listed { title, names }: &Listed<'_>) -> String {
-    const SHOWN: usize = 20;
+    const MAX_SHOWN: usize = 20;
     let mut text = format!("\n{}\n", paint(BOLD, title));
-    for name in names.iter().take(SHOWN) {
+    for name in names.iter().take(MAX_SHOWN) {
         text.push_str(&format!("    {}\n", escape(name)));
     }
-    if names.len() > SHOWN {
-        text.push_str(&format!("    … and {} more (all of them with --json)\n", names.len() - SHOWN));
+    if names.len() > MAX_SHOWN {
+        text.push_str(&format!("    … and {} more (all of them with --json)\n", names.len() - MAX_SHOWN));
     }
     text
 }

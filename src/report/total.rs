@@ -14,7 +14,7 @@ use crate::reconcile::Plan;
 
 /// The result of one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Came {
+pub(super) enum Outcome {
     /// It was read and is in sync.
     InSync,
     /// It differs, or something else needs attention.
@@ -49,18 +49,18 @@ impl Total {
         for part in parts {
             let (came, all, same) = match &part.body {
                 Ok(body) => body.came(),
-                Err(error) if is_unfinished(error) => (Came::Unfinished, 0, 0),
-                Err(_) => (Came::Failed, 0, 0),
+                Err(error) if is_unfinished(error) => (Outcome::Unfinished, 0, 0),
+                Err(_) => (Outcome::Failed, 0, 0),
             };
             total.targets += 1;
             total.resources += all;
             total.resources_in_sync += same;
             let (count, names) = match came {
-                Came::InSync => (&mut total.in_sync, None),
-                Came::Differs => (&mut total.differ, Some(0)),
-                Came::Incomplete => (&mut total.incomplete, Some(1)),
-                Came::Failed => (&mut total.failed, Some(2)),
-                Came::Unfinished => (&mut total.unfinished, Some(3)),
+                Outcome::InSync => (&mut total.in_sync, None),
+                Outcome::Differs => (&mut total.differ, Some(0)),
+                Outcome::Incomplete => (&mut total.incomplete, Some(1)),
+                Outcome::Failed => (&mut total.failed, Some(2)),
+                Outcome::Unfinished => (&mut total.unfinished, Some(3)),
             };
             *count += 1;
             if let Some(names) = names.and_then(|index| total.names.get_mut(index)) {
@@ -133,31 +133,31 @@ impl Sums {
 
 impl Body<'_> {
     /// Returns the result of the target, the number of its resources, and how many of these are in sync.
-    fn came(&self) -> (Came, usize, usize) {
+    fn came(&self) -> (Outcome, usize, usize) {
         match self {
-            Self::Settled(settled) => (Came::InSync, settled.resources, settled.resources),
+            Self::Settled(settled) => (Outcome::InSync, settled.resources, settled.resources),
             Self::Plan(plan, _) => {
                 let summary = plan.summary();
                 let all = plan.resources.len();
                 let came = match () {
-                    () if plan.is_settled() => Came::InSync,
-                    () if plan.has_differences() => Came::Differs,
-                    () if plan.gaps().next().is_some() => Came::Incomplete,
-                    () => Came::InSync,
+                    () if plan.is_settled() => Outcome::InSync,
+                    () if plan.has_differences() => Outcome::Differs,
+                    () if plan.gaps().next().is_some() => Outcome::Incomplete,
+                    () => Outcome::InSync,
                 };
                 (came, all, summary.unchanged)
             }
             Self::Status(status) => {
                 let (all, same, unknown) = count(status);
                 let came = match () {
-                    () if same + unknown < all => Came::Differs,
-                    () if unknown > 0 || status.parameters_unknown.is_some() => Came::Incomplete,
-                    () => Came::InSync,
+                    () if same + unknown < all => Outcome::Differs,
+                    () if unknown > 0 || status.parameters_unknown.is_some() => Outcome::Incomplete,
+                    () => Outcome::InSync,
                 };
                 (came, all, same)
             }
             // An apply has its own sums.
-            Self::Applied(plan, ..) => (Came::InSync, plan.resources.len(), plan.summary().unchanged),
+            Self::Applied(plan, ..) => (Outcome::InSync, plan.resources.len(), plan.summary().unchanged),
         }
     }
 

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_week_is_drawn_to_the_minute_and_told_in_words() {
+    fn a_week_is_drawn_to_the_minute_and_described_in_words() {
         let before = policy("{ days: [monday], hours: { start: \"09:00\", end: \"17:00\" }, timezone: Europe/Zurich }");
         let after = policy("{ days: [monday], hours: { start: \"09:00\", end: \"17:07\" }, timezone: Europe/Zurich }");
         let text = weeks(&calendar("prod", Some(&before), Some(&after)), Compared::Change);

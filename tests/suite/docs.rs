@@ -75,7 +75,8 @@ fn shortened(help: &str, root: &[(String, String)]) -> String {
                 };
                 let names: Vec<String> = known.iter().map(name).collect();
                 let names = Some(names.join(", ")).filter(|names| !names.is_empty());
-                let shown: Vec<String> = names.into_iter().chain(own.iter().map(|option| format!("--{option}"))).collect();
+                let shown: Vec<String> =
+                    names.into_iter().chain(own.iter().map(|option| format!("--{option}"))).collect();
                 text.push_str(&format!("AWS:\n      {}\n\n", shown.join("\n\n      ")));
             }
             _ => text.push_str(&section),

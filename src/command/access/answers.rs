@@ -10,7 +10,7 @@ use crate::error::{Error, Exit};
 use crate::kind::policy_parameter::Content;
 use crate::policy::explain::explain;
 use crate::policy::{self, Answer, Arns, Ask, Effect, Policy, Question, evaluate};
-use crate::report::answers::{self, Asked};
+use crate::report::answers::{self, Subject};
 use crate::report::json;
 use crate::report::versions::PolicyOf;
 use crate::resource::caller::name_of;
@@ -38,9 +38,9 @@ async fn read(context: &Context, profile: &str) -> Result<Read, Error> {
     Ok(Read { parameter, version: live.facts.version, policy })
 }
 
-fn asked<'a>(read: &'a Read, question: &Question<'a>) -> Asked<'a> {
+fn asked<'a>(read: &'a Read, question: &Question<'a>) -> Subject<'a> {
     let Question { profile, mode, at } = *question;
-    Asked { profile, mode, at, policy: &read.parameter, version: read.version }
+    Subject { profile, mode, at, policy: &read.parameter, version: read.version }
 }
 
 fn question<'a>(args: &QuestionArgs, profile: &'a str) -> Question<'a> {
@@ -60,7 +60,7 @@ fn value(answer: &Answer<'_>) -> Value {
     })
 }
 
-fn document(command: &str, asked: &Asked<'_>, answers: &[Answer<'_>], more: Value) -> json::Document {
+fn document(command: &str, asked: &Subject<'_>, answers: &[Answer<'_>], more: Value) -> json::Document {
     let mut body = json!({
         "profile": asked.profile,
         "mode": asked.mode,

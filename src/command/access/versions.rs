@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Site, find_manifest, now};
 use crate::access::gate::understood;
 use crate::cli::{LivePolicyArgs, PolicyDiffArgs, PolicyHistoryArgs, PolicyRollbackArgs, PolicyShowArgs};
-use crate::command::apply::carry_out;
+use crate::command::apply::apply_plans;
 use crate::command::context::{Context, Project};
 use crate::command::local::Users;
 use crate::command::output::check;
@@ -255,9 +255,14 @@ pub(in crate::command) async fn rollback(context: &Context, args: &PolicyRollbac
     materials.of.entry(own.address.clone()).and_modify(|one| one.policy = Some(format!("version {}", args.to)));
     planned.review = Review::of(&planned.pass.plan, &materials);
     let from_file = own.managed.content.as_ref().is_some_and(|content| content.text() != Some(text));
-    let exit =
-        carry_out(context, "policy rollback", vec![(destination, Ok(planned))], (Share::Any, &args.going), Vec::new())
-            .await?;
+    let exit = apply_plans(
+        context,
+        "policy rollback",
+        vec![(destination, Ok(planned))],
+        (Share::Any, &args.options),
+        Vec::new(),
+    )
+    .await?;
     if from_file {
         let file = escape(own.origin.as_deref().unwrap_or_default());
         context.terminal.note(&format!(

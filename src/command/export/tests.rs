@@ -403,7 +403,7 @@ fn many(count: usize) -> Vec<DesiredResource> {
 }
 
 #[test]
-fn what_is_too_large_for_one_template_becomes_several_stacks() {
+fn large_exports_become_several_stacks() {
     let desired = many(400);
     for (delivery, limit) in [(Delivery::Inline, 51_200), (Delivery::Bucket, 1_048_576)] {
         let exported = cloudformation::export(&[target(&desired, Some("prod"))], delivery).unwrap();
@@ -429,7 +429,7 @@ fn what_is_too_large_for_one_template_becomes_several_stacks() {
 }
 
 #[test]
-fn a_resource_that_fits_no_template_is_refused_by_name() {
+fn resources_too_large_for_a_template_are_refused_by_name() {
     let subscriptions: String = (0..600)
         .map(|number| {
             format!("[topics.a.subscriptions.s{number}]\nprotocol = \"email\"\nendpoint = \"u{number}@example.com\"\n")
@@ -442,7 +442,7 @@ fn a_resource_that_fits_no_template_is_refused_by_name() {
 }
 
 #[test]
-fn a_stack_set_has_a_parameter_for_what_differs() {
+fn stack_sets_have_parameters_for_differing_values() {
     let table = |read: u8, more: &str| {
         let text = format!(
             "[tables.t]\nname = \"table\"\npartition_key = {{ name = \"id\", type = \"S\" }}\nbilling_mode = \"PROVISIONED\"\nread_capacity = {read}\nwrite_capacity = 1\n{more}"

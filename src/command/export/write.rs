@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_export_replaces_the_files_of_the_one_before_and_no_others() {
+    fn exports_replace_only_files_of_an_earlier_export() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let text = |name: &str| std::fs::read_to_string(path(name)).unwrap();

@@ -129,9 +129,7 @@ fn a_decision_with_a_lost_response_is_recognized() {
         world.json_as("alice", &args)["request"]["id"].clone()
     });
     let id = id.as_str().unwrap();
-    let status = losing("TransactWriteItems", &|| {
-        world.json_as("bob", &["approve", id])["request"]["status"].clone()
-    });
+    let status = losing("TransactWriteItems", &|| world.json_as("bob", &["approve", id])["request"]["status"].clone());
     assert_eq!(status, "approved");
     let all = world.json_as("alice", &["list"]);
     assert_eq!(all["requests"].as_array().unwrap().len(), 1, "{all}");
@@ -170,7 +168,12 @@ fn lists_go_through_the_index_newest_first() {
         let queries = world.calls().into_iter().filter(|call| call.operation != "GetCallerIdentity");
         let found = |operation: &str| ["Query", "TransactGetItems"].contains(&operation);
         assert!(queries.into_iter().all(|call| found(&call.operation)), "{args:?}");
-        all["requests"].as_array().unwrap().iter().map(|one| ids.iter().position(|id| one["id"] == json!(id)).unwrap()).collect()
+        all["requests"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| ids.iter().position(|id| one["id"] == json!(id)).unwrap())
+            .collect()
     };
     assert_eq!(listed("alice", &[]), [2, 0]);
     assert_eq!(listed("carol", &[]), [0usize; 0]);
