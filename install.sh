@@ -1,14 +1,16 @@
 #!/bin/sh
-# Installs a release of sentinel, after checking its SHA-256 checksum.
+# Installs a release of sentinel, after checking its SHA-256 checksum and, if asked to, its build provenance.
 #
 #   curl --proto '=https' -fsSL https://github.com/your-org/sentinel/releases/latest/download/install.sh | sh
 #
 # SENTINEL_VERSION   the version, such as 0.1.0 [default: the newest release]
 # SENTINEL_BIN_DIR   the folder to install into [default: ~/.local/bin]
 # SENTINEL_BASE_URL  where the archives and SHA256SUMS are [default: the release on GitHub]
+# SENTINEL_PROVENANCE  required: check with `gh` that the release workflow built the archive [default: checksum only]
 set -eu
 
-repository=https://github.com/your-org/sentinel
+name_on_github=your-org/sentinel
+repository=https://github.com/$name_on_github
 folder=${SENTINEL_BIN_DIR:-$HOME/.local/bin}
 
 fail() {
@@ -69,6 +71,17 @@ name=${entry##* }
 fetch "$base/$name" "$work/$name"
 actual=$(digest "$work/$name")
 [ "$actual" = "$expected" ] || fail "the checksum of $name is $actual, not $expected; nothing was installed"
+
+case "${SENTINEL_PROVENANCE:-}" in
+    '') ;;
+    required)
+        command -v gh >/dev/null 2>&1 || fail "SENTINEL_PROVENANCE=required needs gh; nothing was installed"
+        gh attestation verify "$work/$name" --repo "$name_on_github" \
+            --signer-workflow "$name_on_github/.github/workflows/release.yml" >&2 ||
+            fail "the release workflow of $name_on_github did not attest $name; nothing was installed"
+        ;;
+    *) fail "SENTINEL_PROVENANCE must be empty or required, not $SENTINEL_PROVENANCE" ;;
+esac
 
 tar -xzf "$work/$name" -C "$work"
 mkdir -p "$folder"

@@ -7,6 +7,7 @@ folder="${RUNNER_TEMP:-$(mktemp -d)}"
 markdown="$(mktemp "$folder/sentinel.XXXXXX")"
 html="$markdown.html"
 json="$markdown.json"
+log="$markdown.log"
 words=()
 read -ra words <<<"${SENTINEL_ARGS:-}"
 args=(-f "$SENTINEL_FILE" ${words[@]+"${words[@]}"})
@@ -34,20 +35,23 @@ case "$SENTINEL_COMMAND" in
         if [ "$SENTINEL_COMMAND" = plan ] && [ -n "${SENTINEL_PLAN_FILE:-}" ]; then
             args+=(--out "$SENTINEL_PLAN_FILE")
         fi
+        if [ "$SENTINEL_COMMAND" = plan ] && [ -n "${SENTINEL_FAIL_ON:-}" ]; then
+            args+=(--fail-on "$SENTINEL_FAIL_ON")
+        fi
         # This format escapes its text itself, and the runner must interpret its annotations.
         sentinel plan "${args[@]}" --detailed-exitcode --format github \
-            --out-markdown "$markdown" --out-html "$html" --out-json "$json" 2>"$markdown.err" || code=$?
-        quote <"$markdown.err" >&2
+            --out-markdown "$markdown" --out-html "$html" --out-json "$json" 2>"$log" || code=$?
+        quote <"$log" >&2
         changes="$(has_changes)"
         ;;
     apply)
         if [ -n "${SENTINEL_PLAN_FILE:-}" ]; then
             args=("$SENTINEL_PLAN_FILE" ${words[@]+"${words[@]}"})
         fi
-        sentinel apply "${args[@]}" --yes 2>&1 | quote || code=$?
+        sentinel apply "${args[@]}" --yes 2>&1 | tee "$log" | quote || code=$?
         ;;
     *)
-        echo "::error title=sentinel::command must be plan, apply or drift, not ${SENTINEL_COMMAND//[^a-z]/?}"
+        echo "::error title=sentinel::command must be plan, verify, apply or drift, not ${SENTINEL_COMMAND//[^a-z]/?}"
         exit 1
         ;;
 esac
@@ -58,4 +62,5 @@ esac
     echo "markdown=$markdown"
     echo "html=$html"
     echo "json=$json"
+    echo "log=$log"
 } >>"$GITHUB_OUTPUT"

@@ -15,6 +15,7 @@ use super::total::{InSync, Sums};
 use super::{escape, escape_lines};
 use crate::error::Error;
 use crate::kind::Line;
+use crate::policy::Direction;
 use crate::reconcile::Plan;
 use crate::review::Review;
 
@@ -208,7 +209,10 @@ fn comment((command, title): (&str, &str), sheet: &Sheet<'_>, detail: Detail, li
     }
     let mut shown: Vec<&Entry<'_>> =
         sheet.entries().filter(|entry| detail == Detail::All || entry.says_something()).collect();
-    shown.sort_by_key(|entry| importance(entry.tone));
+    // Among changes of the same kind, those that give access come first.
+    shown.sort_by_key(|entry| {
+        (importance(entry.tone), !entry.means.iter().any(|one| one.direction == Direction::Opens))
+    });
     if shown.is_empty() {
         text.push_str("Everything is in sync.\n\n");
     } else {
@@ -260,9 +264,12 @@ fn row(entry: &Entry<'_>) -> String {
     if paths.is_empty() {
         what.extend(entry.resource.origin.as_ref().map(|origin| cell(&brief(origin))));
     }
-    // The row has only the first meaning. The details have all of them.
-    if let Some(meaning) = entry.means.first() {
-        what.push(cell(&brief(&meaning.words)));
+    // The strongest grant comes first. The others are in the details.
+    if let Some((strongest, folded)) = entry.means.split_first() {
+        what.push(cell(&brief(&strongest.words)));
+        if !folded.is_empty() {
+            what.push(format!("{} more", folded.len()));
+        }
     }
     what.extend(entry.gaps.first().map(|gap| cell(&brief(gap))));
     let word = format!("{} {}", entry.symbol, entry.tone.word());

@@ -34,6 +34,8 @@ struct Github {
 
 const BOT: &str = "github-actions[bot]";
 
+const COMMIT: &str = "0123456789012345678901234567890123456789";
+
 impl Github {
     fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -181,6 +183,8 @@ impl Workflow {
             .env("GITHUB_API_URL", &self.github.url)
             .env("GITHUB_REPOSITORY", "acme/aws")
             .env("GITHUB_TOKEN", "secret");
+        command.env("COMMIT", COMMIT).env("GITHUB_SERVER_URL", "https://github.example");
+        command.env("GITHUB_RUN_ID", "99").env("GITHUB_RUN_ATTEMPT", "2");
         command.env("SENTINEL_GITHUB_PAUSE", "0").envs(variables.iter().copied());
         command
             .stdin(std::process::Stdio::null())
@@ -205,9 +209,14 @@ impl Workflow {
             ("SENTINEL_ARGS", options),
         ];
         let run = self.script(&[script.to_str().unwrap()], &variables).expect(0);
+        (run, self.outputs())
+    }
+
+    /// Returns the outputs of the steps so far.
+    fn outputs(&self) -> BTreeMap<String, String> {
         let outputs = std::fs::read_to_string(self.world.folder.path().join("output")).unwrap();
         let outputs = outputs.lines().map(|line| line.split_once('=').unwrap());
-        (run, outputs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        outputs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     fn end(&self, command: &str, code: &str, incomplete: &str) -> i32 {
@@ -217,10 +226,44 @@ impl Workflow {
         self.script(&[script.to_str().unwrap()], &variables).code
     }
 
+    fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.world.folder.path().join(path)).unwrap()
+    }
+
+    /// Keeps the issues up to date after a drift check.
+    fn keep(&self, outputs: &BTreeMap<String, String>, allow_incomplete: &str) -> String {
+        let about = ["issue", "--label", "sentinel-drift", "--key", "sentinel.toml", "--author", BOT];
+        let result = ["--exitcode", &outputs["exitcode"], "--allow-incomplete", allow_incomplete];
+        let files = ["--body", &outputs["markdown"], "--json", &outputs["json"], "--log", &outputs["log"]];
+        self.post(&[&about[..], &result, &files].concat()).expect(0).stdout
+    }
+
     fn post(&self, words: &[&str]) -> Run {
         let script = root().join("action/github.py");
         self.script(&[&["python3", script.to_str().unwrap()], words].concat(), &[])
     }
+}
+
+/// HashiCorp Sentinel has a program of the same name.
+#[test]
+fn only_this_projects_sentinel_is_accepted() {
+    let workflow = Workflow::new();
+    let script = root().join("action/identify.sh");
+    let identify = |path: &str, version: &str| {
+        let variables = [("PATH", path)];
+        let variables = if path.is_empty() { &variables[1..] } else { &variables[..] };
+        workflow.script(&[script.to_str().unwrap(), version], variables)
+    };
+    identify("", "").expect(0);
+    identify("", env!("CARGO_PKG_VERSION")).expect(0);
+    assert!(identify("", "9.9.9").expect(1).stdout.contains("not 9.9.9"));
+    assert!(identify("/usr/bin:/bin", "").expect(1).stdout.contains("sentinel is not installed"));
+    workflow.world.write("other/sentinel", "#!/bin/sh\necho 'Sentinel v0.40.0'\n");
+    let other = workflow.world.folder.path().join("other");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(other.join("sentinel"), mode).unwrap();
+    let refused = identify(&format!("{}:/usr/bin:/bin", other.display()), "").expect(1);
+    assert!(refused.stdout.contains("another program of that name"), "{}", refused.stdout);
 }
 
 /// From the pull request to its merge: one comment is created and updated, and the merge applies the reviewed plan.
@@ -240,7 +283,8 @@ fn a_merge_applies_the_plan_of_the_comment() {
     assert_eq!(workflow.end("plan", "2", "false"), 0);
 
     let comment = |body: &str| {
-        workflow.post(&["comment", "--number", "7", "--key", "a/sentinel.toml", "--author", BOT, "--body", body])
+        let about = ["comment", "--command", "plan", "--exitcode", "2", "--number", "7", "--key", "a/sentinel.toml"];
+        workflow.post(&[&about[..], &["--author", BOT, "--body", body]].concat())
     };
     workflow.github.state().failures = 2;
     let wrote = comment(&outputs["markdown"]).expect(0);
@@ -252,10 +296,16 @@ fn a_merge_applies_the_plan_of_the_comment() {
         ),
         "{body}"
     );
+    for fact in [
+        "Commit [0123456](https://github.example/acme/aws/commit/0123456789012345678901234567890123456789)",
+        "[run 99](https://github.example/acme/aws/actions/runs/99/attempts/2)",
+        " UTC\n",
+        "**Next:** Review the changes.",
+    ] {
+        assert!(body.contains(fact), "{fact} in {body}");
+    }
     workflow.github.requests();
-    // An equal comment writes nothing. Another plan updates the same comment, and no comment of another author.
-    comment(&outputs["markdown"]).expect(0);
-    assert_eq!(workflow.github.requests().iter().filter(|call| !call.starts_with("GET")).count(), 0);
+    // Another plan changes the same comment, and no comment of another author.
     workflow.world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"dev.yaml\"\n");
     let (_, outputs) = workflow.run("plan", "plan.json");
     comment(&outputs["markdown"]).expect(0);
@@ -275,9 +325,65 @@ fn a_merge_applies_the_plan_of_the_comment() {
         "{}",
         run.stdout
     );
+    // The result is written to the same comment, above the plan.
+    let result = |outputs: &BTreeMap<String, String>| {
+        let about = ["comment", "--command", "apply", "--number", "7", "--key", "a/sentinel.toml", "--author", BOT];
+        workflow
+            .post(&[&about[..], &["--exitcode", &outputs["exitcode"], "--log", &outputs["log"]]].concat())
+            .expect(0);
+        let comments = workflow.github.state().comments.clone();
+        assert_eq!(comments.len(), 4);
+        comments[3]["body"].as_str().unwrap().to_owned()
+    };
+    let body = result(&outputs);
+    let at = |words: &str| body.find(words).unwrap_or_else(|| panic!("{words} in {body}"));
+    assert!(body.starts_with("<!-- sentinel comment: a/sentinel.toml -->\n<!-- sentinel: apply -->\n"), "{body}");
+    assert!(at("### sentinel apply: applied") < at("### sentinel plan: 1 to create"));
+    assert!(body.contains("    Verified: everything is in sync."), "{body}");
+    // The plan is stale once it is applied. This result replaces the one before.
     let (_, outputs) = workflow.run("apply", "plan.json");
     assert_eq!(outputs["exitcode"], "4");
+    let body = result(&outputs);
+    assert!(body.contains("### sentinel apply: refused") && body.contains("run the apply workflow by hand"), "{body}");
+    assert_eq!((body.matches("### sentinel apply").count(), body.matches("### sentinel plan").count()), (1, 1));
     assert_eq!(workflow.end("apply", "4", "true"), 4);
+}
+
+/// A plan with findings of `fail-on` ends with 1 after its full output.
+#[test]
+fn a_plan_that_must_not_merge_says_so_and_fails() {
+    if !python() {
+        return;
+    }
+    let workflow = Workflow::new();
+    workflow.world.write("body", "<!-- sentinel: plan -->\n### sentinel plan: 1 to change\n\n- ### x: failed\n");
+    workflow.world.write("log", "\u{1b}[1merror: 1 test case fails\n::add-mask::x\n");
+    let about = ["comment", "--command", "plan", "--exitcode", "1", "--number", "7", "--key", "k", "--author", BOT];
+    workflow.post(&[&about[..], &["--body", "body", "--log", "log"]].concat()).expect(0);
+    let body = workflow.github.state().comments[0]["body"].as_str().unwrap().to_owned();
+    assert!(body.contains("### sentinel plan: 1 to change\n\nCommit "), "{body}");
+    assert!(body.contains("This plan must not merge:\n\n     [1merror: 1 test case fails\n\n"), "{body}");
+    assert!(body.contains("**Next:** Do not merge") && !body.contains("add-mask"), "{body}");
+    assert_eq!(workflow.end("plan", "1", "true"), 1);
+}
+
+#[test]
+fn an_unknown_option_is_reported_and_not_an_empty_comment() {
+    if !python() {
+        return;
+    }
+    let workflow = Workflow::new();
+    let script = root().join("action/run.sh");
+    let variables =
+        [("SENTINEL_COMMAND", "plan"), ("SENTINEL_FILE", "sentinel.toml"), ("SENTINEL_ARGS", "--everything")];
+    workflow.script(&[script.to_str().unwrap()], &variables).expect(0);
+    let outputs = workflow.outputs();
+    assert_eq!(outputs["exitcode"], "1");
+    let about = ["comment", "--command", "plan", "--exitcode", "1", "--number", "7", "--key", "k", "--author", BOT];
+    workflow.post(&[&about[..], &["--body", &outputs["markdown"], "--log", &outputs["log"]]].concat()).expect(0);
+    let body = workflow.github.state().comments[0]["body"].as_str().unwrap().to_owned();
+    assert!(body.contains("### sentinel plan: failed") && body.contains("    error: unexpected argument"), "{body}");
+    assert!(body.contains("**Next:** Do not merge"), "{body}");
 }
 
 /// A plan that fails is reported in the comment, and then fails the job.
@@ -338,36 +444,56 @@ fn drift_has_one_issue_until_it_is_repaired() {
         return;
     }
     let workflow = Workflow::new();
-    let keep = |state: &str, body: &str| {
-        let words = [
-            "issue",
-            "--state",
-            state,
-            "--label",
-            "sentinel-drift",
-            "--key",
-            "sentinel.toml",
-            "--author",
-            BOT,
-            "--body",
-            body,
-        ];
-        workflow.post(&words).expect(0).stdout
-    };
     let (_, outputs) = workflow.run("drift", "");
     assert_eq!(outputs["exitcode"], "2");
-    assert_eq!(keep("open", &outputs["markdown"]), "Opened https://github.example/issue/1\n");
-    keep("open", &outputs["markdown"]);
+    assert_eq!(workflow.keep(&outputs, "false"), "Opened https://github.example/issue/1\n");
+    assert_eq!(workflow.keep(&outputs, "false"), "Updated https://github.example/issue/1\n");
     workflow.world.write("dev.yaml", "version: \"1\"\nrules:\n  - { name: other, effect: deny }\n");
     workflow.run("apply", "");
     let (_, outputs) = workflow.run("drift", "");
     assert_eq!(outputs["exitcode"], "0");
-    assert_eq!(keep("closed", &outputs["markdown"]), "Closed https://github.example/issue/1\n");
+    assert_eq!(workflow.keep(&outputs, "false"), "Closed https://github.example/issue/1\n");
     let state = workflow.github.state();
     assert_eq!(state.issues.len(), 1);
     assert_eq!(state.issues[0]["title"], json!("Drift: AWS is not in sync with sentinel.toml"));
     assert_eq!((&state.issues[0]["state"], &state.issues[0]["labels"]), (&json!("closed"), &json!(["sentinel-drift"])));
     assert_eq!(state.comments[0]["body"], json!("AWS is in sync again."));
+}
+
+/// A check that failed does not know whether there is drift: it has an issue of its own and leaves that of the drift alone.
+#[test]
+fn a_failed_drift_check_is_not_reported_as_drift() {
+    if !python() {
+        return;
+    }
+    let workflow = Workflow::new();
+    let manifest = workflow.read("sentinel.toml");
+    let (_, drift) = workflow.run("drift", "");
+    workflow.keep(&drift, "false");
+    let before = workflow.github.state().issues[0].clone();
+    workflow.world.write("sentinel.toml", "[aws\n");
+    let (_, failed) = workflow.run("drift", "");
+    assert_eq!((failed["exitcode"].as_str(), failed["has-changes"].as_str()), ("1", "false"));
+    assert_eq!(workflow.keep(&failed, "false"), "Opened https://github.example/issue/2\n");
+    assert_eq!(workflow.keep(&failed, "false"), "Updated https://github.example/issue/2\n");
+    {
+        let state = workflow.github.state();
+        assert_eq!(state.issues.len(), 2);
+        assert_eq!(state.issues[0], before);
+        assert_eq!(state.issues[1]["title"], json!("The drift check of sentinel.toml failed"));
+        let body = state.issues[1]["body"].as_str().unwrap();
+        assert!(body.contains("it is unknown whether there is drift") && body.contains("    error"), "{body}");
+    }
+    assert_eq!(workflow.end("drift", "1", "false"), 1);
+    // An incomplete check that is allowed reports the drift that it found, and is no failure.
+    workflow.world.write("sentinel.toml", &manifest);
+    workflow.world.fail("DescribeTable", "AccessDeniedException", "");
+    let (_, incomplete) = workflow.run("drift", "");
+    assert_eq!(incomplete["exitcode"], "3");
+    assert_eq!(workflow.keep(&incomplete, "false"), "Updated https://github.example/issue/2\n");
+    workflow.keep(&incomplete, "true");
+    let state = workflow.github.state();
+    assert_eq!((&state.issues[0]["state"], &state.issues[1]["state"]), (&json!("open"), &json!("closed")));
 }
 
 #[test]
@@ -382,6 +508,10 @@ fn a_denied_token_is_reported_with_the_required_permissions() {
         "python3",
         script.to_str().unwrap(),
         "comment",
+        "--command",
+        "plan",
+        "--exitcode",
+        "2",
         "--number",
         "7",
         "--key",
@@ -401,7 +531,14 @@ fn existing(id: u64, login: Value, body: Value) -> Value {
 }
 
 fn write_comment(workflow: &Workflow, key: &str) -> Run {
-    workflow.post(&["comment", "--number", "7", "--key", key, "--author", BOT, "--body", "body"])
+    let about = ["comment", "--command", "plan", "--exitcode", "2", "--number", "7", "--key", key, "--author", BOT];
+    workflow.post(&[&about[..], &["--body", "body"]].concat())
+}
+
+/// Returns whether a comment has a marker as its first line, and ends with the body of the tests.
+fn is_comment(comment: &Value, mark: &str) -> bool {
+    let body = comment["body"].as_str().unwrap();
+    body.starts_with(&format!("{mark}\n")) && body.ends_with("\nnew") && !body.contains("old")
 }
 
 /// A plan quotes policies and AWS, so a comment of the action can contain any text.
@@ -428,11 +565,11 @@ fn the_marker_counts_only_in_the_first_line_of_an_own_comment() {
     write_comment(&workflow, "b").expect(0);
     let comments = workflow.github.state().comments.clone();
     assert_eq!(comments[..others.len()], others);
-    assert_eq!(comments[others.len()]["body"], json!(format!("{mark}\nnew")));
+    assert!(is_comment(&comments[others.len()], mark), "{comments:#?}");
     // A comment that was edited in a browser has other line endings, and is still found.
     workflow.github.state().comments[others.len()]["body"] = json!(format!("{mark}\r\nold"));
     write_comment(&workflow, "b").expect(0);
-    assert_eq!(workflow.github.state().comments[others.len()]["body"], json!(format!("{mark}\nnew")));
+    assert!(is_comment(&workflow.github.state().comments[others.len()], mark));
     assert_eq!(workflow.github.state().comments.len(), others.len() + 1);
 }
 
@@ -454,8 +591,8 @@ fn a_drift_issue_is_found_only_by_the_first_line_of_an_own_issue() {
         issue(2, "mallory", "<!-- sentinel issue: b -->\n"),
     ];
     workflow.github.state().issues.clone_from(&others);
-    for state in ["open", "closed"] {
-        let words = ["issue", "--state", state, "--label", "drift", "--key", "b", "--author", BOT, "--body", "body"];
+    for code in ["2", "0"] {
+        let words = ["issue", "--exitcode", code, "--label", "drift", "--key", "b", "--author", BOT, "--body", "body"];
         workflow.post(&words).expect(0);
     }
     assert_eq!(workflow.github.state().issues[..2], others);
@@ -479,7 +616,8 @@ fn every_key_has_its_own_comment() {
     }
     for comment in &workflow.github.state().comments {
         let body = comment["body"].as_str().unwrap();
-        let mark = body.strip_suffix("\nnew").unwrap();
+        assert!(body.ends_with("\nnew"), "{body}");
+        let mark = body.lines().next().unwrap();
         let inner = mark.strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->")).unwrap();
         assert!(!inner.contains("--") && !inner.contains(['>', '<', '\n', '@']), "{mark}");
     }
@@ -497,7 +635,7 @@ fn more_than_a_page_of_comments_is_searched_and_endless_pages_are_not() {
     let own = existing(2, json!({ "login": BOT }), json!("<!-- sentinel comment: k -->\nold"));
     workflow.github.state().comments.push(own);
     write_comment(&workflow, "k").expect(0);
-    assert_eq!(workflow.github.state().comments[30]["body"], json!("<!-- sentinel comment: k -->\nnew"));
+    assert!(is_comment(&workflow.github.state().comments[30], "<!-- sentinel comment: k -->"));
     assert_eq!(workflow.github.state().comments.len(), 31);
 
     workflow.github.state().next = Some("ROOT/repos/acme/aws/issues/7/comments?page=1".to_owned());
@@ -555,6 +693,156 @@ fn a_comment_body_that_is_too_long_is_omitted() {
     assert!(body.len() < 1_000 && !body.contains('`') && body.contains("log"), "{}", body.len());
 }
 
+/// A saved plan, its record, and a stand-in for `gh` that exits with a code.
+struct Artifact {
+    workflow: Workflow,
+}
+
+impl Artifact {
+    fn new() -> Self {
+        let workflow = Workflow::new();
+        workflow.world.write("artifact/plan.json", "{}");
+        workflow.world.write("tools/gh", "#!/bin/sh\necho \"$@\" >>gh.log\nexit \"${GH_EXIT:-0}\"\n");
+        let gh = workflow.world.folder.path().join("tools/gh");
+        std::fs::set_permissions(gh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let artifact = Self { workflow };
+        artifact.commit("first");
+        artifact
+            .origin(&["write", "--plan", "artifact/plan.json", "--pull-request", "7", "--base", "main"], &[])
+            .expect(0);
+        artifact
+    }
+
+    /// Commits the manifest, so that the checkout has another tree.
+    fn commit(&self, text: &str) {
+        self.workflow.world.write("tracked", text);
+        let author = ["-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false"];
+        for words in [&["init", "-q"][..], &["add", "tracked"], &["commit", "-q", "-m", "x"]] {
+            self.workflow.script(&[&["git"], &author[..], words].concat(), &[]).expect(0);
+        }
+    }
+
+    fn origin(&self, words: &[&str], variables: &[(&str, &str)]) -> Run {
+        let script = root().join("action/origin.py");
+        let tools = self.workflow.world.folder.path().join("tools");
+        let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+        let runner =
+            [("PATH", path.as_str()), ("GITHUB_WORKFLOW_REF", "acme/aws/.github/workflows/plan.yml@refs/pull/7/merge")];
+        let words = [&["python3", "-I", script.to_str().unwrap()], words, &["--commit", COMMIT]].concat();
+        self.workflow.script(&words, &[&runner, variables].concat())
+    }
+
+    /// Checks the artifact as apply.yml does, with some options changed.
+    fn check(&self, changed: &[(&str, &str)], variables: &[(&str, &str)]) -> Run {
+        let mut options = BTreeMap::from([
+            ("--folder", "artifact"),
+            ("--name", "plan.json"),
+            ("--pull-request", "7"),
+            ("--base", "main"),
+            ("--workflow", ".github/workflows/plan.yml"),
+            ("--ref", "refs/pull/7/merge"),
+            ("--attestation", "required"),
+        ]);
+        options.extend(changed.iter().copied());
+        let words: Vec<&str> =
+            std::iter::once("check").chain(options.iter().flat_map(|(name, value)| [*name, *value])).collect();
+        self.origin(&words, variables)
+    }
+
+    fn refuses(&self, refused: &Run, message: &str) {
+        assert_eq!(refused.code, 1, "{message}: {}", refused.stderr);
+        assert!(refused.stdout.starts_with("::error ") && refused.stdout.contains(message), "{}", refused.stdout);
+        assert!(!self.workflow.world.folder.path().join("output").exists());
+    }
+}
+
+#[test]
+fn a_plan_is_applied_only_for_its_own_pull_request_base_commit_and_workflow() {
+    if !python() {
+        return;
+    }
+    let artifact = Artifact::new();
+    artifact.refuses(&artifact.check(&[("--pull-request", "8")], &[]), "another pull request: 7, not 8");
+    artifact.refuses(&artifact.check(&[("--base", "release")], &[]), "another base: main, not release");
+    let other = "f".repeat(40);
+    let record = artifact.workflow.read("artifact/plan.json.origin.json");
+    artifact.workflow.world.write("artifact/plan.json.origin.json", &record.replace(COMMIT, &other));
+    artifact.refuses(&artifact.check(&[], &[]), "another commit");
+    artifact.workflow.world.write("artifact/plan.json.origin.json", &record);
+    artifact.refuses(&artifact.check(&[("--workflow", ".github/workflows/x.yml")], &[]), "another workflow");
+    artifact.refuses(&artifact.check(&[], &[("GITHUB_REPOSITORY", "acme/fork")]), "another repository");
+    assert!(!artifact.workflow.world.folder.path().join("gh.log").exists());
+
+    artifact.check(&[], &[]).expect(0);
+    let path = artifact.workflow.outputs()["plan-file"].clone();
+    assert!(path.ends_with("/artifact/plan.json"), "{path}");
+    let asked = artifact.workflow.read("gh.log");
+    let identity = "--cert-identity https://github.example/acme/aws/.github/workflows/plan.yml@refs/pull/7/merge";
+    assert_eq!(asked.lines().filter(|line| line.contains(identity) && line.contains("--repo acme/aws")).count(), 2);
+}
+
+#[test]
+fn a_stale_altered_or_unattested_plan_is_refused() {
+    if !python() {
+        return;
+    }
+    let artifact = Artifact::new();
+    artifact
+        .refuses(&artifact.check(&[], &[("GH_EXIT", "1")]), "has no attestation of https://github.example/acme/aws");
+    artifact.workflow.world.write("artifact/plan.json", "{ }");
+    artifact.refuses(&artifact.check(&[], &[]), "another plan sha256");
+    artifact.workflow.world.write("artifact/plan.json", "{}");
+    artifact.commit("second");
+    artifact.refuses(&artifact.check(&[], &[]), "the base branch has changed since the plan");
+    artifact.workflow.world.write("artifact/other/plan.json", "{}");
+    artifact.refuses(&artifact.check(&[], &[]), "exactly one plan.json, not 2");
+}
+
+/// `repository` in Cargo.toml defines the repository's name. `scripts/repository` writes it to the other files.
+#[test]
+fn every_file_names_the_repository_of_cargo_toml() {
+    let name = env!("CARGO_PKG_REPOSITORY").strip_prefix("https://github.com/").unwrap();
+    let listed = Command::new(root().join("scripts/repository")).arg("--list").output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let mut files: Vec<&str> = listed.lines().collect();
+    assert!(files.contains(&"install.sh") && files.contains(&"packaging/sentinel.rb.in"), "{files:?}");
+    files.extend(["README.md", "action.yml", "setup/action.yml", "scripts/formula", "docs/guide/reviewing.md"]);
+    for file in files {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        for (at, _) in text.match_indices("/sentinel") {
+            let start = text[..at]
+                .rfind(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-')
+                .map_or(0, |at| at + 1);
+            let rest = &text[at + "/sentinel".len()..];
+            let on_github = text[..start].ends_with("github.com/");
+            let used = text[..start].ends_with("uses: ") && (rest.starts_with('@') || rest.starts_with("/setup@"));
+            if on_github || used {
+                assert_eq!(&text[start..at + "/sentinel".len()], name, "{file}: run scripts/repository {name}");
+            }
+        }
+    }
+    let script = std::fs::read_to_string(root().join("install.sh")).unwrap();
+    assert!(script.contains(&format!("\nname_on_github={name}\n")), "run scripts/repository {name}");
+}
+
+/// A fork gets no credentials, and only the default branch is applied.
+#[test]
+fn forks_get_no_role_and_only_the_default_branch_is_applied() {
+    let condition = |file: &str, job: &str| {
+        let workflow = yaml(&root().join(format!("examples/github-actions/{file}.yml")));
+        workflow["jobs"][job]["if"].as_str().unwrap().to_owned()
+    };
+    let own = "github.event.pull_request.head.repo.full_name == github.repository";
+    assert_eq!(condition("plan", "plan"), own);
+    let apply = condition("apply", "apply");
+    assert!(apply.contains(own), "{apply}");
+    assert!(apply.contains("github.event.pull_request.base.ref == github.event.repository.default_branch"), "{apply}");
+    assert!(condition("apply", "plan").contains("github.ref_name == github.event.repository.default_branch"));
+    let steps = yaml(&root().join("examples/github-actions/apply.yml"))["jobs"]["apply"]["steps"].clone();
+    let at = |words: &str| steps.as_array().unwrap().iter().position(|step| step.to_string().contains(words)).unwrap();
+    assert!(at("\"verify\"") < at("aws-actions/configure-aws-credentials@"));
+}
+
 /// Returns a YAML file as a value.
 fn yaml(path: &Path) -> Value {
     serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -576,25 +864,35 @@ fn the_action_and_the_workflows_fit_together() {
     for step in action["runs"]["steps"].as_array().unwrap() {
         let run = step["run"].as_str().unwrap();
         assert!(!run.contains("${{"), "{run}");
+        assert!(!run.contains("cargo") && !run.contains("install"), "the action must not install anything: {run}");
         for script in run.split(['"', '\'', ' ']).filter_map(|word| word.strip_prefix("$GITHUB_ACTION_PATH/")) {
             assert!(root().join(script).is_file(), "{script}");
         }
     }
-    for workflow in ["plan", "apply", "drift"] {
+    for workflow in ["plan", "apply", "drift", "drift-matrix"] {
         let workflow = yaml(&root().join(format!("examples/github-actions/{workflow}.yml")));
         for job in workflow["jobs"].as_object().unwrap().values() {
-            for step in job["steps"].as_array().unwrap() {
+            let steps = job["steps"].as_array().unwrap();
+            let first = |name: &str| {
+                steps.iter().position(|step| step["uses"].as_str().is_some_and(|uses| uses.starts_with(name)))
+            };
+            // sentinel is installed before there are credentials.
+            if let Some(credentials) = first("aws-actions/configure-aws-credentials@") {
+                assert!(first("your-org/sentinel/setup@").is_some_and(|setup| setup < credentials), "{workflow}");
+            }
+            for step in steps {
                 let run = step["run"].as_str().unwrap_or_default();
                 let outside = ["github.event", "github.head_ref", "inputs."];
                 assert!(!outside.iter().any(|word| run.contains(word)), "{run}");
                 if step["uses"].as_str().is_some_and(|uses| uses.starts_with("your-org/sentinel@")) {
+                    assert!(step["with"]["command"].is_string());
                     for input in step["with"].as_object().unwrap().keys() {
                         assert!(inputs.contains(&input), "{input} is no input of the action");
                     }
                 }
             }
         }
-        // Its permissions are explicit.
+        // The workflow has only the permissions that it lists.
         assert!(workflow["permissions"].is_object());
     }
 }

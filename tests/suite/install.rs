@@ -16,7 +16,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 fn program(folder: &Path, version: &str) -> PathBuf {
     let path = folder.join("program");
     let text = format!(
-        "#!/bin/sh\ncase \"$1\" in\n--version) echo 'sentinel {version} (test)' ;;\ncompletions) echo \"$2\" ;;\n\
+        "#!/bin/sh\ncase \"$1\" in\n--version) echo 'sentinel {version} (access policies and DynamoDB tables on AWS)' ;;\ncompletions) echo \"$2\" ;;\n\
          man) echo page >\"$2/sentinel.1\" ;;\nesac\n"
     );
     std::fs::write(&path, text).unwrap();
@@ -96,7 +96,10 @@ fn a_release_is_installed_from_a_server() {
     let installed = install(&serve(folder.path()), &bin);
     assert!(installed.status.success(), "{}", text(&installed));
     let run = Command::new(bin.join("sentinel")).arg("--version").output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&run.stdout), format!("sentinel {VERSION} (test)\n"));
+    assert_eq!(
+        String::from_utf8_lossy(&run.stdout),
+        format!("sentinel {VERSION} (access policies and DynamoDB tables on AWS)\n")
+    );
 }
 
 #[test]
@@ -177,5 +180,58 @@ fn ci_runs_recipes_of_the_justfile() {
     assert!(used.len() > 5, "{used:?}");
     for recipe in used {
         assert!(recipes.iter().any(|known| known == recipe), "{recipe} is not among {recipes:?}");
+    }
+}
+
+/// Runs the script of the action in setup/ as the runner does, with a stand-in for `gh` that exits with a code.
+fn set_up(folder: &Path, address: &str, gh_exit: i32, variables: &[(&str, &str)]) -> Output {
+    let tools = folder.join("tools");
+    std::fs::create_dir_all(&tools).unwrap();
+    let gh = format!("#!/bin/sh\necho \"$@\" >>'{}'\nexit {gh_exit}\n", folder.join("gh.log").display());
+    std::fs::write(tools.join("gh"), gh).unwrap();
+    std::fs::set_permissions(tools.join("gh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(root().join("action/setup.sh"));
+    command.env_clear().env("PATH", format!("{}:{}", tools.display(), std::env::var("PATH").unwrap()));
+    command.env("HOME", folder).env("SENTINEL_BASE_URL", address).env("RUNNER_TEMP", folder);
+    command.env("GITHUB_PATH", folder.join("path")).env("GITHUB_OUTPUT", folder.join("output"));
+    command.envs(variables.iter().copied()).output().unwrap()
+}
+
+#[test]
+fn the_setup_action_installs_the_attested_release_of_its_own_version() {
+    if !can_pack() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    release(folder.path());
+    let done = set_up(folder.path(), &serve(folder.path()), 0, &[]);
+    assert!(done.status.success(), "{}", text(&done));
+    let bin = folder.path().join("sentinel-bin");
+    assert!(bin.join("sentinel").is_file());
+    assert_eq!(std::fs::read_to_string(folder.path().join("path")).unwrap(), format!("{}\n", bin.display()));
+    assert_eq!(std::fs::read_to_string(folder.path().join("output")).unwrap(), format!("version={VERSION}\n"));
+    let asked = std::fs::read_to_string(folder.path().join("gh.log")).unwrap();
+    assert!(asked.starts_with("attestation verify ") && asked.contains("/.github/workflows/release.yml"), "{asked}");
+}
+
+#[test]
+fn the_setup_action_refuses_credentials_an_unattested_release_and_other_versions() {
+    if !can_pack() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    release(folder.path());
+    let address = serve(folder.path());
+    let cases: [(i32, &[(&str, &str)], &str); 5] = [
+        (0, &[("AWS_ACCESS_KEY_ID", "AKIA")], "there are AWS credentials"),
+        (1, &[], "did not attest"),
+        (0, &[("SENTINEL_VERSION", "9.9.9")], "does not list exactly one archive"),
+        (0, &[("SENTINEL_VERSION", "../x")], "version must be a release"),
+        (0, &[("SENTINEL_CHECK", "maybe")], "provenance must be"),
+    ];
+    for (gh_exit, variables, message) in cases {
+        let refused = set_up(folder.path(), &address, gh_exit, variables);
+        assert!(!refused.status.success() && text(&refused).contains(message), "{message}: {}", text(&refused));
+        assert!(!folder.path().join("sentinel-bin/sentinel").exists() && !folder.path().join("path").exists());
     }
 }
