@@ -23,7 +23,7 @@ use serde_saphyr::Spanned;
 use crate::diagnostic::{Fault, Faults, Source};
 
 pub use conceal::conceal;
-pub use folder::{Folder, GivenFile, What, cases_file};
+pub use folder::{FileRole, Folder, GivenFile, cases_file};
 pub use hidden::{CODE as HIDDEN, check_identifier, check_label, is_hidden};
 pub use plain::CODE as NOT_PLAIN;
 pub use reader::{Entry, Fields, Reader, closest};

@@ -113,7 +113,7 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// # Errors
     ///
     /// Returns the reason why it cannot have them.
-    fn give(_: &mut Desired<Self>, _: Vec<PolicyDocument>) -> Result<(), Invalid> {
+    fn add_permissions(_: &mut Desired<Self>, _: Vec<PolicyDocument>) -> Result<(), Invalid> {
         Ok(())
     }
 

@@ -193,7 +193,7 @@ impl LocalAws {
             None if request.service == "sns" => Ok(self.sns(request)),
             None if request.service == "iam" => Ok(iam::answer(self, request)),
             None if request.is_for_sts() => Ok(sts::answer(self, request)),
-            None => Ok(request.stranger()),
+            None => Ok(request.unknown_service()),
             // The service is the same in all regions.
             Some(("AWSOrganizationsV20161128", operation)) => Organization::default().result(operation, &request.body),
             Some((service, operation)) => self.region(request).and_then(|region| {

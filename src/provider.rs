@@ -20,7 +20,7 @@ use crate::resource::tagging::TaggedPage;
 
 pub use aws::{Connection, Reader, Writer, accounts, known_region, profile_of_environment};
 pub use gateway::{Gateway, Issued, Named, Origin, Stamp};
-pub use post::{Poster, Undelivered};
+pub use post::{PostError, Poster};
 pub use profiles::{NoCredentials, aws_profiles};
 pub use session::Sessions;
 pub use signing::Unsigned;

@@ -17,7 +17,7 @@ const INSIDE: &str = "write a path relative to the manifest, inside its folder: 
 pub(super) const LINKS: &str = "replace the link with a file, or with a relative link to one inside the folder";
 
 /// Checks that a policy's path does not lead out of the manifest's folder, apart from links.
-pub(super) fn check_path(file: &str, what: What) -> Result<(), Invalid> {
+pub(super) fn check_path(file: &str, what: FileRole) -> Result<(), Invalid> {
     let steps_out = Path::new(file).components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
     if file.is_empty() || steps_out {
         return Err(Invalid::new(format!("the {what}path \"{file}\" leaves the manifest's folder"), INSIDE));
@@ -27,13 +27,13 @@ pub(super) fn check_path(file: &str, what: What) -> Result<(), Invalid> {
 
 /// The role of a file in the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum FileRole {
     Policy,
     /// The value of a parameter.
     Value,
 }
 
-impl fmt::Display for What {
+impl fmt::Display for FileRole {
     /// Writes the word that precedes `file` or `path`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -144,11 +144,11 @@ impl Folder {
 
     /// Reads a policy that the manifest refers to.
     pub fn read(&self, file: &str) -> Result<String, Invalid> {
-        self.read_what(file, What::Policy)
+        self.read_as(file, FileRole::Policy)
     }
 
     /// Reads a file that the manifest refers to.
-    pub fn read_what(&self, file: &str, what: What) -> Result<String, Invalid> {
+    pub fn read_as(&self, file: &str, what: FileRole) -> Result<String, Invalid> {
         check_path(file, what)?;
         let failed = |error: io::Error| {
             if files::leads_out(&error) {

@@ -229,9 +229,9 @@ macro_rules! kinds {
             /// # Errors
             ///
             /// Returns the reason why it cannot have them.
-            pub fn give(&mut self, permissions: Vec<PolicyDocument>) -> Result<(), Invalid> {
+            pub fn add_permissions(&mut self, permissions: Vec<PolicyDocument>) -> Result<(), Invalid> {
                 match self {
-                    $(Self::$variant(one) => Kind::give(Arc::make_mut(one), permissions),)+
+                    $(Self::$variant(one) => Kind::add_permissions(Arc::make_mut(one), permissions),)+
                 }
             }
 

@@ -50,7 +50,7 @@ impl Request {
     }
 
     /// Returns the error for an unsupported service, in the format of the service's clients.
-    pub(super) fn stranger(&self) -> Answer {
+    pub(super) fn unknown_service(&self) -> Answer {
         let service = if self.service.is_empty() { "such a service" } else { self.service.as_str() };
         let message = format!("the AWS emulator does not have {service}");
         if self.service == "s3" || self.field("Action").is_some() {

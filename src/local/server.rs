@@ -84,7 +84,7 @@ async fn respond(
         |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let (target, authorization, token) =
         (header("x-amz-target"), header("authorization"), header("x-amz-security-token"));
-    if let Some(why) = stranger(&header("host"), &header("origin")) {
+    if let Some(why) = foreign_client(&header("host"), &header("origin")) {
         return response(Answer::error(403, "AccessDeniedException", why));
     }
     let body = match request.into_body() {
@@ -102,7 +102,7 @@ async fn respond(
 
 /// Returns the reason why a request does not come from a client on this machine: a web page can send requests with its own name for this
 /// address.
-fn stranger(host: &str, origin: &str) -> Option<&'static str> {
+fn foreign_client(host: &str, origin: &str) -> Option<&'static str> {
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
     let name = name.map_or(host, |(name, _)| name);
     if !["", "127.0.0.1", "localhost", "[::1]"].contains(&name) {
@@ -137,13 +137,13 @@ mod tests {
     #[test]
     fn requests_from_web_pages_are_refused() {
         for host in ["", "127.0.0.1", "127.0.0.1:4566", "localhost:4566", "[::1]:80"] {
-            assert_eq!(stranger(host, ""), None, "{host}");
+            assert_eq!(foreign_client(host, ""), None, "{host}");
         }
         for host in
             ["evil.example", "evil.example:4566", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1"]
         {
-            assert!(stranger(host, "").is_some(), "{host}");
+            assert!(foreign_client(host, "").is_some(), "{host}");
         }
-        assert!(stranger("127.0.0.1:4566", "https://evil.example").is_some());
+        assert!(foreign_client("127.0.0.1:4566", "https://evil.example").is_some());
     }
 }

@@ -163,7 +163,7 @@ fn derive(resolver: &mut Resolver<'_>, manifest: &Manifest, sections: &Sections,
     let beyond = Beyond { prune: false, orphans: resolver.ownership.is_some(), roles: roles.as_brokered() };
     for (address, purpose) in sections.derived() {
         let documents = iam::of_role(purpose, region.clone(), resolver.policy_root, desired, beyond);
-        let given = desired.iter_mut().find(|one| *one.address() == address).map(|one| one.give(documents));
+        let given = desired.iter_mut().find(|one| *one.address() == address).map(|one| one.add_permissions(documents));
         if let Some(Err(invalid)) = given {
             let place = [address.kind.section(), address.key.as_str(), "permissions"];
             resolver.fault(&place, invalid, "more than one role holds");

@@ -57,7 +57,7 @@ impl<'p> Outcome<'p> {
     }
 
     /// Returns the condition of access, to follow "gains prod".
-    fn how(self) -> &'static str {
+    fn condition(self) -> &'static str {
         match self {
             Self::Deny | Self::Allow => "",
             Self::Approval { breakglass: true } => " with approval",
@@ -68,7 +68,7 @@ impl<'p> Outcome<'p> {
     }
 
     /// Returns the condition of access, as a noun.
-    fn thing(self) -> &'static str {
+    fn requirement(self) -> &'static str {
         match self {
             Self::Deny | Self::Allow => "nothing more",
             Self::Approval { .. } => "approval",
@@ -142,7 +142,7 @@ pub fn compare(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
         let by: &[usize] = if by.len() == modes.len() { &[] } else { by };
         let by: Vec<&str> = by.iter().map(|index| modes[*index].word()).collect();
         let subject = Subject { who, all: &user_classes };
-        say(&mut meanings, profile, &subject, change, &by);
+        describe(&mut meanings, profile, &subject, change, &by);
     }
     if overlap {
         let words = String::from("principals are compared as text, without callers that match several of them");
@@ -360,13 +360,13 @@ impl Subject<'_> {
     }
 
     /// Returns the phrase that follows the profile; empty for everyone.
-    fn for_whom(&self) -> String {
+    fn audience(&self) -> String {
         if self.is_everyone() { String::new() } else { format!(" for {}", self.name().words) }
     }
 }
 
 /// Writes the sentences for a change.
-fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change: &Change<'_>, by: &[&str]) {
+fn describe(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change: &Change<'_>, by: &[&str]) {
     let by = if by.is_empty() { String::new() } else { format!(" (mode {})", by.join(", ")) };
     let mut push = |direction, words: String| meanings.push(Meaning { direction, words: format!("{words}{by}") });
     let Name { words: name, number } = subject.name();
@@ -389,7 +389,7 @@ fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change
             };
             let hours = when(hours, change.zone.as_deref());
             let hours = if hours.is_empty() { String::from(" any time") } else { hours };
-            push(direction, format!("the hours of {profile}{} {how} to{hours}", subject.for_whom()));
+            push(direction, format!("the hours of {profile}{} {how} to{hours}", subject.audience()));
             return;
         }
     }
@@ -399,33 +399,33 @@ fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change
         let (before, after) = (turn.before, turn.after);
         match (before, after) {
             (Outcome::Deny, after) => {
-                push(direction, format!("{name} {} {profile}{}{when}", verb("gains"), after.how()));
+                push(direction, format!("{name} {} {profile}{}{when}", verb("gains"), after.condition()));
             }
             (_, Outcome::Deny) => push(direction, format!("{name} {} {profile}{when}", verb("loses"))),
             (Outcome::Approval { .. }, Outcome::Approval { breakglass }) => {
                 let verb = if breakglass { "now opens" } else { "no longer opens" };
-                push(direction, format!("break-glass {verb} {profile}{}{when}", subject.for_whom()));
+                push(direction, format!("break-glass {verb} {profile}{}{when}", subject.audience()));
             }
             (Outcome::Session(_), Outcome::Session(table)) => {
                 let table = table.map_or_else(|| String::from("the table the server names"), str::to_owned);
-                let whom = subject.for_whom();
+                let whom = subject.audience();
                 push(Direction::Moves, format!("sessions of {profile}{whom} are now recorded in {table}{when}"));
             }
             (before, Outcome::Allow) => {
-                let (thing, whom) = (before.thing(), subject.for_whom());
-                push(direction, format!("{profile} no longer needs {thing}{whom}{when}"));
+                let (requirement, whom) = (before.requirement(), subject.audience());
+                push(direction, format!("{profile} no longer needs {requirement}{whom}{when}"));
             }
             (before, after) => {
                 let instead = match before {
                     Outcome::Allow => String::new(),
-                    _ => format!(" instead of {}", before.thing()),
+                    _ => format!(" instead of {}", before.requirement()),
                 };
-                let (thing, whom) = (after.thing(), subject.for_whom());
+                let (requirement, whom) = (after.requirement(), subject.audience());
                 let without = match after {
                     Outcome::Approval { breakglass: false } => ", without break-glass",
                     _ => "",
                 };
-                push(direction, format!("{profile} now needs {thing}{instead}{whom}{when}{without}"));
+                push(direction, format!("{profile} now needs {requirement}{instead}{whom}{when}{without}"));
             }
         }
     }

@@ -117,7 +117,7 @@ pub struct Gateway {
     /// The AWS profile that makes the calls, if there is one.
     asking: Option<String>,
     /// Sends requests that others have signed.
-    nobody: OnceLock<caller::Client>,
+    unsigned_client: OnceLock<caller::Client>,
     /// The most recently read policies, when one gateway serves many users.
     policies: Option<Policies>,
 }
@@ -153,7 +153,7 @@ impl Gateway {
             pacer,
             profiles,
             asking,
-            nobody: OnceLock::new(),
+            unsigned_client: OnceLock::new(),
             policies: None,
         }
     }
@@ -203,8 +203,8 @@ impl Gateway {
         &self.config
     }
 
-    pub(super) fn nobody(&self) -> &caller::Client {
-        self.nobody.get_or_init(|| client_without_credentials(&self.config))
+    pub(super) fn unsigned_client(&self) -> &caller::Client {
+        self.unsigned_client.get_or_init(|| client_without_credentials(&self.config))
     }
 
     /// Reads the versions of a policy's parameter, the oldest first.

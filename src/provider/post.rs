@@ -25,7 +25,7 @@ pub struct Poster(SharedHttpConnector);
 /// The reason why there is no response.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
-pub struct Undelivered(String);
+pub struct PostError(String);
 
 impl Default for Poster {
     fn default() -> Self {
@@ -41,8 +41,8 @@ impl Default for Poster {
 
 impl Poster {
     /// Sends JSON, and returns the status and the body of the response.
-    pub async fn post(&self, url: &str, json: String) -> Result<(u16, Bytes), Undelivered> {
-        let failed = |error: &dyn std::error::Error| Undelivered(crate::resource::call::full_message(error));
+    pub async fn post(&self, url: &str, json: String) -> Result<(u16, Bytes), PostError> {
+        let failed = |error: &dyn std::error::Error| PostError(crate::resource::call::full_message(error));
         let mut request = HttpRequest::new(SdkBody::from(json));
         request.set_method("POST").map_err(|error| failed(&error))?;
         request.set_uri(url).map_err(|error| failed(&error))?;
@@ -55,6 +55,6 @@ impl Poster {
             Ok((status, body.to_bytes()))
         };
         let in_time = tokio::time::timeout(TIMEOUT, answer).await;
-        in_time.unwrap_or_else(|_| Err(Undelivered(format!("no answer within {} seconds", TIMEOUT.as_secs()))))
+        in_time.unwrap_or_else(|_| Err(PostError(format!("no answer within {} seconds", TIMEOUT.as_secs()))))
     }
 }

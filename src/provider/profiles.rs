@@ -217,7 +217,7 @@ pub(super) struct NamedRole {
 }
 
 impl NamedRole {
-    async fn take_on(&self) -> Result<Credentials, CredentialsError> {
+    async fn assume(&self) -> Result<Credentials, CredentialsError> {
         let pacer = Pacer::new(Pace::Aws, Interrupt::default(), Traffic::default());
         let sts = role::Client::new(&self.base);
         let caller = caller::identify(&sts, &pacer).await.map_err(CredentialsError::provider_error)?;
@@ -242,7 +242,7 @@ impl ProvideCredentials for NamedRole {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(async { Ok(for_sdk(&self.take_on().await?)) })
+        future::ProvideCredentials::new(async { Ok(for_sdk(&self.assume().await?)) })
     }
 }
 

@@ -56,7 +56,8 @@ impl Gateway {
     ///
     /// The pacer is not used, because anyone can cause such a request: it must not delay the gateway's own calls or use up its retries.
     pub async fn caller_of(&self, identity: &SignedIdentity) -> Result<Caller, CallError> {
-        let request = self.nobody().get_caller_identity().customize().interceptor(ReplaceSignature(identity.clone()));
+        let request =
+            self.unsigned_client().get_caller_identity().customize().interceptor(ReplaceSignature(identity.clone()));
         let slow = |_| CallError::new(GET_CALLER_IDENTITY, Class::Unreachable, "STS did not answer in time");
         let answer = tokio::time::timeout(LONGEST, request.send()).await.map_err(slow)?;
         Caller::answered(answer.map_err(|error| CallError::from_sdk(GET_CALLER_IDENTITY, error))?)
@@ -66,8 +67,8 @@ impl Gateway {
 /// Returns the STS client that sends requests signed by others. Its own credentials are invalid, so that AWS refuses a request sent with
 /// them.
 pub(super) fn client_without_credentials(config: &aws_config::SdkConfig) -> caller::Client {
-    let nobody = Credentials::new("NOBODY", "none", None, None, "nobody");
-    let config = config.to_builder().credentials_provider(SharedCredentialsProvider::new(nobody)).build();
+    let invalid = Credentials::new("NOBODY", "none", None, None, "none");
+    let config = config.to_builder().credentials_provider(SharedCredentialsProvider::new(invalid)).build();
     caller::Client::new(&config)
 }
 
@@ -128,7 +129,7 @@ impl Intercept for ReplaceSignature {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::signed_identity::{Expected, Flaw};
+    use crate::resource::signed_identity::{Expected, Rejection};
 
     fn credentials(token: Option<&str>) -> Credentials {
         Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI", token.map(str::to_owned), None, "test")
@@ -145,7 +146,7 @@ mod tests {
             let expected = Expected { broker: &broker, digest: &digest, now, endpoint: None };
             assert_eq!(request.check(&expected), Ok(()), "{:?}", request.headers);
             let other = BrokerUrl::new("https://other.example.com").unwrap();
-            assert_eq!(request.check(&Expected { broker: &other, ..expected }), Err(Flaw::Broker));
+            assert_eq!(request.check(&Expected { broker: &other, ..expected }), Err(Rejection::Broker));
             let text = format!("{request:?}");
             assert!(!text.contains("Signature") && !text.contains("IQoJ"), "{text}");
         }

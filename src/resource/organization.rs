@@ -83,7 +83,7 @@ pub async fn discover(config: &SdkConfig, pacer: &Pacer, search: &Search) -> Res
             continue;
         }
         if seen.len() > UNITS {
-            return Err(odd(LIST_UNITS, format!("the organization has more than {UNITS} units")));
+            return Err(unexpected(LIST_UNITS, format!("the organization has more than {UNITS} units")));
         }
         accounts(&client, pacer, &unit, search, &mut found).await?;
         if search.depth == Depth::Below {
@@ -119,7 +119,7 @@ async fn accounts(
         for account in answer.accounts.unwrap_or_default() {
             let id = account.id.clone().unwrap_or_default();
             if id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err(odd(
+                return Err(unexpected(
                     LIST_ACCOUNTS,
                     format!("the answer has the account {id:?}, which is not an account ID"),
                 ));
@@ -139,7 +139,7 @@ async fn accounts(
             return Ok(());
         }
     }
-    Err(odd(LIST_ACCOUNTS, format!("the list of accounts of {unit} does not end")))
+    Err(unexpected(LIST_ACCOUNTS, format!("the list of accounts of {unit} does not end")))
 }
 
 /// Returns the state of an account. `State` replaces `Status` (Account in the API Reference).
@@ -159,7 +159,10 @@ async fn below(client: &Client, pacer: &Pacer, unit: &str) -> Result<Vec<String>
         for unit in answer.organizational_units.unwrap_or_default() {
             let id = unit.id.unwrap_or_default();
             if check_unit(&id).is_err() {
-                return Err(odd(LIST_UNITS, format!("the answer has the unit {id:?}, which is not the ID of a unit")));
+                return Err(unexpected(
+                    LIST_UNITS,
+                    format!("the answer has the unit {id:?}, which is not the ID of a unit"),
+                ));
             }
             units.push(id);
         }
@@ -168,10 +171,10 @@ async fn below(client: &Client, pacer: &Pacer, unit: &str) -> Result<Vec<String>
             return Ok(units);
         }
     }
-    Err(odd(LIST_UNITS, format!("the list of units of {unit} does not end")))
+    Err(unexpected(LIST_UNITS, format!("the list of units of {unit} does not end")))
 }
 
-fn odd(operation: Operation, message: String) -> CallError {
+fn unexpected(operation: Operation, message: String) -> CallError {
     CallError::new(operation, Class::Rejected, message)
 }
 

@@ -100,14 +100,14 @@ impl State {
 
 /// A call's turn. Dropping it ends the turn, so an abandoned call does not block the next one.
 #[derive(Debug)]
-struct HeldTurn<'a> {
+struct TurnGuard<'a> {
     pacer: &'a Pacer,
     operation: Operation,
     turn: Turn,
     queued: Duration,
 }
 
-impl Drop for HeldTurn<'_> {
+impl Drop for TurnGuard<'_> {
     fn drop(&mut self) {
         if self.turn == Turn::Beyond {
             self.pacer.with_bucket(self.operation, |bucket| bucket.end(Turn::Beyond));
@@ -288,7 +288,7 @@ impl Pacer {
     /// Makes a request and counts it.
     async fn attempt<T, E>(
         &self,
-        held: HeldTurn<'_>,
+        held: TurnGuard<'_>,
         answer: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         number: u32,
     ) -> Result<T, CallError>
@@ -296,7 +296,7 @@ impl Pacer {
         T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let HeldTurn { operation, turn, .. } = held;
+        let TurnGuard { operation, turn, .. } = held;
         let sent = Instant::now();
         let result = tokio::select! {
             result = answer => result.map_err(|error| CallError::from_sdk(operation, error)),
@@ -366,8 +366,8 @@ impl Pacer {
     }
 
     /// Waits until the operation's rate allows another call.
-    async fn take(&self, operation: Operation) -> Result<HeldTurn<'_>, CallError> {
-        let held = |turn, queued| HeldTurn { pacer: self, operation, turn, queued };
+    async fn take(&self, operation: Operation) -> Result<TurnGuard<'_>, CallError> {
+        let held = |turn, queued| TurnGuard { pacer: self, operation, turn, queued };
         if self.pace == Pace::Free {
             self.wait(operation, Duration::ZERO).await?;
             return Ok(held(Turn::Paced, Duration::ZERO));
@@ -397,7 +397,7 @@ impl Pacer {
                 }
             }
         };
-        let taken: Result<HeldTurn<'_>, CallError> = taken.await;
+        let taken: Result<TurnGuard<'_>, CallError> = taken.await;
         let waited = started.elapsed();
         self.traffic.note(operation, |tally| tally.queuing += waited);
         let mut taken = taken?;
@@ -671,7 +671,7 @@ mod tests {
     }
 
     /// Makes a call that always gets this response. Returns the result, the duration and the number of requests.
-    async fn insist(pacer: &Pacer, passes: &[Class], answer: fn() -> Answer) -> (Class, Duration, usize) {
+    async fn retried_call(pacer: &Pacer, passes: &[Class], answer: fn() -> Answer) -> (Class, Duration, usize) {
         let (started, before) = (Instant::now(), pacer.traffic.total().requests);
         let error = pacer.call(DESCRIBE_TABLE, passes, || async move { answer() }).await.unwrap_err();
         (error.class, started.elapsed(), pacer.traffic.total().requests - before)
@@ -681,13 +681,13 @@ mod tests {
     async fn temporary_failures_are_retried_until_the_deadline() {
         let pacer = pacer(&Interrupt::default());
         let minutes = |duration: Duration| duration.as_secs() / 60;
-        let (class, took, _) = insist(&pacer, &[], || refused("ThrottlingException")).await;
+        let (class, took, _) = retried_call(&pacer, &[], || refused("ThrottlingException")).await;
         assert_eq!((class, minutes(took)), (Class::Throttled, 14));
-        let (class, took, _) = insist(&pacer, &[], || refused("InternalServerError")).await;
+        let (class, took, _) = retried_call(&pacer, &[], || refused("InternalServerError")).await;
         assert!(class == Class::ServerFault && took < Duration::from_secs(61), "{took:?}");
         for code in ["AccessDeniedException", "ValidationException", "ExpiredTokenException", "ResourceInUseException"]
         {
-            let (_, took, requests) = insist(
+            let (_, took, requests) = retried_call(
                 &pacer,
                 &[],
                 match code {
@@ -700,7 +700,7 @@ mod tests {
             .await;
             assert!(requests == 1 && took < Duration::from_secs(1), "{code}: {requests} requests in {took:?}");
         }
-        let (class, took, _) = insist(&pacer, &[Class::Busy], || refused("ResourceInUseException")).await;
+        let (class, took, _) = retried_call(&pacer, &[Class::Busy], || refused("ResourceInUseException")).await;
         assert_eq!((class, minutes(took)), (Class::Busy, 14));
     }
 
@@ -739,13 +739,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lost_connection_is_retried_if_aws_has_responded_before() {
         let pacer = pacer(&Interrupt::default());
-        let (class, took, requests) = insist(&pacer, &[], lost).await;
+        let (class, took, requests) = retried_call(&pacer, &[], lost).await;
         assert!(
             class == Class::Unreachable && requests == 3 && took < Duration::from_secs(2),
             "{requests} in {took:?}"
         );
         pacer.call(DESCRIBE_TABLE, &[], || async { Answer::Ok(response(200)) }).await.unwrap();
-        let (_, took, requests) = insist(&pacer, &[], lost).await;
+        let (_, took, requests) = retried_call(&pacer, &[], lost).await;
         assert!(requests > 5 && took > Duration::from_secs(20), "{requests} in {took:?}");
     }
 
@@ -754,7 +754,7 @@ mod tests {
     async fn the_total_number_of_retries_is_limited() {
         let pacer = pacer(&Interrupt::default());
         for _ in 0..300 {
-            insist(&pacer, &[], || refused("ThrottlingException")).await;
+            retried_call(&pacer, &[], || refused("ThrottlingException")).await;
         }
         let total = pacer.traffic.total();
         assert_eq!((total.again, total.requests), (1000, 1300));

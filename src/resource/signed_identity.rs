@@ -130,7 +130,7 @@ pub struct Expected<'a> {
 
 /// The reason why a request is not sent to STS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Flaw {
+pub enum Rejection {
     #[error("its method is not POST")]
     Method,
     #[error("its body is not that of GetCallerIdentity")]
@@ -165,12 +165,12 @@ impl SignedIdentity {
     /// # Errors
     ///
     /// Returns the reason why it must not be sent to STS.
-    pub fn check(&self, expected: &Expected<'_>) -> Result<(), Flaw> {
+    pub fn check(&self, expected: &Expected<'_>) -> Result<(), Rejection> {
         if self.method != "POST" {
-            return Err(Flaw::Method);
+            return Err(Rejection::Method);
         }
         if self.body != BODY {
-            return Err(Flaw::Body);
+            return Err(Rejection::Body);
         }
         let names: BTreeSet<&str> = self.headers.keys().map(String::as_str).collect();
         let mut signed: BTreeSet<&str> = NEEDED.into();
@@ -178,38 +178,38 @@ impl SignedIdentity {
         let mut all = signed.clone();
         all.insert(AUTHORIZATION);
         if names != all {
-            return Err(Flaw::Headers);
+            return Err(Rejection::Headers);
         }
         // Control characters are refused, so that one header cannot become two.
         let plain = |value: &String| !value.is_empty() && value.len() <= LONGEST && value.bytes().all(is_printable);
         if !self.headers.values().all(plain) {
-            return Err(Flaw::Value);
+            return Err(Rejection::Value);
         }
         let header = |name: &str| self.headers.get(name).map(String::as_str).unwrap_or_default();
         if header("content-type") != CONTENT_TYPE {
-            return Err(Flaw::Value);
+            return Err(Rejection::Value);
         }
         let date = header("x-amz-date");
-        let signature = Signature::read(header(AUTHORIZATION)).ok_or(Flaw::Signature)?;
+        let signature = Signature::read(header(AUTHORIZATION)).ok_or(Rejection::Signature)?;
         if !date.starts_with(signature.date) || signature.service != "sts" {
-            return Err(Flaw::Signature);
+            return Err(Rejection::Signature);
         }
         if signature.headers.split(';').collect::<Vec<_>>() != signed.into_iter().collect::<Vec<_>>() {
-            return Err(Flaw::Unsigned);
+            return Err(Rejection::Unsigned);
         }
         if !self.goes_to_sts(&signature, expected.endpoint) {
-            return Err(Flaw::Address);
+            return Err(Rejection::Address);
         }
         if header(BROKER) != expected.broker.as_str() {
-            return Err(Flaw::Broker);
+            return Err(Rejection::Broker);
         }
         if header(DIGEST) != expected.digest.as_str() {
-            return Err(Flaw::Digest);
+            return Err(Rejection::Digest);
         }
-        let signed_at = time(date).ok_or(Flaw::Value)?;
+        let signed_at = time(date).ok_or(Rejection::Value)?;
         let age = expected.now.as_millisecond() - signed_at.as_millisecond();
         if !(-AHEAD * 1000..=VALID * 1000).contains(&age) {
-            return Err(Flaw::Age);
+            return Err(Rejection::Age);
         }
         Ok(())
     }
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(identity: &SignedIdentity, now: &str, endpoint: Option<&str>) -> Result<(), Flaw> {
+    fn check(identity: &SignedIdentity, now: &str, endpoint: Option<&str>) -> Result<(), Rejection> {
         let (broker, digest) = (BrokerUrl::new(URL).unwrap(), AskDigest::of("list", "{}"));
         identity.check(&Expected { broker: &broker, digest: &digest, now: at(now), endpoint })
     }
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(signed().key(), Some("AKIAEXAMPLE"));
         let mut temporary = signed();
         temporary.headers.insert(TOKEN.to_owned(), String::from("IQoJb3JpZ2luX2Vj//8="));
-        assert_eq!(check(&temporary, NOW, None), Err(Flaw::Unsigned));
+        assert_eq!(check(&temporary, NOW, None), Err(Rejection::Unsigned));
         let authorization = temporary.headers.get_mut(AUTHORIZATION).unwrap();
         *authorization = authorization.replace("x-amz-date;", "x-amz-date;x-amz-security-token;");
         assert_eq!(check(&temporary, NOW, None), Ok(()));
@@ -343,28 +343,28 @@ mod tests {
         fn set(identity: &mut SignedIdentity, name: &str, value: &str) {
             identity.headers.insert(name.to_owned(), value.to_owned());
         }
-        let changes: [(Flaw, Change); 18] = [
-            (Flaw::Method, |one| one.method = String::from("GET")),
-            (Flaw::Body, |one| one.body = String::from("Action=GetSessionToken&Version=2011-06-15")),
-            (Flaw::Body, |one| one.body.push_str("&DurationSeconds=900")),
-            (Flaw::Headers, |one| set(one, "x-forwarded-for", "10.0.0.1")),
-            (Flaw::Headers, |one| set(one, "Host", "sts.eu-west-1.amazonaws.com")),
-            (Flaw::Headers, |one| drop(one.headers.remove(DIGEST))),
-            (Flaw::Value, |one| set(one, "content-type", "application/json")),
-            (Flaw::Value, |one| set(one, BROKER, "https://broker.example.com\r\nx: y")),
-            (Flaw::Address, |one| set(one, "host", "sts.eu-west-1.amazonaws.com.example.com")),
-            (Flaw::Address, |one| one.url = String::from("https://sts.eu-west-1.amazonaws.com@example.com/")),
-            (Flaw::Address, |one| one.url = String::from("http://sts.eu-west-1.amazonaws.com/")),
-            (Flaw::Address, |one| one.url.push_str("?Action=GetSessionToken")),
-            (Flaw::Broker, |one| set(one, BROKER, "https://other.example.com")),
-            (Flaw::Digest, |one| set(one, DIGEST, AskDigest::of("approve", "{}").as_str())),
-            (Flaw::Signature, |one| set(one, "x-amz-date", "20261127T203500Z")),
-            (Flaw::Signature, |one| set(one, "authorization", "Bearer token")),
-            (Flaw::Unsigned, |one| {
+        let changes: [(Rejection, Change); 18] = [
+            (Rejection::Method, |one| one.method = String::from("GET")),
+            (Rejection::Body, |one| one.body = String::from("Action=GetSessionToken&Version=2011-06-15")),
+            (Rejection::Body, |one| one.body.push_str("&DurationSeconds=900")),
+            (Rejection::Headers, |one| set(one, "x-forwarded-for", "10.0.0.1")),
+            (Rejection::Headers, |one| set(one, "Host", "sts.eu-west-1.amazonaws.com")),
+            (Rejection::Headers, |one| drop(one.headers.remove(DIGEST))),
+            (Rejection::Value, |one| set(one, "content-type", "application/json")),
+            (Rejection::Value, |one| set(one, BROKER, "https://broker.example.com\r\nx: y")),
+            (Rejection::Address, |one| set(one, "host", "sts.eu-west-1.amazonaws.com.example.com")),
+            (Rejection::Address, |one| one.url = String::from("https://sts.eu-west-1.amazonaws.com@example.com/")),
+            (Rejection::Address, |one| one.url = String::from("http://sts.eu-west-1.amazonaws.com/")),
+            (Rejection::Address, |one| one.url.push_str("?Action=GetSessionToken")),
+            (Rejection::Broker, |one| set(one, BROKER, "https://other.example.com")),
+            (Rejection::Digest, |one| set(one, DIGEST, AskDigest::of("approve", "{}").as_str())),
+            (Rejection::Signature, |one| set(one, "x-amz-date", "20261127T203500Z")),
+            (Rejection::Signature, |one| set(one, "authorization", "Bearer token")),
+            (Rejection::Unsigned, |one| {
                 let authorization = one.headers.get_mut("authorization").unwrap();
                 *authorization = authorization.replace(&format!(";{BROKER}"), "");
             }),
-            (Flaw::Signature, |one| {
+            (Rejection::Signature, |one| {
                 let authorization = one.headers.get_mut("authorization").unwrap();
                 *authorization = authorization.replace("/sts/", "/iam/");
             }),
@@ -379,18 +379,18 @@ mod tests {
     #[test]
     fn a_signed_request_expires_after_a_minute() {
         for (now, expected) in [
-            ("2026-11-26T20:34:44Z", Err(Flaw::Age)),
+            ("2026-11-26T20:34:44Z", Err(Rejection::Age)),
             ("2026-11-26T20:34:45Z", Ok(())),
             ("2026-11-26T20:36:00Z", Ok(())),
-            ("2026-11-26T20:36:00.001Z", Err(Flaw::Age)),
-            ("2026-11-27T20:35:00Z", Err(Flaw::Age)),
+            ("2026-11-26T20:36:00.001Z", Err(Rejection::Age)),
+            ("2026-11-27T20:35:00Z", Err(Rejection::Age)),
         ] {
             assert_eq!(check(&signed(), now, None), expected, "{now}");
         }
         let mut odd = signed();
         for date in ["20261126T203500", "20261126T253500Z", "20261126 203500Z", "20261126T203500Zx"] {
             odd.headers.insert(String::from("x-amz-date"), date.to_owned());
-            assert_eq!(check(&odd, NOW, None), Err(Flaw::Value), "{date}");
+            assert_eq!(check(&odd, NOW, None), Err(Rejection::Value), "{date}");
         }
     }
 
@@ -420,13 +420,13 @@ mod tests {
     #[test]
     fn a_custom_endpoint_replaces_the_sts_hosts() {
         let endpoint = Some("http://127.0.0.1:4566");
-        assert_eq!(check(&signed(), NOW, endpoint), Err(Flaw::Address));
+        assert_eq!(check(&signed(), NOW, endpoint), Err(Rejection::Address));
         let mut local = signed();
         local.url = String::from("http://127.0.0.1:4566/");
-        assert_eq!(check(&local, NOW, endpoint), Err(Flaw::Address));
+        assert_eq!(check(&local, NOW, endpoint), Err(Rejection::Address));
         local.headers.insert(String::from("host"), String::from("127.0.0.1:4566"));
         assert_eq!(check(&local, NOW, endpoint), Ok(()));
-        assert_eq!(check(&local, NOW, None), Err(Flaw::Address));
+        assert_eq!(check(&local, NOW, None), Err(Rejection::Address));
     }
 
     #[test]

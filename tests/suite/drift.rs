@@ -364,17 +364,17 @@ fn sections(manifest: &str) -> Vec<(String, Vec<(String, toml::Value)>)> {
 
 impl Case {
     /// Imports all resources of the manifest, and returns the settings that are neither in the import nor in its warnings.
-    fn unsaid(&self) -> Vec<String> {
+    fn missing(&self) -> Vec<String> {
         let world = self.world();
         let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--all-tables", "--json"]).expect(0);
         let warnings = run.json()["warnings"].to_string();
         world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
         let imported = std::fs::read_to_string(world.folder.path().join("live/sentinel.toml")).unwrap();
         let all = sections(&imported);
-        let mut unsaid = Vec::new();
+        let mut missing = Vec::new();
         for (section, values) in sections(&self.files[0].1) {
             let Some((_, found)) = all.iter().find(|(name, _)| *name == section) else {
-                unsaid.push(section);
+                missing.push(section);
                 continue;
             };
             for (path, value) in values {
@@ -398,14 +398,14 @@ impl Case {
                         && key == "policy"
                         && warnings.contains("its content is not managed"));
                 if !same && !is_new && !named {
-                    unsaid.push(format!("{section} {path} = {value}"));
+                    missing.push(format!("{section} {path} = {value}"));
                 }
             }
         }
-        if !unsaid.is_empty() {
-            unsaid.push(format!("{imported}\n{warnings}"));
+        if !missing.is_empty() {
+            missing.push(format!("{imported}\n{warnings}"));
         }
-        unsaid
+        missing
     }
 }
 
@@ -419,8 +419,8 @@ fn is_elsewhere(path: &str) -> bool {
 
 #[test]
 fn an_import_has_all_settings_or_lists_them() {
-    let unsaid: Vec<String> = cases().iter().flat_map(Case::unsaid).collect();
-    assert!(unsaid.is_empty(), "{}", unsaid.join("\n"));
+    let missing: Vec<String> = cases().iter().flat_map(Case::missing).collect();
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
 #[test]

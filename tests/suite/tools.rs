@@ -86,23 +86,26 @@ fn hidden_text_and_yaml_that_is_not_plain_are_refused_everywhere() {
     ] {
         world.write("policies/dev.yaml", &rules(&first));
         for args in [&["policy", "lint"][..], &["policy", "lint", "policies/dev.yaml"], &["validate"], &["plan"]] {
-            let told = run(args);
-            assert!(told.contains(code) && told.contains(&format!("policies/dev.yaml:{line}:")), "{args:?}: {told}");
-            assert!(!told.contains(['\r', '\u{2028}']), "{told:?}");
+            let output = run(args);
+            assert!(
+                output.contains(code) && output.contains(&format!("policies/dev.yaml:{line}:")),
+                "{args:?}: {output}"
+            );
+            assert!(!output.contains(['\r', '\u{2028}']), "{output:?}");
         }
     }
     world.write("policies/dev.yaml", &rules(""));
     let case = "profile: dev\ncases:\n  - { user: alice, expect: deny }\n";
     world.write("policies/dev.test.yaml", &format!("{case}# \u{202e}\n"));
     for args in [&["policy", "test", "policies/dev.yaml"][..], &["validate"]] {
-        let told = run(args);
-        assert!(told.contains("error[L013]") && told.contains("policies/dev.test.yaml:4:"), "{told}");
+        let output = run(args);
+        assert!(output.contains("error[L013]") && output.contains("policies/dev.test.yaml:4:"), "{output}");
     }
     world.write("policies/dev.test.yaml", case);
     let manifest = std::fs::read_to_string(world.folder.path().join("sentinel.toml")).unwrap();
     world.write("sentinel.toml", &format!("{manifest}# x\u{2028}[tables.audit]\n"));
-    let told = run(&["validate"]);
-    assert!(told.contains("error[L013]"), "{told}");
+    let output = run(&["validate"]);
+    assert!(output.contains("error[L013]"), "{output}");
 }
 
 #[test]

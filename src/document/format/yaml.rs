@@ -129,9 +129,9 @@ impl Pass<'_> {
         match &node.kind {
             Kind::Map { entries, .. } => {
                 for (at, (key, value)) in entries.iter().enumerate() {
-                    let lies_on_line = self.on_one_line(value).is_some();
+                    let is_one_line = self.on_one_line(value).is_some();
                     if at > 0 || start == Start::OwnLine {
-                        let to = if lies_on_line { value.end.max(key.end) } else { key.first() };
+                        let to = if is_one_line { value.end.max(key.end) } else { key.first() };
                         self.lead(to, key.first(), indent);
                     }
                     let written = self.on_one_line(key).unwrap_or_else(|| double_quoted(key.value()));
@@ -142,8 +142,8 @@ impl Pass<'_> {
             Kind::List { items, .. } => {
                 for (at, item) in items.iter().enumerate() {
                     if at > 0 || start == Start::OwnLine {
-                        let lies_on_line = self.on_one_line(item).is_some();
-                        let to = if lies_on_line { item.end } else { item.first() };
+                        let is_one_line = self.on_one_line(item).is_some();
+                        let to = if is_one_line { item.end } else { item.first() };
                         self.lead(to, item.first(), indent);
                     }
                     self.out.push('-');

@@ -77,7 +77,7 @@ mod tests {
         let own = |name: &str| whole(HOME, name);
         let foreign = |name: &str| whole("arn:aws:kms:us-east-1:999999999999:", name);
         let elsewhere = |name: &str| whole("arn:aws:kms:eu-west-1:123456789012:", name);
-        for (one, other, told) in [
+        for (one, other, expected) in [
             (own("alias/a"), foreign("alias/a"), true),
             (own("alias/a"), elsewhere("alias/a"), true),
             (own("alias/a"), foreign("1"), true),
@@ -88,8 +88,8 @@ mod tests {
             (own("alias/a"), own("1"), false),
             (own("alias/aws/sns"), own("1"), false),
         ] {
-            assert_eq!(are_different_keys(&one, &other), told, "{one} {other}");
-            assert_eq!(are_different_keys(&other, &one), told, "{other} {one}");
+            assert_eq!(are_different_keys(&one, &other), expected, "{one} {other}");
+            assert_eq!(are_different_keys(&other, &one), expected, "{other} {one}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Parameter;
 use crate::document::write::{line, quoted};
-use crate::document::{Entry, Fields, GivenFile, Node, Reader, Value, What};
+use crate::document::{Entry, Fields, FileRole, GivenFile, Node, Reader, Value};
 use crate::kind::parameter_store::names::{Checked, check_value};
 use crate::kind::parameter_store::{Content, ParameterType, Secret, Tier, secrets};
 use crate::kind::section::Resolver;
@@ -221,7 +221,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, source: &Source, how: &As<'_>
     let place = ["parameters", key, source.setting()];
     let text = match source {
         Source::Value(text) | Source::Initial(text) => text.sent(),
-        Source::File(path) => match resolver.files.read_what(path, What::Value) {
+        Source::File(path) => match resolver.files.read_as(path, FileRole::Value) {
             Ok(text) => text,
             Err(invalid) => {
                 resolver.fault(&place, invalid, "this file");

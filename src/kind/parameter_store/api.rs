@@ -326,7 +326,7 @@ pub(in crate::kind) async fn execute<R: Role>(api: &ParameterApi, step: &Write) 
             Ok(if conflict && !step.content_managed { StepOutcome::Done } else { ended })
         }
         Write::Overwrite(step) => overwrite::<R>(api, step).await,
-        Write::Label(step) => labels::give(api, step).await,
+        Write::Label(step) => labels::set(api, step).await,
         Write::Tag(TagStep { name, tags }) => {
             let list = sdk_tags(ADD_PARAMETER_TAGS, tags)?;
             let call = || {

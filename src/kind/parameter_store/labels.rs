@@ -163,7 +163,7 @@ pub(in crate::kind) fn warn_of_older(importer: &mut Importer<'_>, facts: &Facts)
 }
 
 /// Sets labels on a version.
-pub(super) async fn give(api: &ParameterApi, label: &Label) -> Result<StepOutcome, CallError> {
+pub(super) async fn set(api: &ParameterApi, label: &Label) -> Result<StepOutcome, CallError> {
     let Label { name, labels, version } = label;
     let call = || {
         let request = api.client.label_parameter_version().name(name).parameter_version(*version);

@@ -260,7 +260,7 @@ pub(super) fn derives(section: &RoleSection) -> Option<Use> {
 const DERIVED: &str = "sentinel";
 
 /// Sets the derived permissions of a role as inline policies.
-pub(super) fn give(desired: &mut Desired<Role>, documents: Vec<PolicyDocument>) -> Result<(), Invalid> {
+pub(super) fn add_permissions(desired: &mut Desired<Role>, documents: Vec<PolicyDocument>) -> Result<(), Invalid> {
     let mut policies = desired.managed.policies.take().unwrap_or_default();
     policies.retain(|name, _| !is_derived(name));
     for (at, document) in documents.into_iter().enumerate() {

@@ -154,8 +154,8 @@ impl Kind for Role {
         manifest::derives(section)
     }
 
-    fn give(desired: &mut Desired<Self>, documents: Vec<PolicyDocument>) -> Result<(), Invalid> {
-        manifest::give(desired, documents)
+    fn add_permissions(desired: &mut Desired<Self>, documents: Vec<PolicyDocument>) -> Result<(), Invalid> {
+        manifest::add_permissions(desired, documents)
     }
 
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &RoleSection) -> Option<Desired<Self>> {

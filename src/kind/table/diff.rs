@@ -144,8 +144,8 @@ fn diff_billing(live: Billing, desired: Billing, changes: &mut Vec<FieldChange<F
         (Billing::PayPerRequest, _) | (Billing::External, Billing::External) => "switched in place",
     };
     let change = in_place(Field::BillingMode, words::billing(live), words::initial_billing(desired), how);
-    let unsaid = (live, desired) == (Billing::PayPerRequest, Billing::External);
-    changes.push(if unsaid { change.needing(Consent::Capacity) } else { change });
+    let is_unspecified = (live, desired) == (Billing::PayPerRequest, Billing::External);
+    changes.push(if is_unspecified { change.needing(Consent::Capacity) } else { change });
 }
 
 /// Compares the capacity of each index if the table stays provisioned. A switch of the mode sets all capacities anyway.

@@ -146,10 +146,10 @@ fn invalid_names_are_refused_by_the_command_line() {
     world.run(&["init", "bootstrap", "--profile", "a/b", "--plan"]).expect(1);
     world.run(&["init", "bootstrap", "--profile", "a", "--policy-root", "/aws/x", "--plan"]).expect(1);
     world.run(&["init", "bootstrap"]).expect(1);
-    let vain = ["init", "bootstrap", "--profile", "a", "--session-table", "mine", "--plan"];
-    let run = world.run(&vain).expect(1);
+    let without_sessions = ["init", "bootstrap", "--profile", "a", "--session-table", "mine", "--plan"];
+    let run = world.run(&without_sessions).expect(1);
     assert!(run.stderr.contains("hint: add --with-sessions or --all"), "{}", run.stderr);
-    world.run(&[&vain[..], &["--with-sessions"]].concat()).expect(0);
+    world.run(&[&without_sessions[..], &["--with-sessions"]].concat()).expect(0);
     world.calls();
     world.run(&["init", "bootstrap", "--profile", "a", "--plan", "--all", "--wait-timeout", "soon"]).expect(1);
     assert!(world.calls().is_empty());

@@ -85,7 +85,7 @@ fn an_apply_after_a_kill_ends_in_sync() {
     for kill in 0..kills {
         let place = random.usize(..BEFORE.len());
         let world = world(BEFORE[place]);
-        let told = format!("kill {kill} of SENTINEL_TEST_SEED={seed}");
+        let context = format!("kill {kill} of SENTINEL_TEST_SEED={seed}");
         world.calls();
         let mut child = world.command(&["apply", "--yes", "--quiet", "--endpoint-url", world.url()]).spawn().unwrap();
         if random.bool() {
@@ -108,9 +108,9 @@ fn an_apply_after_a_kill_ends_in_sync() {
         cut += usize::from(killed.code == -1 && !world.writes().is_empty());
         world.clear_faults();
         let again = world.run(&["apply", "--yes"]);
-        assert_eq!(again.code, 0, "{told}: {}{}", again.stdout, again.stderr);
+        assert_eq!(again.code, 0, "{context}: {}{}", again.stdout, again.stderr);
         let plan = world.run(&["plan", "--detailed-exitcode"]);
-        assert_eq!(plan.code, 0, "{told}: {}{}", plan.stdout, plan.stderr);
+        assert_eq!(plan.code, 0, "{context}: {}{}", plan.stdout, plan.stderr);
     }
     println!(
         "{kills} applies killed (SENTINEL_TEST_SEED={seed}), {cut} of them between their first write and their end"

@@ -46,12 +46,15 @@ fn a_json_log_has_one_object_per_line_and_makes_no_call() {
         stderr.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
     };
     let run = world.run(&["apply", "--log-format", "json"]).expect(1);
-    let told = lines(&run.stderr);
-    assert!(told.iter().any(|line| line["message"].as_str().unwrap().contains("error[E005]: there is no terminal")));
+    let output = lines(&run.stderr);
+    assert!(output.iter().any(|line| line["message"].as_str().unwrap().contains("error[E005]: there is no terminal")));
     let run = world.run(&["apply", "--yes", "-v", "--log-format", "json"]).expect(0);
-    let told = lines(&run.stderr);
-    let says = |wanted: &dyn Fn(&Value) -> bool| told.iter().any(wanted);
-    assert!(says(&|line| line["message"].as_str().unwrap().ends_with("sentinel-requests: enabling TTL")), "{told:#?}");
+    let output = lines(&run.stderr);
+    let says = |wanted: &dyn Fn(&Value) -> bool| output.iter().any(wanted);
+    assert!(
+        says(&|line| line["message"].as_str().unwrap().ends_with("sentinel-requests: enabling TTL")),
+        "{output:#?}"
+    );
     assert!(says(&|line| {
         let spans = line["spans"].as_array().cloned().unwrap_or_default();
         let of = |name: &str, key: &str| spans.iter().find(|span| span["name"] == name).map(|span| span[key].clone());
