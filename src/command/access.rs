@@ -1,4 +1,4 @@
-//! What the commands share that use what is provisioned: where they work, who calls, which table, what to say of errors.
+//! The common parts of the access commands: the connection, the caller, the tables, and the explanation of errors.
 
 pub(super) mod answers;
 mod asking;
@@ -53,40 +53,40 @@ use crate::resource::pacer::Pace;
 use asking::Asking;
 pub(super) use held::internal;
 
-/// Where such a command works.
+/// The connection of a command.
 #[derive(Debug)]
 pub(super) struct Site {
     destination: Destination,
     manifest: Manifest,
-    /// Whether the AWS profile is one that the manifest names.
+    /// Whether the manifest names the AWS profile.
     profile_from_manifest: bool,
     gateway: Gateway,
-    /// The broker that is asked instead of AWS.
+    /// The broker that is called instead of AWS.
     broker: Option<Asking>,
 }
 
-/// Whom a site is for.
+/// The users of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Serves {
     /// The user who runs the command.
     Caller,
-    /// All who ask a broker.
+    /// All users of a broker.
     Many,
-    /// A user who provisions, with the role that the manifest names for the target.
+    /// A user who provisions, with the target's role in the manifest.
     Provisioner,
 }
 
-/// A table, and where its name comes from, in words.
+/// A table, and the source of its name as text.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     builtin: Builtin,
     name: String,
     source: String,
-    /// Whether a flag or a variable names it.
+    /// Whether an option or a variable names it.
     named: bool,
 }
 
-/// A command on a record, to be shown.
+/// A command for a record, for display.
 #[derive(Debug, Clone, Copy)]
 struct OnRecord<'a> {
     command: &'a str,
@@ -94,7 +94,7 @@ struct OnRecord<'a> {
     by: By,
 }
 
-/// Who is to run a command that is shown: only the caller has the AWS profile that is asked with here.
+/// The user who will run a displayed command. Only the caller has the AWS profile of this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     Caller,
@@ -102,7 +102,7 @@ enum By {
 }
 
 impl Site {
-    /// Returns the profile of the manifest that was most likely meant by a name that is none.
+    /// Returns the profile of the manifest that an unknown name most likely means.
     pub(super) fn profile_meant(&self, name: &str) -> Option<&str> {
         let known: Vec<&str> = self.manifest.sections.profiles.keys().map(String::as_str).collect();
         closest(name, &known).filter(|known| *known != name)
@@ -123,7 +123,7 @@ impl Site {
         Self::of(context, find_manifest()?, Serves::Provisioner).await
     }
 
-    /// Connects to where a manifest says.
+    /// Connects as a manifest specifies.
     async fn of(context: &Context, found: Option<PathBuf>, serves: Serves) -> Result<Self, Error> {
         let folder = found.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let parsed = found.as_deref().map(read).transpose()?;
@@ -132,7 +132,7 @@ impl Site {
         let chosen = match &context.global.target {
             Some(target) => {
                 let mut chosen = one_target(&manifest, &root, target)?;
-                // The role of a target is for provisioning. Those who use it call as who they are.
+                // The role of a target is for provisioning. Users call with their own identity.
                 if serves != Serves::Provisioner {
                     chosen.route.role_arn = None;
                 }
@@ -158,7 +158,7 @@ impl Site {
         };
         let mut connection = context.connection(&destination, &users)?;
         if serves == Serves::Many {
-            // How much is asked at once is bounded by what is served at once; a call that is throttled is made again.
+            // The limit on concurrent requests also limits the calls. A throttled call is retried.
             connection.pace = Pace::Free;
         }
         let gateway = Gateway::connect(connection).await;
@@ -170,7 +170,7 @@ impl Site {
         Ok(Self { destination, manifest, profile_from_manifest, gateway, broker: None })
     }
 
-    /// Does what a user does with records: by the broker, or with the user's own permissions.
+    /// Performs a user's operation on records: through the broker, or with the user's own permissions.
     pub(super) async fn perform<O: Operation>(
         &self,
         context: &Context,
@@ -186,7 +186,7 @@ impl Site {
         self.perform_on(context, (table, &tables), &Log::default(), operation).await
     }
 
-    /// The same on several tables, and with a log. An error of one is explained as of `table`.
+    /// Performs an operation on several tables, with a log. An error is explained as an error of `table`.
     pub(super) async fn perform_on<O: Operation>(
         &self,
         context: &Context,
@@ -222,7 +222,7 @@ impl Site {
         self.check_profile(profile).map(|()| format!("{}/{profile}", self.destination.policy_root))
     }
 
-    /// Refuses a profile that is to go: it gives no access, whether it is gone or not.
+    /// Refuses a profile that is marked as removed: it gives no access, even if its policy still exists.
     fn check_profile(&self, profile: &str) -> Result<(), Error> {
         if self.manifest.sections.removed.iter().any(|one| one.kind == KindId::Policy && one.key == profile) {
             let message = format!("the profile {profile} gives no access: the manifest says removed = true");
@@ -231,7 +231,7 @@ impl Site {
         Ok(())
     }
 
-    /// Returns the account that the manifest is for; the AWS emulator stands for any.
+    /// Returns the account of the manifest. The AWS emulator accepts any account.
     fn account(&self) -> Option<&AccountId> {
         self.destination.route.account_id.as_ref().filter(|_| self.destination.local.is_none())
     }
@@ -256,13 +256,13 @@ impl Site {
         explained(Error::Aws(error), &self.destination)
     }
 
-    /// Returns which table to use: the flag's, the environment's, the manifest's, or the one of the default name.
+    /// Returns the table of the option, of the environment or of the manifest, or the default one.
     fn table(&self, builtin: Builtin, flag: Option<&str>) -> Result<Table, Error> {
         if let Some(broker) = &self.broker {
             if flag.is_some() {
                 return Err(not_with_broker(&format!("--{}", flag_of(builtin))));
             }
-            // It is not for its users to know how the broker calls it.
+            // A broker's users do not need to know its table name.
             let source = format!("of the broker {}", broker.url());
             return Ok(Table { builtin, name: builtin.default_name().to_owned(), source, named: false });
         }
@@ -288,8 +288,8 @@ impl Site {
         named.unwrap_or(builtin.default_name())
     }
 
-    /// Returns the tables that may hold locks, if this is the table of approvals to use. Naming another one is no way around
-    /// a lock, neither by flag nor by a manifest of one's own.
+    /// Returns the tables that may contain locks, if this is the table of approvals. Naming another table, by an option or by a manifest,
+    /// does not bypass a lock.
     fn lock_tables(&self, approvals: &Table) -> Vec<LockTable> {
         use LockTableSource::{Beside, Named, Usual};
         let known = self.known_table(Builtin::Approvals);
@@ -308,7 +308,7 @@ impl Site {
         tables
     }
 
-    /// Says of a table's error what to do about it.
+    /// Returns an error of a table with a fix.
     fn of_table(&self, context: &Context, table: &Table, error: CallError) -> Error {
         let Table { builtin, name, source, .. } = table;
         if error.class == Class::NotFound {
@@ -328,7 +328,7 @@ impl Site {
         self.failed(error)
     }
 
-    /// Returns a command on a record of a table, as it can be pasted, by this user or by someone else.
+    /// Returns a command for a record of a table that can be pasted, by this user or by another one.
     fn on_record(&self, context: &Context, record: &OnRecord<'_>, table: &Table) -> String {
         let mut words = ["sentinel", record.command, record.id].map(str::to_owned).to_vec();
         words.extend(table.flag());
@@ -340,14 +340,14 @@ impl Site {
         )
     }
 
-    /// Returns a command for somebody else: without the AWS profile that asks here.
+    /// Returns a command for another user, without this run's AWS profile.
     fn command_of_another(&self, context: &Context, words: Vec<String>) -> String {
         let region = Some(self.region().clone());
         command_line(context, words, &CarriedOptions { region, policy_root: None, aws_profile: false, local: true })
     }
 
-    /// Returns how to create a table. A target's tables are those of its manifest: `init` has no `--target`, and would create the
-    /// table with other credentials or in another store.
+    /// Returns the command that creates a table. For a target it is `apply`, because `init` has no `--target` and would use other
+    /// credentials or another store.
     fn create_table(&self, context: &Context, table: &Table) -> String {
         let key = table.builtin.key();
         if self.destination.name.is_some() {
@@ -369,7 +369,7 @@ impl Site {
         format!("create it with: {}", self.command(context, words, None))
     }
 
-    /// Returns a command with the flags that make it work where this one does.
+    /// Returns a command with the options of this run.
     fn command(&self, context: &Context, words: Vec<String>, policy_root: Option<PolicyRoot>) -> String {
         let region = Some(self.region().clone());
         command_line(context, words, &CarriedOptions { region, policy_root, aws_profile: true, local: true })
@@ -377,7 +377,7 @@ impl Site {
 }
 
 impl Table {
-    /// Returns the table of this name: this one, or another that may hold locks.
+    /// Returns the table with this name: this one, or another one that may contain locks.
     fn or_known(&self, name: &str) -> Self {
         if self.name == name {
             return self.clone();
@@ -386,13 +386,13 @@ impl Table {
         Self { builtin: self.builtin, name: name.to_owned(), source, named: false }
     }
 
-    /// Returns the error for a record that is not there, with the command that lists one's own.
+    /// Returns the error for a missing record, with the command that lists the user's records.
     fn lacks(&self, what: &str, id: &str, list: &str) -> Error {
         let message = format!("there is no {what} {id} in the table {} ({})", self.name, self.source);
         Error::NoRecord { message, hint: format!("sentinel {list} shows yours") }
     }
 
-    /// Returns the flag that names it, where something else than its default name does.
+    /// Returns the option that names the table, unless it has its default name.
     fn flag(&self) -> Vec<String> {
         if self.name == self.builtin.default_name() {
             return Vec::new();
@@ -417,10 +417,9 @@ const fn flag_of(builtin: Builtin) -> &'static str {
     }
 }
 
-/// Returns the nearest manifest, from the working directory upwards, as seen from there. One that somebody else put there
-/// is refused.
+/// Returns the nearest manifest, from the working directory upwards, relative to it. A manifest of another user is refused.
 pub(super) fn find_manifest() -> Result<Option<PathBuf>, Error> {
-    // Also what cannot be read as a manifest is found: a pipe of that name must not make another manifest the nearest.
+    // A path that cannot be read as a manifest counts too: a pipe of that name must not make another manifest the nearest.
     let is_there = |path: &Path| path.symlink_metadata().is_ok();
     let here = Path::new("sentinel.toml").to_owned();
     let above = || {
@@ -431,20 +430,20 @@ pub(super) fn find_manifest() -> Result<Option<PathBuf>, Error> {
     found.map(|path| trust::check(&path).map(|()| path)).transpose()
 }
 
-/// Reads a manifest for what it says of places and names; the policies it names are not looked at.
+/// Reads a manifest without its policies.
 #[cfg(feature = "local")]
 pub(super) fn read_manifest(path: &Path) -> Result<Manifest, Error> {
     read(path).map(|parsed| parsed.manifest)
 }
 
-/// Returns a manifest as it is at a target.
+/// Returns a manifest for a target.
 pub(super) fn at_target(parsed: &Parsed, destination: &Destination) -> Result<Manifest, Error> {
     let mut faults = Faults::default();
     let manifest = parsed.at(destination, &mut faults);
     if faults.is_empty() { Ok(manifest) } else { Err(Error::Faults(faults.into_sorted())) }
 }
 
-/// The same with where its parts are.
+/// Reads a manifest with the locations of its parts.
 pub(super) fn read(path: &Path) -> Result<Parsed, Error> {
     let gathered = gather(&[path.to_owned()])?;
     gathered.included.iter().try_for_each(|path| trust::check(path))?;
@@ -453,7 +452,7 @@ pub(super) fn read(path: &Path) -> Result<Parsed, Error> {
     if faults.is_empty() { Ok(parsed) } else { Err(Error::Faults(faults.into_sorted())) }
 }
 
-/// Shows records: what they are and what they were narrowed to, each with the word before it.
+/// Prints a list: the name of its items and the filters, each with its key.
 fn show_list<T: Serialize>(
     context: &Context,
     table: &Table,
@@ -470,29 +469,29 @@ fn show_list<T: Serialize>(
     )
 }
 
-/// The one clock of these commands.
+/// The only clock of these commands.
 #[expect(clippy::disallowed_methods, reason = "here the time comes in; what decides is handed it")]
 fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Returns an id, or says that there is none to be had.
+/// Returns a random ID, or the error of the system.
 fn random<T>(made: Result<T, getrandom::Error>) -> Result<T, Error> {
     made.map_err(no_random)
 }
 
-/// Returns the error for an option that has no meaning where a broker decides.
+/// Returns the error for an option that has no effect with a broker.
 fn not_with_broker(option: &str) -> Error {
     let message = format!("{option} cannot be given where a broker is asked");
     Error::usage(message, "the broker decides that; leave the option out, or ask AWS itself with --broker none")
 }
 
-/// Returns a refusal that a record's state, or who asks, gives reason to. It is one line, whatever a record holds.
+/// Returns a refusal because of a record's state or of the caller. It is one line, whatever a record contains.
 fn denied(message: String, hint: impl Into<String>) -> Error {
     denied_in_lines(crate::report::escape(&message), hint)
 }
 
-/// Returns a refusal of several lines, each put together from texts that are escaped.
+/// Returns a refusal of several lines, whose texts are escaped.
 fn denied_in_lines(message: String, hint: impl Into<String>) -> Error {
     Error::Denied { message, hint: Some(hint.into()).filter(|hint| !hint.is_empty()) }
 }

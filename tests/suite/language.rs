@@ -1,4 +1,4 @@
-//! Plain English: documents, help texts and messages use the standard term where there is one.
+//! Plain English: documents, help texts, messages and comments use the standard term where there is one.
 
 use std::path::{Path, PathBuf};
 
@@ -105,6 +105,26 @@ fn messages_use_standard_expressions() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// Returns the comments of a source, one after another.
+fn comments(source: &str) -> String {
+    let comment =
+        |line: &str| line.trim_start().strip_prefix("//").map(|text| text.trim_start_matches(['/', '!']).to_owned());
+    // Code separates the comments before and after it.
+    source.lines().map(|line| comment(line).unwrap_or_else(|| String::from("|"))).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn comments_use_standard_expressions() {
+    let mut found = Vec::new();
+    for folder in ["src", "tests", "fuzz/fuzz_targets", "benches"] {
+        for path in files(&root().join(folder), "rs") {
+            let text = comments(&std::fs::read_to_string(&path).unwrap());
+            found.extend(avoidable(&text).into_iter().map(|what| format!("{}: {what}", path.display())));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
 #[test]
 fn expressions_are_found_across_lines_and_not_within_words() {
     assert_eq!(avoidable("It is As\n  desired."), ["\"as desired\": write in sync"]);
@@ -112,4 +132,6 @@ fn expressions_are_found_across_lines_and_not_within_words() {
     let mut texts = Vec::new();
     literals("/// in one go\nfn f() { g(\"the way \\\n   out\") }".parse().unwrap(), &mut texts);
     assert_eq!(texts, ["the way out"]);
+    assert_eq!(avoidable(&comments("/// It is as\n/// desired.\nfn f() {}")).len(), 1);
+    assert!(avoidable(&comments("// as\nlet it = 0;\n// desired")).is_empty());
 }

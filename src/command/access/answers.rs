@@ -15,7 +15,7 @@ use crate::report::json;
 use crate::report::versions::PolicyOf;
 use crate::resource::caller::name_of;
 
-/// A live policy that was read.
+/// A live policy.
 struct Read {
     parameter: String,
     version: Option<i64>,
@@ -75,7 +75,7 @@ fn document(command: &str, asked: &Subject<'_>, answers: &[Answer<'_>], more: Va
     json::document(command, body)
 }
 
-/// Says of a policy whose patterns overlap that the answers are not for every ARN.
+/// Adds a note if patterns of the policy overlap, because the answers then do not apply to every ARN.
 fn note_overlap(context: &Context, policy: &Policy) {
     if policy::patterns_overlap(policy) {
         context.terminal.note(
@@ -100,7 +100,7 @@ pub(in crate::command) async fn who(context: &Context, args: &WhoArgs) -> Result
 pub(in crate::command) async fn can(context: &Context, args: &CanArgs) -> Result<Exit, Error> {
     let read = read(context, &args.profile).await?;
     let question = question(&args.question, &args.profile);
-    // An ARN says the user and decides every pattern.
+    // An ARN determines the user and the matching patterns.
     let of_arn = args.user.starts_with("arn:").then_some(args.user.as_str());
     let user = of_arn.and_then(name_of).unwrap_or(&args.user);
     let Question { profile, mode, at } = question;

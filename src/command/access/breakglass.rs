@@ -27,7 +27,7 @@ fn document(command: &str, event: &Event) -> json::Document {
     json::document(command, json!({ "event": event }))
 }
 
-/// Says that a break-glass event gives access: what happens in an emergency must not go unnoticed.
+/// Reports that a break-glass event gives access, because its use must not go unnoticed.
 pub(super) fn announce(context: &Context, opened_by: &OpenedBy) {
     let OpenedBy { user, profile, breakglass_id: Some(id), breakglass: Some(used) } = opened_by else { return };
     let what = match used.action {

@@ -20,9 +20,9 @@ use crate::manifest::{BrokerSection, Builtin};
 use crate::report::json;
 use crate::resource::signed_identity::{BrokerUrl, is_loopback};
 
-/// How long a policy that was read is good for others who ask. Parameter Store itself answers with what was true a second ago.
+/// How long a cached policy is used for other requests. Reads of Parameter Store are eventually consistent with a similar delay.
 const POLICY: Duration = Duration::from_secs(1);
-/// The file descriptors that are kept for AWS, the log and the manifest.
+/// The number of file descriptors reserved for AWS, the log and the manifest.
 const RESERVED: u64 = 300;
 
 pub(in crate::command) async fn run(context: &Context, args: &ServeBrokerArgs) -> Result<Exit, Error> {
@@ -53,7 +53,7 @@ pub(in crate::command) async fn run(context: &Context, args: &ServeBrokerArgs) -
     Ok(Exit::Done)
 }
 
-/// Returns the address that users name in what they sign.
+/// Returns the broker's address, which users sign.
 fn address(args: &ServeBrokerArgs, section: &BrokerSection) -> Result<BrokerUrl, Error> {
     args.url.clone().or_else(|| section.url.clone()).ok_or_else(|| {
         Error::usage(
@@ -75,7 +75,7 @@ fn tls(args: &ServeBrokerArgs) -> Result<Option<Tls>, Error> {
     Tls::open(TlsFiles { certificate, key }).map(Some).map_err(unusable)
 }
 
-/// Returns where requests to STS go, if not to AWS: on loopback, where nobody else answers for it.
+/// Returns the endpoint for requests to STS, if it is not AWS's. It must be on loopback, where no other host can answer.
 fn endpoint(site: &Site) -> Result<Option<String>, Error> {
     let Some(endpoint) = site.gateway.endpoint_url() else { return Ok(None) };
     let authority = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest).trim_end_matches('/');
@@ -123,7 +123,7 @@ async fn settings(
     })
 }
 
-/// Returns how many connections there can be, after the limit on open files is raised as far as it goes.
+/// Returns the maximum number of connections, after raising the limit on open files as far as possible.
 fn connections(wanted: u32) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
@@ -132,7 +132,7 @@ fn connections(wanted: u32) -> usize {
     usize::try_from(most.min(u64::from(wanted))).unwrap_or(usize::MAX)
 }
 
-/// Says where it listens and what it does.
+/// Prints the address and the settings.
 fn say(context: &Context, args: &ServeBrokerArgs, (settings, server): (&Settings, &Server)) -> Result<(), Error> {
     let (url, listens) = (&settings.url, server.address().to_string());
     let log = args.log_file.as_ref().map_or_else(|| String::from("standard output"), |file| file.display().to_string());

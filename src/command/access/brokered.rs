@@ -1,4 +1,4 @@
-//! `sentinel exec` and `sentinel credentials` where a broker decides and holds the roles.
+//! `sentinel exec` and `sentinel credentials` with a broker, which decides and issues the credentials.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::error::{Error, Exit};
 use crate::policy::Mode;
 use crate::resource::role::Credentials;
 
-/// Refuses the options that are about what the broker does.
+/// Refuses the options that the broker determines.
 pub(super) fn check_options(args: &GateArgs) -> Result<(), Error> {
     let GateArgs {
         profile: _,
@@ -41,7 +41,7 @@ pub(super) fn check_options(args: &GateArgs) -> Result<(), Error> {
     }
 }
 
-/// Asks the broker of a site.
+/// Sends an operation to the broker.
 async fn ask<O: Operation>(site: &Site, operation: &O) -> Result<O::Answer, Error> {
     match &site.broker {
         Some(broker) => broker.ask(&site.gateway, operation).await,
@@ -116,7 +116,7 @@ pub(super) async fn serve(context: &Context, args: &ExecArgs, asked: Asked) -> R
     };
     let ended = supervise(&args.command, command, server.run(answer)).await;
     let end = EndSession { id: serving.session.clone() };
-    // The command is over: its exit code is not held up for long by a broker that does not answer.
+    // The command has ended. A broker that does not respond delays its exit code only briefly.
     match tokio::time::timeout(Duration::from_secs(5), ask(&serving.asked.site, &end)).await {
         Ok(Ok(Ending::Recorded | Ending::NoSession)) => {}
         Ok(Err(error)) => context.progress.note(&format!("sentinel: the session's end was not recorded: {error}\n")),

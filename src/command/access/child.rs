@@ -1,4 +1,4 @@
-//! The command that is run: what it sees, what reaches it, and how it ended.
+//! The command that Sentinel runs: its environment, its signals, and its exit code.
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -28,17 +28,16 @@ pub(super) fn not_started(words: &[OsString], error: std::io::Error) -> Error {
     Error::NotStarted { message: format!("{program}: {why}"), source: Some(error) }
 }
 
-/// What the command must not inherit: it names other credentials, belongs to other credentials, or says where they are sent.
+/// Variables that the command must not inherit: they name other credentials, belong to them, or specify where they are sent.
 ///
-/// Sources: AWS SDKs and Tools Reference Guide, "Environment variables list"; botocore's `configprovider.py` and
-/// `credentials.py`; the environment providers of the SDKs for Go (v1, v2), Java (v1, v2), JavaScript (v3)
-/// and Ruby (v3, `credential_provider_chain.rb`). What an SDK reads
-/// and is not here (region, retries, proxies, `AWS_CA_BUNDLE`, dual-stack and FIPS endpoints) belongs to the machine, and is
-/// the same for any credentials.
+/// Sources: AWS SDKs and Tools Reference Guide, "Environment variables list"; botocore's `configprovider.py` and `credentials.py`; the
+/// environment providers of the SDKs for Go (v1, v2), Java (v1, v2), JavaScript (v3) and Ruby (v3, `credential_provider_chain.rb`). Other
+/// variables of SDKs (region, retries, proxies, `AWS_CA_BUNDLE`, dual-stack and FIPS endpoints) are settings of the machine, which are the
+/// same for any credentials.
 const STALE: [&str; 29] = [
-    // Keys and what belongs to them. AWS_ACCESS_KEY and AWS_SECRET_KEY: Go and Java; AWS_SECURITY_TOKEN: botocore;
-    // AWS_CREDENTIAL_SCOPE: JavaScript and Java; AMAZON_…: Ruby. AWS_SESSION_EXPIRATION is set by tools that export
-    // credentials, such as aws-vault before version 7, and read by others.
+    // Keys, and variables that belong to them. AWS_ACCESS_KEY and AWS_SECRET_KEY: Go and Java; AWS_SECURITY_TOKEN: botocore;
+    // AWS_CREDENTIAL_SCOPE: JavaScript and Java; AMAZON_…: Ruby. AWS_SESSION_EXPIRATION is set by tools that export credentials, such as
+    // aws-vault before version 7, and read by others.
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -53,7 +52,7 @@ const STALE: [&str; 29] = [
     "AWS_CREDENTIAL_SCOPE",
     "AWS_ACCOUNT_ID",
     "AWS_CREDENTIAL_FILE",
-    // Profiles of the shared files.
+    // Profiles in the shared files.
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
     "AWS_LOGIN_CACHE_DIRECTORY",
@@ -62,7 +61,7 @@ const STALE: [&str; 29] = [
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    // Web identities and roles; the names with IAM are those of Java and Kotlin.
+    // Web identities and roles. The names with IAM are those of Java and Kotlin.
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
@@ -71,16 +70,15 @@ const STALE: [&str; 29] = [
     // Instances.
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
-    // Where requests are sent; the endpoints themselves have the names below.
+    // Destinations of requests; the endpoints themselves have the prefixes below.
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 ];
 
-/// What the names of more such variables begin with: an endpoint for each service, and bearer tokens that an SDK prefers to
-/// signing.
+/// Prefixes of more such variables: an endpoint for each service, and bearer tokens that an SDK prefers to signing.
 const STALE_PREFIXES: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_BEARER_TOKEN_", "AWS_SIGNIN_"];
 
-/// Returns whether a variable names an endpoint as libraries beside the SDKs do: `AWS_S3_ENDPOINT` of GDAL, `AWS_ENDPOINT` of
-/// object_store and Bun. `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT` only choose among AWS's own.
+/// Returns whether a variable names an endpoint of a library other than the SDKs: `AWS_S3_ENDPOINT` of GDAL, `AWS_ENDPOINT` of object_store
+/// and Bun. `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT` only select one of AWS's own endpoints.
 fn is_endpoint(name: &str) -> bool {
     let of_service = name.ends_with("_ENDPOINT") || name.ends_with("_ENDPOINT_URL");
     name.starts_with("AWS_") && of_service && !name.starts_with("AWS_USE_")
@@ -91,19 +89,19 @@ fn is_stale(name: &str) -> bool {
     STALE.contains(&name) || STALE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || is_endpoint(name)
 }
 
-/// What every command is told of where it works.
+/// The environment that Sentinel sets for every command.
 #[derive(Debug)]
 pub(super) struct Surroundings<'a> {
     pub(super) profile: &'a str,
     pub(super) region: &'a str,
-    /// The account of the credentials, where it is known.
+    /// The account of the credentials, if known.
     pub(super) account: Option<&'a str>,
-    /// The endpoint that the command line names for this run.
+    /// The endpoint of the command line.
     pub(super) endpoint: Option<&'a str>,
 }
 
 impl Surroundings<'_> {
-    /// Removes what is stale from the command's environment, and sets what holds.
+    /// Removes stale variables from the command's environment, and sets the current ones.
     pub(super) fn apply(&self, command: &mut Command) {
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(is_stale) {
@@ -117,13 +115,13 @@ impl Surroundings<'_> {
     }
 }
 
-/// Runs a command beside other work, which never ends, and passes signals on to it.
+/// Runs a command together with other work, which never ends, and forwards signals to it.
 pub(super) async fn supervise(
     words: &[OsString],
     command: Command,
     beside: impl Future<Output = ()>,
 ) -> Result<Exit, Error> {
-    // Listened for before there is a command: one that comes in between waits for it, and does not end this process.
+    // Listens before the command starts: a signal in between waits for it instead of ending this process.
     let signals = Signals::listen();
     let failed = |error: std::io::Error| not_started(words, error);
     let mut watcher = Watcher::start().map_err(failed)?;
@@ -143,13 +141,13 @@ pub(super) async fn supervise(
     ended.map(|status| Exit::Command(code(status))).map_err(failed)
 }
 
-/// Returns the exit code, as shells have it for a command that a signal ended.
+/// Returns the exit code, as shells define it for a command that a signal ended.
 fn code(status: ExitStatus) -> u8 {
     let signal = || status.signal().map_or(1, |signal| 128 + signal);
     u8::try_from(status.code().unwrap_or_else(signal)).unwrap_or(1)
 }
 
-/// What is sent to this process, and is the command's to have.
+/// The signals that are forwarded to the command.
 struct Signals(Vec<(tokio::signal::unix::Signal, Signal)>);
 
 impl Signals {
@@ -165,8 +163,7 @@ impl Signals {
         Self(signals.into_iter().filter_map(|(kind, number)| Some((signal(kind).ok()?, number))).collect())
     }
 
-    /// Passes them on. What the keyboard sends goes to the whole foreground, the command included: that is not sent to
-    /// it twice.
+    /// Forwards the signals. The keyboard sends signals to the whole foreground process group, so those are not sent twice.
     fn forward(self, pid: Pid) -> Vec<JoinHandle<()>> {
         let terminal = files::terminal();
         let foreground = terminal.and_then(|terminal| rustix::termios::tcgetpgrp(terminal).ok());

@@ -27,7 +27,7 @@ use crate::resource::call::Class;
 use crate::resource::role::Credentials;
 use crate::resource::secret::Secret;
 
-/// A gate that is ready to be asked.
+/// A gate, ready for a decision.
 pub(super) struct Asked {
     pub(super) site: Site,
     pub(super) profile: String,
@@ -56,7 +56,7 @@ impl Asked {
         Ok(Self { site, profile: args.profile.clone(), parameter, requests, breakglass, locks, log, dumps })
     }
 
-    /// Returns the tables that the gate reads, for an operation on them.
+    /// Returns the tables that the gate reads, for an operation.
     pub(super) fn tables(&self) -> Tables {
         Tables {
             approvals: self.requests.name.clone(),
@@ -66,7 +66,7 @@ impl Asked {
         }
     }
 
-    /// Returns the gate of a profile for which someone opens a break-glass event.
+    /// Returns the gate of a profile for a user who opens a break-glass event.
     pub(super) async fn for_breakglass(context: &Context, args: &BreakglassArgs, log: Log) -> Result<Self, Error> {
         let dumps = Dumps::off()?;
         let site = Site::new(context).await?;
@@ -106,7 +106,7 @@ impl Asked {
         }
     }
 
-    /// Logs that there are no credentials though access is allowed, and returns why.
+    /// Logs that access is allowed but there are no credentials, and returns the error.
     pub(super) fn fail(&self, decision: &Decision, session: Option<&str>, error: Error) -> Error {
         match self.log.write(decision, session, Outcome::Failed(&error.to_string())) {
             Ok(()) => error,
@@ -114,14 +114,14 @@ impl Asked {
         }
     }
 
-    /// Returns the refusal that a decision is, with what would help.
+    /// Returns the error for a refusal, with a fix.
     fn refusal(&self, context: &Context, decision: &Decision) -> Error {
         self.refused(context, &Refused::of(decision), "gets no credentials of")
     }
 
-    /// Returns the refusal that a decision is, with what the user does not get, in words.
+    /// Returns the error for a refusal; `what` names what the user does not get.
     pub(super) fn refused(&self, context: &Context, refused: &Refused, what: &str) -> Error {
-        // What a policy says must not pass for a line of ours.
+        // A text of a policy must not look like a line of Sentinel.
         let why = escape(&refused.why);
         let mut message = format!("{} {what} {}: {why}", escape(&refused.user), self.profile);
         if let Some(reason) = &refused.reason {
@@ -172,13 +172,13 @@ impl Asked {
         denied_in_lines(message, hint)
     }
 
-    /// Returns the region for the command: the AWS profile's own, or else where the policy is.
+    /// Returns the region for the command: that of the AWS profile, or else that of the policy.
     pub(super) async fn child_region(&self, origin: &Origin) -> Result<String, Error> {
         let region = self.site.gateway.region(origin).await.map_err(without)?;
         Ok(region.unwrap_or_else(|| self.site.region().to_string()))
     }
 
-    /// Tells whose credentials the profile's are, and says so where it is not plain.
+    /// Returns the source of the profile's credentials, and reports it if it is not obvious.
     pub(super) async fn origin(&self, context: &Context, args: &GateArgs) -> Result<Origin, Error> {
         let on_the_command_line = context.global.aws_profile.as_deref();
         let named = Named {
@@ -209,7 +209,7 @@ pub(super) fn unlogged((path, error): Unwritten) -> Error {
     }
 }
 
-/// Says why there are no credentials, and what would help.
+/// Returns the error for missing credentials, with a fix.
 pub(super) fn without(none: NoCredentials) -> Error {
     let hint = match &none {
         NoCredentials::NoProfile(_) => {
@@ -246,7 +246,7 @@ pub(super) fn without(none: NoCredentials) -> Error {
     Error::NoCredentials { hint, source: Box::new(none) }
 }
 
-/// Returns the code that the origin's role wants, if it wants one: the flag's, or what is typed.
+/// Returns the MFA code that the origin's role requires, if it requires one: from the option, or from the terminal.
 pub(super) async fn mfa_code(
     context: &Context,
     args: &GateArgs,
@@ -261,7 +261,7 @@ pub(super) async fn mfa_code(
     Ok(Some(typed).filter(|code| !code.is_empty()).map(Secret::new))
 }
 
-/// Returns what is put on credentials that a decision opens.
+/// Returns the attributes of the session for a decision.
 pub(super) fn stamped(
     decision: &Decision,
     id: &str,
@@ -288,14 +288,14 @@ async fn obtain(context: &Context, args: &GateArgs, asked: Asked, way: AccessMod
         Ok(origin) => origin,
         Err(error) => return Err(asked.fail(&decision, None, error)),
     };
-    // Before a code of an MFA device is used up for credentials that are not released.
+    // Checked first, so that no MFA code is used up for credentials that are not released.
     if let Some(why) = decision.bound.excludes_profile(origin.aws_profile()) {
         return Err(asked.refuse(context, &decision.withheld(why), None));
     }
     let issued = async {
         let mut stamp = stamped(&decision, decision.stamp_id(), None, now())?;
         stamp.mfa_code = mfa_code(context, args, &asked, &origin).await?;
-        // It may have taken a while to type the code.
+        // Typing the code may have taken some time.
         stamp.now = now().as_second();
         asked.site.gateway.credentials(&origin, &stamp).await.map_err(without)
     };
@@ -334,7 +334,7 @@ fn print_for_process(context: &Context, credentials: Credentials) -> Result<Exit
     if let Some(expiration) = expiration {
         body["Expiration"] = json!(expiration.to_string());
     }
-    // Readers of this document are SDKs, on a terminal or not. They pass over what they do not know.
+    // SDKs read this document, on a terminal or not, and ignore unknown members.
     let line = |body: serde_json::Value| body.to_string() + "\n";
     let text = body.clone();
     context.terminal.script(|| line(text), || json::document("credentials", body))?;
@@ -363,8 +363,8 @@ pub(in crate::command) async fn run(context: &Context, args: &ExecArgs) -> Resul
     }
 }
 
-/// Logs whether AWS enforces the gate. Without a broker it does not: this process obtained the credentials with the user's own
-/// permissions. With one, only the trust policies tell, and reading them takes a permission that a user of the broker does not need.
+/// Logs whether AWS enforces the gate. Without a broker it does not: this process obtained the credentials with the user's own permissions.
+/// With a broker it depends on the trust policies. They are not read here, because users of a broker need no permission for that.
 fn tell_gate(asked: &Asked) {
     let profile = &asked.profile;
     if asked.site.broker.is_some() {
@@ -378,13 +378,13 @@ fn tell_gate(asked: &Asked) {
     }
 }
 
-/// Where a command works.
+/// The environment of a command.
 struct Place {
     region: String,
     account: Option<String>,
 }
 
-/// Runs the command with credentials. It takes this process's place: its signals, its terminal and its exit code are its own.
+/// Replaces this process with the command, which gets its signals, terminal and exit code.
 fn give_way(
     context: &Context,
     args: &ExecArgs,
@@ -405,7 +405,7 @@ fn give_way(
     if let Some(at) = credentials.expires.and_then(|at| Timestamp::from_second(at).ok()) {
         command.env("AWS_CREDENTIAL_EXPIRATION", at.to_string());
     }
-    // What there is to say is said before there is nobody to say it.
+    // The summary is printed now, because this process is replaced.
     context.sum_up();
     asked.dumps.restore();
     Err(not_started(&args.command, command.exec()))

@@ -1,7 +1,7 @@
-//! While credentials are held: no core dumps, and a server's command that does not outlive the server.
+//! Protects credentials in memory: no core dumps, and a server's command does not outlive the server.
 //!
-//! What a command needs between fork and exec cannot be set without unsafe code. So a server starts its command through this
-//! program again, which sets it on itself and then gives way to the command.
+//! The required settings between fork and exec would need unsafe code. A server therefore starts its command through another instance of
+//! this program, which applies the settings to itself and then replaces itself with the command.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
@@ -13,30 +13,30 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
 use super::child::{command, not_started};
 use crate::error::{Error, Exit};
 
-/// What the command line begins with that runs a server's command.
+/// The first argument that runs a server's command.
 const RUN: &str = "run-for-credential-server";
-/// What the command line begins with that watches over one.
+/// The first argument that watches a server's command.
 const WATCH: &str = "watch-credential-server";
 
-/// The limit on core dumps that holds for others than this process.
+/// The limit on core dumps for other processes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dumps(Rlimit);
 
 impl Dumps {
-    /// Turns core dumps of this process off: a dump would hold the credentials.
+    /// Turns core dumps of this process off, because a dump would contain the credentials.
     pub(super) fn off() -> Result<Self, Error> {
         let before = getrlimit(Resource::Core);
         let off = Rlimit { current: Some(0), maximum: before.maximum };
         setrlimit(Resource::Core, off).map_err(failed)?;
-        // Also keeps other processes of the user from reading this one's memory (prctl(2), PR_SET_DUMPABLE).
+        // Also prevents other processes of the user from reading this one's memory (prctl(2), PR_SET_DUMPABLE).
         #[cfg(target_os = "linux")]
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).map_err(failed)?;
         Ok(Self(before))
     }
 
-    /// Sets the limit that the command is to inherit. On Linux this process stays without dumps until it gives way.
+    /// Sets the limit that the command inherits. On Linux this process has no dumps until it is replaced.
     pub(super) fn restore(&self) {
-        // A limit that was in force can be set again.
+        // A limit that was in force before can be set.
         let _ = setrlimit(Resource::Core, self.0);
     }
 }
@@ -45,7 +45,7 @@ fn failed(error: rustix::io::Errno) -> Error {
     Error::system("core dumps cannot be turned off", Some("a core dump would contain the credentials"), error)
 }
 
-/// Returns a command that dies with this process.
+/// Returns a command that ends with this process.
 pub(super) fn bound_to_server(words: &[OsString], dumps: &Dumps) -> Result<Command, Error> {
     let program = std::env::current_exe();
     let program = program.map_err(|error| Error::system("sentinel cannot run itself", None, error))?;
@@ -55,7 +55,7 @@ pub(super) fn bound_to_server(words: &[OsString], dumps: &Dumps) -> Result<Comma
     Ok(command)
 }
 
-/// Does what this program starts itself for, if it was started for that.
+/// Performs an internal command, if this process was started for one.
 pub(in crate::command) fn internal() -> Option<Result<Exit, Error>> {
     let mut arguments = std::env::args_os().skip(1);
     let first = arguments.next()?;
@@ -77,7 +77,7 @@ fn run(words: &[OsString]) -> Result<Exit, Error> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| Error::system("the command cannot be bound to its credential server", None, error))?;
-    // The server may have ended before it was bound to.
+    // The server may have ended before the signal was requested.
     let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
     if parent.and_then(|pid| u32::try_from(pid).ok()) != Some(server) {
         let message = String::from("the credential server has ended; the command was not started");
@@ -88,30 +88,30 @@ fn run(words: &[OsString]) -> Result<Exit, Error> {
     Err(not_started(words, command(words).exec()))
 }
 
-/// A process that ends a command whose server is gone, where the system does not: it waits for the end of its input, which
-/// only the server writes to.
+/// A process that ends the command if its server has ended, for systems that cannot do this. It waits for the end of its input, to which
+/// only the server writes.
 #[derive(Debug)]
 pub(super) struct Watcher(Option<Child>);
 
 impl Watcher {
-    /// Starts one, where it takes one.
+    /// Starts a watcher, if the system needs one.
     pub(super) fn start() -> std::io::Result<Self> {
         if cfg!(target_os = "linux") {
             return Ok(Self(None));
         }
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(WATCH).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // What the keyboard sends to the foreground must not end it.
+        // Signals from the keyboard must not end it.
         command.process_group(0).spawn().map(|child| Self(Some(child)))
     }
 
-    /// Tells it what to watch over.
+    /// Tells the watcher which process to watch.
     pub(super) fn watch(&mut self, command: u32) -> std::io::Result<()> {
         let input = self.0.as_mut().and_then(|child| child.stdin.as_mut());
         input.map_or(Ok(()), |input| writeln!(input, "{command}"))
     }
 
-    /// Tells it that the command has ended.
+    /// Tells the watcher that the command has ended.
     pub(super) fn end(self) {
         let Some(mut child) = self.0 else { return };
         if let Some(mut input) = child.stdin.take() {

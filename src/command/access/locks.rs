@@ -12,14 +12,14 @@ use crate::manifest::Builtin;
 use crate::report::access::{LockListing, lock as rendered, locks as table_of};
 use crate::report::{escape, json};
 
-/// A command, and the user whom it is for.
+/// A command, and its user.
 #[derive(Debug, Clone, Copy)]
 struct OnUser<'a> {
     user: &'a str,
     command: &'static str,
 }
 
-/// Returns how an operation ended, or the error for what kept it from being done.
+/// Returns the result of an operation, or the error for a failed one.
 fn ended<T>(outcome: Outcome<T>, table: &Table, OnUser { user, command }: OnUser<'_>) -> Result<T, Error> {
     match outcome {
         Outcome::Ended(ended) => Ok(ended),
@@ -34,7 +34,7 @@ fn ended<T>(outcome: Outcome<T>, table: &Table, OnUser { user, command }: OnUser
     }
 }
 
-/// Says who ends a lock, and how.
+/// Reports how and by whom a lock can be ended.
 pub(super) fn ended_by(
     site: &Site,
     context: &Context,

@@ -57,15 +57,15 @@ pub(in crate::command) async fn create(context: &Context, args: &RequestArgs) ->
     Ok(Exit::Done)
 }
 
-/// A profile's policy, as far as it could be read.
+/// The policy of a profile, if it could be read.
 enum Found {
     Policy(Box<Live<PolicyParameter>>),
     Nothing,
-    /// A broker's client reads no policy, and others may lack the permission.
+    /// A client of a broker reads no policy, and other users may lack the permission.
     Unknown,
 }
 
-/// Returns why an approval would change nothing, if it would.
+/// Returns the reason why an approval would have no effect, if there is one.
 fn in_vain(request: &Request, found: &Found) -> Option<String> {
     let (profile, user) = (request.profile.as_str(), request.requester.as_str());
     let live = match found {
@@ -77,7 +77,7 @@ fn in_vain(request: &Request, found: &Found) -> Option<String> {
         }
         Found::Unknown => return None,
     };
-    // Those who request may lack the permission to decrypt a policy that is a secret.
+    // Requesters may lack the permission to decrypt a secret policy.
     let content = live.state.content.as_ref().and_then(Content::text)?;
     let Ok(policy) = understood(profile, content) else {
         return Some(format!(
@@ -129,7 +129,7 @@ pub(in crate::command) async fn check(context: &Context, args: &RequestIdArgs) -
     }
 }
 
-/// Says why there is no request to act on, and what to do.
+/// Returns the error for a request that does not exist, with a fix.
 fn without(context: &Context, (site, table): (&Site, &Table), id: &str, known: &Known) -> Error {
     match known {
         Known::Request(_) | Known::Nothing => table.lacks("request", id, "list"),
@@ -231,7 +231,7 @@ async fn settle<O: Operation<Answer = Settled>>(
     Ok(Exit::Done)
 }
 
-/// Returns the state of a request, and who brought it about.
+/// Returns the state of a request, and the user who changed it.
 fn standing(request: &Request) -> String {
     let word = request.status.word();
     let by = match request.status {

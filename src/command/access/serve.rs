@@ -1,4 +1,4 @@
-//! `sentinel exec --server`: the policy decides at every fetch, until the command ends or the session is revoked.
+//! `sentinel exec --server`: the policy is evaluated at every fetch, until the command ends or the session is revoked.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -23,35 +23,34 @@ use crate::manifest::Builtin;
 use crate::provider::{Issued, Origin, Stamp};
 use crate::resource::role::Credentials;
 
-/// How long credentials from a server last, for those who fetch them: SDKs come back when a good part of it is over, and
-/// then the policy decides again.
+/// The duration of credentials from a server. SDKs fetch new ones before that, and then the policy is evaluated.
 const SERVED: Duration = Duration::from_secs(30 * 60);
-/// The least that is left of credentials that are released again.
+/// The minimum remaining duration of cached credentials.
 const LEFT: i64 = 16 * 60;
 
-/// Credentials, and what they are stamped with.
+/// Credentials, and the attributes of their session.
 struct Last {
     source_identity: String,
     issued: Issued,
 }
 
-/// A session that is being served.
+/// A running session.
 struct Serving {
     asked: Asked,
     origin: Origin,
     sessions: Table,
     session: String,
-    /// The session as it was recorded.
+    /// The recorded session.
     record: Session,
-    /// Why the session is over for good, once it is revoked.
+    /// The reason why the session ended permanently, once it is revoked.
     revoked: std::sync::OnceLock<String>,
     user: User,
-    /// The last credentials.
+    /// The cached credentials.
     last: tokio::sync::Mutex<Option<Last>>,
 }
 
 impl Serving {
-    /// Decides anew, and returns credentials.
+    /// Evaluates the policy, and returns credentials.
     async fn fetch(&self) -> Result<Credentials, Refusal> {
         let failed = |what: String| Refusal::Failed(what);
         let id = access::id().map_err(|error| failed(error.to_string()))?;
@@ -78,7 +77,7 @@ impl Serving {
                 let _ = self.revoked.set(decision.why.clone());
             }
         }
-        // A revocation holds for this process even if somebody deletes its record.
+        // For this process, a revocation is final even if its record is deleted.
         if let Some(why) = self.revoked.get() {
             decision.decision = Verdict::Deny;
             decision.why.clone_from(why);
@@ -109,7 +108,7 @@ impl Serving {
         Ok(issued.credentials)
     }
 
-    /// Obtains credentials, or takes the last ones again where they last; says why there are none.
+    /// Returns the cached credentials while they are valid, or new ones, or the reason why there are none.
     async fn issue(&self, decision: &Decision, now: Timestamp) -> Result<Issued, Option<String>> {
         let stamp = stamp_of(decision, &self.session, now).map_err(|error| Some(error.to_string()))?;
         let until = stamp.until;
@@ -126,7 +125,7 @@ impl Serving {
             *last = Some(Last { source_identity: stamp.source_identity, issued: fresh.clone() });
             fresh
         };
-        // Also those that would last longer are fetched again, so that a revocation is felt.
+        // Credentials that are valid longer expire early too, so that SDKs notice a revocation.
         let soon = now.as_second() + i64::try_from(SERVED.as_secs()).unwrap_or(i64::MAX);
         let ends = [issued.credentials.expires, until, Some(soon)].into_iter().flatten().min();
         issued.credentials.expires = ends;
@@ -134,25 +133,25 @@ impl Serving {
     }
 }
 
-/// Returns what stamps credentials: a request's id or an event's where one opened the gate, otherwise the session's.
+/// Returns the attributes of the session: the ID of the request or event that allowed the access, or else of the session.
 fn stamp_of(decision: &Decision, session: &str, now: Timestamp) -> Result<Stamp, Error> {
     let id = decision.request_id.as_deref().or(decision.breakglass_id.as_deref()).unwrap_or(session);
     stamped(decision, id, Some(SERVED), now)
 }
 
-/// Returns a server that is bound to a free port.
+/// Returns a server on a free port.
 pub(super) async fn bound() -> Result<Server, Error> {
     Server::bind(random(access::token())?).await.map_err(|error| {
         Error::system("the credential server cannot listen on 127.0.0.1", Some("is loopback up?"), error)
     })
 }
 
-/// Lets a command find its credentials at a server, and nowhere else.
+/// Configures a command to get its credentials only from a server.
 pub(super) fn point_at(server: &Server, command: &mut Command, session: &str) {
     command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url());
     command.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", server.token().reveal());
-    // A default profile in the shared files would go before the server, and an instance's role would come after it when
-    // it refuses: neither is what the policy decides on.
+    // SDKs would prefer a default profile in the shared files to the server, and would use an instance's role if the server refuses. The
+    // policy covers neither.
     command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
     command.env("AWS_EC2_METADATA_DISABLED", "true").env("SENTINEL_SESSION_ID", session);
 }
@@ -206,7 +205,7 @@ pub(super) async fn run(context: &Context, args: &ExecArgs, asked: Asked) -> Res
     let revoked = std::sync::OnceLock::new();
     let serving = Serving { asked, origin, sessions, session, record, revoked, user, last };
     if code.is_some() {
-        // A code is good for one set of credentials: as long-lived ones as the role gives, taken while someone is there.
+        // A code is valid for one set of credentials, so they are requested for the longest duration, while the user is present.
         (stamp.mfa_code, stamp.duration) = (code, None);
         let taken = serving.asked.site.gateway.credentials(&serving.origin, &stamp).await;
         *serving.last.lock().await = Some(Last { source_identity, issued: taken.map_err(without)? });
@@ -232,7 +231,7 @@ pub(super) async fn run(context: &Context, args: &ExecArgs, asked: Asked) -> Res
     let ended = supervise(&args.command, command, server.run(answer)).await;
     let site = &serving.asked.site;
     let records = Sessions(site.gateway.records(&serving.sessions.name));
-    // The command is over: its exit code is not held up for long by a table that does not answer.
+    // The command has ended. A table that does not respond delays its exit code only briefly.
     match tokio::time::timeout(Duration::from_secs(5), records.end(&serving.record, super::now())).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => context.progress.note(&format!("sentinel: the session's end was not recorded: {error}\n")),

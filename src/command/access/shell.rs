@@ -18,15 +18,15 @@ use crate::files;
 use crate::kind::policy_parameter::profile_of;
 use crate::report::{escape, json};
 
-/// How long a new shell waits.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The time limit for a new shell.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What was found the last time: names only, which are checked again, so that nothing in the file is ever evaluated.
+/// The cached profiles. They are only names, which are checked when they are read, so nothing in the file is evaluated.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Known {
     region: String,
     root: String,
-    /// The target of the manifest that was named.
+    /// The selected target of the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     target: Option<String>,
     profiles: Vec<String>,
@@ -40,12 +40,12 @@ pub(in crate::command) async fn init(context: &Context, args: &ShellInitArgs) ->
         None => own_shell(),
     };
     let cache = cache_file(context);
-    let asked = tokio::time::timeout(PATIENCE, context.reading(ask(context))).await;
-    let asked = asked.unwrap_or(Err(Error::TimedOut(PATIENCE)));
+    let asked = tokio::time::timeout(TIMEOUT, context.reading(ask(context))).await;
+    let asked = asked.unwrap_or(Err(Error::TimedOut(TIMEOUT)));
     let (known, fresh) = match asked {
         Ok(known) => {
             if let Some(cache) = &cache {
-                // A cache that cannot be written is no reason to bother whoever opens a shell.
+                // A cache that cannot be written must not disturb the start of a shell.
                 let _ = remember(cache, &known);
             }
             (known, true)
@@ -77,7 +77,7 @@ pub(in crate::command) async fn init(context: &Context, args: &ShellInitArgs) ->
     Ok(Exit::Done)
 }
 
-/// Asks AWS for the profiles.
+/// Lists the profiles in AWS.
 async fn ask(context: &Context) -> Result<Known, Error> {
     let site = Site::new(context).await?;
     let found = site.gateway.discover(&site.destination.policy_root).await.map_err(|error| site.failed(error))?;
@@ -89,15 +89,15 @@ async fn ask(context: &Context) -> Result<Known, Error> {
     })
 }
 
-/// Returns the flags that make `exec` look where the profiles were found, wherever it is called.
+/// Returns the options with which `exec` finds the same profiles from any folder.
 fn words(context: &Context, known: &Known, profile: &str) -> Vec<String> {
     let global = &context.global;
     let mut words = vec![format!("--region={}", known.region), format!("--policy-root={}", known.root)];
-    // The account and the tables are those of the target.
+    // The target determines the account and the tables.
     words.extend(known.target.iter().map(|name| format!("--target={name}")));
     if let Some(name) = &global.aws_profile {
         words.push(format!("--aws-profile={name}"));
-        // The AWS profile that reads the policies is not to lend its credentials to another profile.
+        // The AWS profile that reads the policies must not supply the credentials of another profile.
         if name.as_str() != profile && global.local.is_none() {
             words.push(format!("--credentials-profile={profile}"));
         }
@@ -110,7 +110,7 @@ fn words(context: &Context, known: &Known, profile: &str) -> Vec<String> {
     words
 }
 
-/// Says something on stderr in a form that even a shell that reads it would pass over.
+/// Prints a comment on stderr, which has no effect if a shell evaluates it.
 fn comment(context: &Context, text: &str) {
     context.terminal.note(&format!("# sentinel: {}\n", escape(text)));
 }
@@ -125,7 +125,7 @@ fn own_shell() -> Format {
     }
 }
 
-/// Returns where the profiles are remembered that these flags find.
+/// Returns the path of the cache for these options.
 #[expect(clippy::disallowed_methods, reason = "this is where programs keep what they can do without")]
 fn cache_file(context: &Context) -> Option<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -134,7 +134,7 @@ fn cache_file(context: &Context) -> Option<PathBuf> {
     let variables = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"].map(std::env::var_os);
     let local = context.local_folder(Path::new("")).map(|folder| std::path::absolute(&folder).unwrap_or(folder));
     let flags = (&global.region, &global.aws_profile, &global.policy_root, &global.endpoint_url);
-    // A target is one of the manifest that is found here.
+    // A target belongs to the manifest that is found here.
     let target = global.target.as_ref().map(|target| (target.as_str(), manifest_here()));
     let digest = Sha256::digest(format!("{flags:?} {local:?} {variables:?} {target:?}"));
     Some(folder.join("sentinel").join(format!("profiles-{}.json", hex::encode(&digest[..8]))))
@@ -152,12 +152,12 @@ fn recall(cache: &Path) -> Option<Known> {
     valid.then_some(known)
 }
 
-/// Writes the file whole, under another name first: a shell that starts meanwhile reads the old one or the new one.
+/// Writes the file under another name first, so that a concurrent shell reads either the old or the new one.
 fn remember(cache: &Path, known: &Known) -> std::io::Result<()> {
     let Some(folder) = cache.parent() else { return Ok(()) };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let aside = cache.with_extension(format!("{}.new", std::process::id()));
-    // One that is there was left by a process that had the same number and was killed.
+    // An existing file remains from a killed process with the same ID.
     let _ = std::fs::remove_file(&aside);
     let mut file = files::create_new(&aside, files::PRIVATE)?;
     file.write_all(serde_json::to_string(known)?.as_bytes())?;

@@ -1,5 +1,5 @@
-//! Whose manifest is read that was found, and not named: one in `/tmp`, or in a folder that several people write to, would
-//! otherwise choose the account, region and tables for everybody below it.
+//! Checks the owner of a manifest that was found and not named. A manifest in `/tmp` or another shared folder would otherwise choose the
+//! account, region and tables for everyone below it.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,18 @@ use rustix::fs::{Stat, lstat, stat};
 
 use crate::error::Error;
 
-/// The folders whose manifests are read although they are somebody else's; `*` is all of them.
+/// The folders whose manifests are read regardless of the owner; `*` means all folders.
 const TRUSTED: &str = "SENTINEL_SAFE_DIRECTORY";
 
-/// Refuses a manifest unless it and its folder are the user's own or root's, as git does for a repository
-/// (`safe.directory` in git-config(1)). Under sudo, the user who called it counts as well.
+/// Refuses a manifest unless it and its folder belong to the user or to root, as git does for a repository (`safe.directory` in
+/// git-config(1)). With sudo, the calling user counts too.
 #[expect(clippy::disallowed_methods, reason = "these variables are part of the contract")]
 pub(super) fn check(manifest: &Path) -> Result<(), Error> {
     let folder = manifest.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let user = rustix::process::geteuid().as_raw();
     let caller = std::env::var("SUDO_UID").ok().filter(|_| user == 0).and_then(|number| number.parse().ok());
-    // A link is its maker's choice, and what it leads to is its owner's text.
+    // A link is its creator's choice, and its target is the text of the target's owner.
     let looks: [(&Path, rustix::io::Result<Stat>); 3] =
         [(manifest, lstat(manifest)), (manifest, stat(manifest)), (&folder, stat(&folder))];
     for (path, found) in looks {
@@ -38,7 +38,7 @@ pub(super) fn check(manifest: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns whether a list of folders, separated as in `PATH`, has this one.
+/// Returns whether a list of folders, separated as in `PATH`, contains this one.
 fn trusted(folder: &Path, list: Option<&OsStr>) -> bool {
     let same = |listed: PathBuf| listed == Path::new("*") || listed.canonicalize().is_ok_and(|listed| listed == folder);
     list.is_some_and(|list| std::env::split_paths(list).any(same))

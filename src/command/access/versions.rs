@@ -27,11 +27,11 @@ use crate::report::week::{self, PolicyPage};
 use crate::report::{escape, for_file, json};
 use crate::review::Review;
 
-/// The policy of a profile, and the versions of it that are kept.
+/// The policy of a profile, and the versions that Parameter Store keeps.
 struct History {
     site: Site,
     parameter: String,
-    /// The oldest first; there is at least one.
+    /// The oldest first; not empty.
     versions: Vec<Version>,
 }
 
@@ -71,7 +71,7 @@ impl History {
         })
     }
 
-    /// Returns the version before another one that is kept.
+    /// Returns the version before another one, if it is kept.
     fn before(&self, number: i64) -> Option<&Version> {
         self.versions.iter().rev().find(|version| version.number < number)
     }
@@ -101,7 +101,7 @@ impl History {
         })
     }
 
-    /// Returns what a version changed for those who ask.
+    /// Returns the effect of a version on access.
     fn row(&self, profile: &str, version: &Version) -> Row {
         let before = self.before(version.number);
         let first = self.versions.first().is_some_and(|first| first.number == version.number);
@@ -109,7 +109,7 @@ impl History {
         let unknown = match (text_of(version), &after) {
             (None, _) => Some("a secret; policy diff --show-secrets shows it"),
             (Some(_), None) => Some("not a valid policy: nobody gets access"),
-            // What was before the oldest version that is kept is not known.
+            // The version before the oldest one is unknown.
             (Some(_), Some(_)) if first && version.number > 1 => Some("the version before it is no longer kept"),
             (Some(_), Some(_)) => None,
         };
@@ -129,7 +129,7 @@ fn text_of(version: &Version) -> Option<&str> {
     version.content.as_ref().and_then(Content::text)
 }
 
-/// Returns the error for a policy that is a secret which was not asked for.
+/// Returns the error for a secret policy that the user did not request to see.
 fn secret(parameter: &str, number: i64) -> Error {
     Error::Denied {
         message: format!("version {number} of {parameter} is a SecureString"),
@@ -151,7 +151,7 @@ fn with(mut object: Value, more: Value) -> Value {
 }
 
 pub(in crate::command) async fn show(context: &Context, args: &PolicyShowArgs) -> Result<Exit, Error> {
-    // Before anything is asked of AWS for it.
+    // Checked before any call.
     if let Some(path) = &args.out_html {
         check(path)?;
     }
@@ -229,7 +229,7 @@ pub(in crate::command) async fn rollback(context: &Context, args: &PolicyRollbac
     let version = history.version(args.to)?;
     let newest = history.newest()?;
     let text = text_of(version).unwrap_or_default();
-    // What would let nobody in is most likely not what is wanted.
+    // A policy that gives nobody access is most likely a mistake.
     understood(&history.parameter, text).map_err(|why| Error::Denied {
         message: format!("version {} cannot be written again: {why}", args.to),
         hint: Some(String::from("choose another version with --to")),
@@ -251,7 +251,7 @@ pub(in crate::command) async fn rollback(context: &Context, args: &PolicyRollbac
     let reader = context.connect(&destination, &users).await?;
     let mut planned = context.plan(reader, destination.clone(), &users, &desired, scope).await?;
     let mut materials = project.materials();
-    // What lints find is in the text of the version.
+    // Lint findings refer to the text of the version.
     materials.of.entry(own.address.clone()).and_modify(|one| one.policy = Some(format!("version {}", args.to)));
     planned.review = Review::of(&planned.pass.plan, &materials);
     let from_file = own.managed.content.as_ref().is_some_and(|content| content.text() != Some(text));
@@ -274,7 +274,7 @@ pub(in crate::command) async fn rollback(context: &Context, args: &PolicyRollbac
     Ok(exit)
 }
 
-/// Returns the manifest with the profile in it: the nearest one, or one in memory.
+/// Returns the manifest with the profile: the nearest one, or one in memory.
 fn project(context: &Context, profile: &str) -> Result<Project, Error> {
     if let Some(path) = find_manifest()? {
         let project = context.project(&[path])?;
@@ -287,14 +287,14 @@ fn project(context: &Context, profile: &str) -> Result<Project, Error> {
     context.project_in_memory(&manifest)
 }
 
-/// Returns a policy with the text of an earlier version, and everything else as the manifest has it.
+/// Returns a policy with the text of an earlier version, and all other settings of the manifest.
 fn as_written(own: &Desired<PolicyParameter>, version: &Version, newest: &Version) -> Desired<PolicyParameter> {
     let mut desired = own.clone();
     desired.managed.content.clone_from(&version.content);
     if desired.managed.parameter_type != newest.parameter_type
         && newest.parameter_type == Some(ParameterType::SecureString)
     {
-        // A manifest that does not name the profile says nothing of its type.
+        // A manifest without the profile does not specify its type.
         desired.managed.parameter_type = Some(ParameterType::SecureString);
     }
     desired.managed.labels = None;
