@@ -92,7 +92,6 @@ impl PolicyDocument {
         }
     }
 
-    /// Returns its JSON.
     pub fn value(&self) -> &Value {
         &self.0
     }
@@ -126,7 +125,6 @@ fn texts(value: &Value, change: &impl Fn(&str) -> String) -> Value {
     }
 }
 
-/// Returns JSON on several lines for display.
 pub fn pretty(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

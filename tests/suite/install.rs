@@ -222,7 +222,8 @@ fn the_setup_action_refuses_credentials_an_unattested_release_and_other_versions
     let folder = tempfile::tempdir().unwrap();
     release(folder.path());
     let address = serve(folder.path());
-    let cases: [(i32, &[(&str, &str)], &str); 5] = [
+    type Case = (i32, &'static [(&'static str, &'static str)], &'static str);
+    let cases: [Case; 5] = [
         (0, &[("AWS_ACCESS_KEY_ID", "AKIA")], "there are AWS credentials"),
         (1, &[], "did not attest"),
         (0, &[("SENTINEL_VERSION", "9.9.9")], "does not list exactly one archive"),
