@@ -388,7 +388,7 @@ pub(super) fn entry(code: Code) -> Entry {
             "The request to the broker failed",
             "Nothing responds at the address of the broker, something other than a broker of this version responds, or \
              the broker cannot work, for example because it cannot write its log.",
-            "error[E601]: the broker https://broker.example.com cannot be asked: dns error",
+            "error[E601]: the broker https://broker.example.com cannot be reached: dns error",
             "Check the address: --broker, SENTINEL_BROKER, or `url` of [broker] in the manifest. To trust a private \
              certificate authority, set SSL_CERT_FILE=FILE. `curl URL/readyz` shows whether the broker is ready, and \
              its log shows the reason if it is not.",

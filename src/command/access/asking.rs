@@ -55,18 +55,17 @@ impl Asking {
         let signed = gateway.sign_identity(&self.url, &AskDigest::of(O::NAME, &ask)).await;
         let identity = signed.map_err(|unsigned| match unsigned {
             Unsigned::NoCredentials(none) => super::exec::without(none),
-            Unsigned::Failed(why) => self.failed(Code::Broker, format!("cannot be asked: {why}")),
+            Unsigned::Failed(why) => self.failed(Code::Broker, format!("cannot identify this user: {why}")),
         })?;
         let signed = serde_json::to_string(&SignedOperation { identity, ask }).map_err(Error::unwritable)?;
         let posted = self.poster.post(&format!("{}{PATH}{}", self.url, O::NAME), signed).await;
         let (status, body) =
-            posted.map_err(|undelivered| self.failed(Code::Broker, format!("cannot be asked: {undelivered}")))?;
+            posted.map_err(|undelivered| self.failed(Code::Broker, format!("cannot be reached: {undelivered}")))?;
         match serde_json::from_slice(&body) {
             Ok(Answered::Answer(answer)) => Ok(answer),
             Ok(Answered::Problem(problem)) => Err(self.problem(problem)),
             Err(_) => {
-                let what =
-                    format!("answered with status {status}, and nothing that this version of sentinel understands");
+                let what = format!("answered with status {status}, but not as a broker of this version");
                 Err(self.failed(Code::Broker, what))
             }
         }
@@ -93,11 +92,11 @@ impl Asking {
         match code {
             ProblemCode::Identity => of(
                 Code::InvalidCredentials,
-                "check the credentials with: aws sts get-caller-identity; the clock, which may be off by a minute at most; and that \
-                 the address of the broker is the one that it has itself",
+                "check the credentials with: aws sts get-caller-identity; the clock, which may differ by a minute at most; and that the \
+                 broker is configured with the same address",
             ),
             ProblemCode::NotListed => {
-                of(Code::AccessDenied, "the broker's administrator lists who may ask under [broker] of its manifest")
+                of(Code::AccessDenied, "the broker's administrator lists the users under [broker] of its manifest")
             }
             ProblemCode::NoRight => of(
                 Code::AccessDenied,
@@ -107,12 +106,12 @@ impl Asking {
             ProblemCode::TooSlow => of(Code::TimedOut, "try again in a moment"),
             ProblemCode::Aws => of(
                 aws.as_deref().and_then(Code::from_text).unwrap_or(Code::ServerFault),
-                "the log of the broker says more; sentinel explain CODE says what the code means",
+                "see the log of the broker; sentinel explain CODE explains the code",
             ),
             ProblemCode::NotFound | ProblemCode::Method | ProblemCode::TooLarge | ProblemCode::BadRequest => {
-                of(Code::Broker, "use the same version of sentinel as the broker, and its whole address")
+                of(Code::Broker, "use the same version of Sentinel as the broker, and its complete address")
             }
-            ProblemCode::Unlogged | ProblemCode::Internal => of(Code::Broker, "the log of the broker says more"),
+            ProblemCode::Unlogged | ProblemCode::Internal => of(Code::Broker, "see the log of the broker"),
         }
     }
 }

@@ -491,7 +491,7 @@ fn the_manifest_and_the_environment_name_the_broker() {
     assert!(none.stderr.contains("dynamodb:GetItem: AccessDeniedException"), "{}", none.stderr);
     let mut command = world.command_as("alice", &["list"]);
     let run = finish(command.env("SENTINEL_BROKER", "http://127.0.0.1:9").spawn().unwrap()).expect(1);
-    assert!(run.stderr.contains("error[E601]: the broker http://127.0.0.1:9 cannot be asked"), "{}", run.stderr);
+    assert!(run.stderr.contains("error[E601]: the broker http://127.0.0.1:9 cannot be reached"), "{}", run.stderr);
 }
 
 #[test]
