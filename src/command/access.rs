@@ -226,7 +226,7 @@ impl Site {
     fn check_profile(&self, profile: &str) -> Result<(), Error> {
         if self.manifest.sections.removed.iter().any(|one| one.kind == KindId::Policy && one.key == profile) {
             let message = format!("the profile {profile} gives no access: the manifest says removed = true");
-            return Err(denied(message, format!("to use it, take removed = true out of [profiles.{profile}]")));
+            return Err(denied(message, format!("to use it, remove removed = true from [profiles.{profile}]")));
         }
         Ok(())
     }

@@ -219,7 +219,7 @@ fn template_beside<'a>(
     }
     let mut template = Map::new();
     template.insert(String::from("AWSTemplateFormatVersion"), json!("2010-09-09"));
-    template.insert(String::from("Description"), json!(format!("Exported by sentinel for {about}.")));
+    template.insert(String::from("Description"), json!(format!("Exported by Sentinel for {about}.")));
     let text = Value::from(all.clone()).to_string();
     let mut parameters: Map<String, Value> = part
         .varying

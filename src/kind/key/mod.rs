@@ -175,7 +175,7 @@ impl Kind for Key {
     }
 
     fn name_of(key: &str, _: &KeySection, _: &PolicyRoot) -> Result<String, Invalid> {
-        let problem = format!("`keys.{key}` cannot be removed: sentinel never deletes a key");
+        let problem = format!("`keys.{key}` cannot be removed: Sentinel never deletes a key");
         Err(Invalid::new(problem, "data encrypted with it would be lost: remove the section to stop managing the key"))
     }
 

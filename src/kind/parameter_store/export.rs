@@ -93,7 +93,7 @@ pub(in crate::kind) fn terraform<R: Role>(
         ignored.extend(initial.then_some("value"));
     } else {
         let from =
-            variable(desired).map(|variable| format!(", which sentinel reads from {variable}")).unwrap_or_default();
+            variable(desired).map(|variable| format!(", which Sentinel reads from {variable}")).unwrap_or_default();
         let name = format!("{}_value", module.name(address));
         let value = module.secret(name, format!("The value of {}{from}", desired.name));
         body.set("value_wo", value).set("value_wo_version", 1);

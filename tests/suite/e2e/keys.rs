@@ -227,7 +227,7 @@ fn dependents_of_an_unusable_key_are_skipped_with_the_reason() {
 #[test]
 fn a_filtered_key_is_reported_if_a_new_resource_refers_to_it() {
     let world = project(MANIFEST);
-    let said = "it refers to keys.records, which --only or --exclude leaves out";
+    let said = "it refers to keys.records, which --only or --exclude excludes";
     let plan = world.run(&["plan", "--only", "tables.*"]).expect(0);
     assert!(plan.stdout.contains(said), "{}", plan.stdout);
     assert!(!world.run(&["plan"]).expect(0).stdout.contains(said));

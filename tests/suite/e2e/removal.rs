@@ -206,7 +206,7 @@ fn faults_of_a_removed_section_are_reported() {
         world.run(&["validate"]).expect(1).stderr
     };
     let said = faults("[keys.records]\nremoved = true\n");
-    assert!(said.contains("`keys.records` cannot be removed: sentinel never deletes a key"), "{said}");
+    assert!(said.contains("`keys.records` cannot be removed: Sentinel never deletes a key"), "{said}");
     let said = faults("[aws]\nownership_tag = false\n[profiles.old]\nremoved = true\n");
     assert!(said.contains("without an ownership tag Sentinel cannot tell whether it created the resource"), "{said}");
     let said = faults("[profiles.old]\nremoved = \"yes\"\n");
