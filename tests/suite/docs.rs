@@ -248,10 +248,11 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The target of every link in a document exists.
+/// Every file that a document links to exists, and every heading.
 #[test]
 fn links_have_existing_targets() {
-    let mut documents = vec![root().join("README.md"), root().join("CONTRIBUTING.md"), root().join("CHANGELOG.md")];
+    let names = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "examples/github-actions/README.md"];
+    let mut documents: Vec<PathBuf> = names.map(|name| root().join(name)).to_vec();
     for folder in ["docs", "docs/guide", "docs/decisions"] {
         let entries = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
         documents.extend(entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
@@ -259,11 +260,67 @@ fn links_have_existing_targets() {
     for path in documents {
         let text = std::fs::read_to_string(&path).unwrap();
         for part in text.split("](").skip(1) {
-            let target = part.split(')').next().unwrap().split('#').next().unwrap();
-            if target.is_empty() || target.contains("://") {
+            let link = part.split(')').next().unwrap();
+            if link.contains("://") {
                 continue;
             }
-            assert!(path.parent().unwrap().join(target).exists(), "{} links to {target}", path.display());
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(target.exists(), "{} links to {link}", path.display());
+            if !anchor.is_empty() {
+                let headings = anchors(&std::fs::read_to_string(&target).unwrap());
+                assert!(headings.iter().any(|one| one == anchor), "{} links to {link}", path.display());
+            }
         }
+    }
+}
+
+/// Returns the anchors that GitHub gives the headings of a document.
+fn anchors(text: &str) -> Vec<String> {
+    let mut fence = "";
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let ticks = &line[..line.len() - line.trim_start_matches('`').len()];
+        if ticks.len() >= 3 && (fence.is_empty() || fence == ticks) {
+            fence = if fence.is_empty() { ticks } else { "" };
+        }
+        let Some(title) = line.strip_prefix('#').filter(|_| fence.is_empty()) else { continue };
+        let kept = |letter: &char| letter.is_alphanumeric() || " -_".contains(*letter);
+        let title: String = title.trim_start_matches('#').trim().to_lowercase().chars().filter(kept).collect();
+        found.push(title.replace(' ', "-"));
+    }
+    found
+}
+
+#[test]
+fn the_manifest_reference_has_every_key() {
+    let text: String = ["manifest.md", "many-accounts.md", "enforcing.md", "local.md"]
+        .iter()
+        .map(|name| std::fs::read_to_string(root().join("docs/guide").join(name)).unwrap())
+        .collect();
+    // Code spans and fenced blocks are the text between an odd and an even backtick.
+    let code: String = text.split('`').skip(1).step_by(2).collect::<Vec<_>>().join(" ");
+    let known: Vec<&str> = code.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
+    let schema = std::fs::read_to_string(root().join("docs/schema/sentinel.schema.json")).unwrap();
+    let mut keys = Vec::new();
+    properties(&serde_json::from_str(&schema).unwrap(), &mut keys);
+    assert!(keys.len() > 150, "{} keys", keys.len());
+    let missing: Vec<&String> = keys.iter().filter(|key| !known.contains(&key.as_str())).collect();
+    assert!(missing.is_empty(), "docs/guide/manifest.md lacks {missing:?}");
+}
+
+/// Adds the names of all properties that a JSON Schema defines.
+fn properties(schema: &serde_json::Value, keys: &mut Vec<String>) {
+    match schema {
+        serde_json::Value::Object(members) => {
+            for (name, value) in members {
+                if let ("properties", Some(defined)) = (name.as_str(), value.as_object()) {
+                    keys.extend(defined.keys().cloned());
+                }
+                properties(value, keys);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| properties(item, keys)),
+        _ => {}
     }
 }
