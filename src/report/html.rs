@@ -37,7 +37,7 @@ pub(super) fn page(title: &str, body: &str) -> String {
 pub(super) fn plans(command: &str, parts: &[Part<'_>], detail: Detail, sums: &str) -> String {
     let mut body = String::new();
     for (name, part) in parts {
-        let title = name.map(|name| format!(" of {}", html(name))).unwrap_or_default();
+        let title = of_target(*name);
         let _ = writeln!(body, "<h1>sentinel {}{title}</h1>", html(command));
         match part {
             Ok((plan, review)) => body.push_str(&plan_body(&Sheet::of(plan, review, detail))),
@@ -52,7 +52,7 @@ pub(super) fn plans(command: &str, parts: &[Part<'_>], detail: Detail, sums: &st
 pub(super) fn applied(parts: &[(Option<&str>, String)], sums: &str) -> String {
     let mut body = String::new();
     for (name, text) in parts {
-        let title = name.map(|name| format!(" of {}", html(name))).unwrap_or_default();
+        let title = of_target(*name);
         let lines: String = text.lines().map(|line| html(line) + "\n").collect();
         let _ = writeln!(body, "<h1>sentinel apply{title}</h1>\n<pre>{lines}</pre>");
     }
@@ -73,6 +73,12 @@ pub(super) fn total(total: &Sums, in_sync: &[(&str, InSync)]) -> String {
     )
 }
 
+/// Returns the part of a title that names a target. It may be broken after a slash, and not at a hyphen.
+fn of_target(name: Option<&str>) -> String {
+    let parts = name.map(|name| name.split('/').map(prose).collect::<Vec<_>>().join("/<wbr>"));
+    parts.map(|parts| format!(" of {parts}")).unwrap_or_default()
+}
+
 fn failed(error: &Error) -> String {
     let hint = error.hint().map(|hint| format!("<p>{}</p>\n", html(&hint))).unwrap_or_default();
     let mut list = String::new();
@@ -89,7 +95,10 @@ fn failed(error: &Error) -> String {
         }
         list = format!("<ul>\n{list}</ul>\n");
     }
-    format!("<p class=\"attention refused\"><b>{}</b> {}</p>\n{list}{hint}", error.code(), html(&error.to_string()))
+    let (code, message) = (error.code(), html(&error.to_string()));
+    format!(
+        "<section class=\"attention\">\n<p><b class=\"refused\">error[{code}]</b> {message}</p>\n{list}{hint}</section>\n"
+    )
 }
 
 fn plan_body(sheet: &Sheet<'_>) -> String {
@@ -127,11 +136,13 @@ fn plan_body(sheet: &Sheet<'_>) -> String {
 /// The maximum length of a word that is not broken. A longer word can be wider than the screen.
 const MAX_UNBROKEN: usize = 32;
 
-/// Returns words for HTML. A name or an option, such as `--allow-destructive`, is not broken at its hyphens.
-fn prose(text: &str) -> String {
-    let word = |word: &str| match word.contains('-') && word.len() <= MAX_UNBROKEN {
-        true => format!("<span class=\"whole\">{}</span>", html(word)),
-        false => html(word),
+/// Returns words for HTML. A name, an option such as `--allow-destructive`, or hours are not broken at their hyphens. A long word, such as
+/// an ARN or `dynamodb:DescribeContinuousBackups`, may be broken after a colon or a slash.
+pub(super) fn prose(text: &str) -> String {
+    let word = |word: &str| match word.len() <= MAX_UNBROKEN {
+        true if word.contains(['-', '–']) => format!("<span class=\"whole\">{}</span>", html(word)),
+        true => html(word),
+        false => html(word).replace(':', ":<wbr>").replace('/', "/<wbr>"),
     };
     text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
@@ -155,7 +166,7 @@ const fn class(tone: Tone) -> &'static str {
 fn entry(entry: &Entry<'_>) -> String {
     let mut body = String::new();
     if !entry.gaps.is_empty() {
-        let gaps: String = entry.gaps.iter().map(|gap| format!("<li>{}</li>", html(gap))).collect();
+        let gaps: String = entry.gaps.iter().map(|gap| format!("<li>{}</li>", prose(gap))).collect();
         let _ = writeln!(body, "<ul class=\"unknown\">{gaps}</ul>");
     }
     if let Some(also) = &entry.also {
@@ -192,12 +203,16 @@ fn entry(entry: &Entry<'_>) -> String {
         }
     }
     if let Some(Drawn { sketch, rest }) = entry.resource.layout.as_deref().map(Layout::drawn) {
-        let picture = picture::resource(&entry.resource.name, sketch);
-        let _ = writeln!(body, "<div class=\"wide\" tabindex=\"0\">{}</div>", picture.trim_end());
         let row = |Line { name, words }: &Line| {
             let (name, words) = (html(name), html(words));
             format!("<tr><td data-of=\"setting\"><code>{name}</code></td><td data-of=\"value\">{words}</td></tr>")
         };
+        // A narrow page shows the same as a list, because the picture would be wider than the page.
+        let list: String = sketch.iter().map(row).collect();
+        let picture = picture::resource(&entry.resource.name, sketch);
+        let _ = writeln!(body, "<div class=\"wide\" tabindex=\"0\">{}</div>", picture.trim_end());
+        let name = html(&entry.resource.name);
+        let _ = writeln!(body, "<table class=\"narrow instead\"><caption>{name}</caption>{list}</table>");
         // An existing resource can have other settings than a new one.
         let rows: String = rest.iter().filter(|_| !entry.layout.is_empty()).map(row).collect();
         if !rows.is_empty() {
@@ -228,7 +243,7 @@ fn remarks(entry: &Entry<'_>, body: &mut String) {
             Direction::Closes => "closes",
             Direction::Moves | Direction::Same => "same",
         };
-        format!("<li class=\"{class}\">{}</li>", html(&one.words))
+        format!("<li class=\"{class}\">{}</li>", prose(&one.words))
     };
     list("Access", entry.means.iter().map(meaning).collect());
     let case = |one: &crate::review::CaseChange| {
@@ -276,7 +291,7 @@ fn diff_line(line: &str) -> String {
 pub(super) fn status(parts: &[(Option<&str>, Result<&Status, &Error>)], sums: &str) -> String {
     let mut body = String::new();
     for (name, part) in parts {
-        let title = name.map(|name| format!(" of {}", html(name))).unwrap_or_default();
+        let title = of_target(*name);
         let _ = writeln!(body, "<h1>sentinel status{title}</h1>");
         match part {
             Ok(status) => body.push_str(&status_body(status)),
@@ -292,7 +307,7 @@ fn status_body(status: &Status) -> String {
     let mut body = format!("<p class=\"target\">{}</p>\n", place.join("<br>"));
     let row = |name: &str, state: &str, drift: &[String]| {
         let drift: Vec<String> = drift.iter().map(|path| format!("<code>{}</code>", html(path))).collect();
-        let (name, state, drift) = (html(name), html(state), drift.join(", "));
+        let (name, state, drift) = (prose(name), html(state), drift.join(", "));
         format!(
             "<tr><td data-of=\"name\"><code>{name}</code></td><td data-of=\"state\">{state}</td>\
              <td data-of=\"differs\">{drift}</td></tr>"

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::escape_lines;
-use super::html::page;
+use super::html::{page, prose};
 use super::markdown::html;
 use crate::diagnostic::{Faults, Source};
 use crate::policy::calendar::{Access, Calendar, Row, Times, Week, Windows, calendar};
@@ -138,7 +138,7 @@ fn drawn(who: &str, windows: &Windows, compared: Compared) -> String {
 fn table(rows: &[Row], compared: Compared) -> String {
     let changes = compared == Compared::Change;
     let row = |row: &Row| {
-        let times = row.times.iter().map(|times| html(times)).collect::<Vec<_>>().join("<br>");
+        let times = row.times.iter().map(|times| prose(times)).collect::<Vec<_>>().join("<br>");
         let (before, after) = (row.before.words(), row.after.words());
         if !changes {
             return format!("<tr><td data-of=\"time\">{times}</td><td data-of=\"access\">{after}</td></tr>");
@@ -296,7 +296,7 @@ mod tests {
         assert!(text.contains("<rect class=\"allowed\" x=\"31\" y=\"126.0\" width=\"32\" height=\"96.0\"/>"), "{text}");
         assert!(text.contains("<rect class=\"gain\" x=\"31\" y=\"222.0\" width=\"32\" height=\"1.4\"/>"), "{text}");
         let row = [
-            "<td data-of=\"time\">Monday 17:00–17:07</td>",
+            "<td data-of=\"time\">Monday <span class=\"whole\">17:00–17:07</span></td>",
             "<td data-of=\"before\">no access</td>",
             "<td data-of=\"after\">allowed</td>",
         ];

@@ -137,7 +137,7 @@ fn status_is_shown_in_every_format() {
     );
     let file = |name: &str| std::fs::read_to_string(world.folder.path().join(name)).unwrap();
     assert!(file("s.md").contains("| `acme-sessions` | `NOT FOUND` |  |"), "{}", file("s.md"));
-    let row = "<td data-of=\"name\"><code>sentinel-requests</code></td><td data-of=\"state\">ACTIVE</td>";
+    let row = "<td data-of=\"name\"><code><span class=\"whole\">sentinel-requests</span></code></td><td data-of=\"state\">ACTIVE</td>";
     assert!(file("s.html").contains(row), "{}", file("s.html"));
     let document: serde_json::Value = serde_json::from_str(&file("s.json")).unwrap();
     assert_eq!(document["tables"].as_array().map(Vec::len), Some(3));
