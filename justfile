@@ -23,6 +23,10 @@ format:
 lint:
     scripts/lint
 
+# Check the HTML pages with axe-core in headless Chromium; needs node, npm and Chromium or Chrome
+accessibility:
+    scripts/accessibility
+
 # Check that `cargo run` and `cargo test` share one build
 features:
     scripts/features
@@ -35,6 +39,10 @@ clippy:
 # Run the tests; snapshots are compared, never written
 test *arguments:
     INSTA_UPDATE=no cargo test --locked {{ arguments }}
+
+# Write the screenshots of the gallery; needs pngquant too
+screenshots:
+    scripts/accessibility --screenshots
 
 # Update snapshots, the generated documents and the sessions shown in the guides
 update:

@@ -1,6 +1,6 @@
 //! The gallery: five plans in every format, in `docs/gallery.md` and the folder next to it.
 //!
-//! `UPDATE_DOCS=1 cargo test gallery` updates it.
+//! `UPDATE_DOCS=1 cargo test gallery` updates it, and `scripts/accessibility --screenshots` the pictures of the HTML pages.
 
 use std::fmt::Write;
 
@@ -221,10 +221,22 @@ fn the_gallery_equals_the_output_of_its_plans() {
         writeln!(page, "<details><summary>Markdown, rendered</summary>\n\n{}\n</details>\n", markdown.trim_end())
             .unwrap();
         fold(&mut page, "GitHub annotations", "text", &github);
+        let screenshot = |page: &mut String, title: &str, file: &str| {
+            assert!(folder.join(file).exists(), "scripts/accessibility --screenshots writes docs/gallery/{file}");
+            writeln!(page, "<details><summary>{title}</summary>\n\n![{title}](gallery/{file})\n\n</details>\n")
+                .unwrap();
+        };
+        screenshot(&mut page, "HTML page", &format!("{name}.png"));
+        if ON_A_PHONE.contains(&name) {
+            screenshot(&mut page, "HTML page on a phone", &format!("{name}-narrow.png"));
+        }
         writeln!(page, "Also: [JSON](gallery/{name}.json), [HTML](gallery/{name}.html).").unwrap();
     }
     write(&root().join("docs/gallery.md"), &page);
 }
+
+/// The scenes whose pages `scripts/accessibility.mjs` also shows at 400 pixels.
+const ON_A_PHONE: [&str; 2] = ["policy-drift", "table-drift"];
 
 fn fold(page: &mut String, title: &str, language: &str, text: &str) {
     writeln!(page, "<details><summary>{title}</summary>\n\n`````{language}\n{text}`````\n\n</details>\n").unwrap();
@@ -242,8 +254,8 @@ fn write(path: &std::path::Path, text: &str) {
 const HEAD: &str = "\
 # Gallery
 
-The same five plans in every format. A test creates this page from runs on the AWS emulator: `sentinel plan` on a terminal, and
-`--out-text`, `--out-json`, `--out-markdown`, `--out-html` and `--out-github` of the same run.
+This page shows five plans in every format. A test creates it from runs on the AWS emulator: `sentinel plan` on a terminal,
+and `--out-text`, `--out-json`, `--out-markdown`, `--out-html` and `--out-github` of the same run.
 ";
 
 /// Returns the contrast of two colors such as `#1f2328` (WCAG 2.2, "contrast ratio").
