@@ -57,9 +57,13 @@ impl Users {
         if self.policies(name).is_some() {
             return Err(format!("the user {name} is there twice"));
         }
-        let parsed = documents.iter().map(|text| document::parse(text));
-        let policies: Vec<Document> =
-            parsed.collect::<Result<_, _>>().map_err(|error| format!("a policy of {name}: {error}"))?;
+        let parsed = |(at, text): (usize, &&str)| Ok(document::parse(text)?.named(format!("user_{name}_{}", at + 1)));
+        let policies: Vec<Document> = documents
+            .iter()
+            .enumerate()
+            .map(parsed)
+            .collect::<Result<_, String>>()
+            .map_err(|error| format!("a policy of {name}: {error}"))?;
         Arc::make_mut(&mut self.0).push(User { name: name.to_owned(), policies: policies.into() });
         Ok(())
     }

@@ -9,8 +9,23 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 /// A policy document.
 #[derive(Debug, Clone)]
 pub(super) struct Document {
+    /// The name of the policy, as `SimulatePrincipalPolicy` returns it; empty for a policy that is not simulated.
+    pub(super) name: String,
     pub(super) version: Version,
     pub(super) statements: Vec<Statement>,
+}
+
+impl Document {
+    pub(super) fn named(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+}
+
+/// A position in the text of a policy, both numbers from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) line: usize,
+    pub(super) column: usize,
 }
 
 /// The version of the policy language.
@@ -66,6 +81,8 @@ pub(super) struct Statement {
     /// `None` in a trust policy, whose resource is the role.
     pub(super) resource: Option<Of>,
     pub(super) conditions: Vec<Condition>,
+    pub(super) start: Position,
+    pub(super) end: Position,
 }
 
 /// One operator with one key.
@@ -97,8 +114,45 @@ pub(super) fn parse_trust(text: &str) -> Result<Document, String> {
 
 fn read(text: &str, form: Form) -> Result<Document, String> {
     let raw: RawDocument = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let statements = raw.statement.0.into_iter().map(|raw| statement(raw, form)).collect::<Result<_, _>>()?;
-    Ok(Document { version: raw.version, statements })
+    let mut statements: Vec<Statement> =
+        raw.statement.0.into_iter().map(|raw| statement(raw, form)).collect::<Result<_, _>>()?;
+    for (statement, (start, end)) in statements.iter_mut().zip(positions(text)) {
+        (statement.start, statement.end) = (start, end);
+    }
+    Ok(Document { name: String::new(), version: raw.version, statements })
+}
+
+/// Returns where the statements of a valid policy begin and end. They are its only objects at the top level, alone or in a list.
+fn positions(text: &str) -> Vec<(Position, Position)> {
+    let (mut found, mut open, mut start) = (Vec::new(), String::new(), None);
+    let (mut quoted, mut escaped) = (false, false);
+    let mut at = Position { line: 1, column: 0 };
+    for letter in text.chars() {
+        at = match letter {
+            '\n' => Position { line: at.line + 1, column: 0 },
+            _ => Position { column: at.column + 1, ..at },
+        };
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '{' | '[' => {
+                if letter == '{' && ["{", "{["].contains(&open.as_str()) {
+                    start = Some(at);
+                }
+                open.push(letter);
+            }
+            '}' | ']' => {
+                open.pop();
+                if ["{", "{["].contains(&open.as_str()) && letter == '}' {
+                    found.extend(start.take().map(|start| (start, at)));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 #[derive(Deserialize)]
@@ -164,7 +218,8 @@ fn statement(raw: RawStatement, form: Form) -> Result<Statement, String> {
         keys.0.into_iter().map(of)
     });
     let conditions = conditions.collect();
-    Ok(Statement { effect: raw.effect, principals, action, resource, conditions })
+    let unknown = Position { line: 0, column: 0 };
+    Ok(Statement { effect: raw.effect, principals, action, resource, conditions, start: unknown, end: unknown })
 }
 
 fn principals(effect: Effect, these: Option<RawPrincipals>, but: Option<RawPrincipals>) -> Result<Principals, String> {

@@ -151,14 +151,46 @@ pub(super) fn decide<'a>(
     let mut verdict = Verdict::Implicit;
     for policy in policies {
         for statement in &policy.statements {
-            match (statement.effect, applies(statement, policy.version, caller, permission)) {
-                (Effect::Deny, Truth::Yes | Truth::Unknown) => return Verdict::Explicit,
-                (Effect::Allow, Truth::Yes) => verdict = Verdict::Allowed,
-                _ => {}
+            match decides(policy, statement, caller, permission) {
+                Some(Effect::Deny) => return Verdict::Explicit,
+                Some(Effect::Allow) => verdict = Verdict::Allowed,
+                None => {}
             }
         }
     }
     verdict
+}
+
+/// Returns the effect of a statement on a permission; `None` if it has none.
+fn decides(
+    policy: &Document,
+    statement: &Statement,
+    caller: &Caller,
+    permission: &RequiredPermission,
+) -> Option<Effect> {
+    match (statement.effect, applies(statement, policy.version, caller, permission)) {
+        (Effect::Deny, Truth::Yes | Truth::Unknown) => Some(Effect::Deny),
+        (Effect::Allow, Truth::Yes) => Some(Effect::Allow),
+        _ => None,
+    }
+}
+
+/// Returns the statements that determine the decision on a permission, each with its policy.
+pub(super) fn deciding<'a>(
+    policies: impl IntoIterator<Item = &'a Document>,
+    caller: &Caller,
+    permission: &RequiredPermission,
+) -> Vec<(&'a Document, &'a Statement)> {
+    let mut found: Vec<(Effect, &Document, &Statement)> = Vec::new();
+    for policy in policies {
+        let of = |one: &'a Statement| Some((decides(policy, one, caller, permission)?, policy, one));
+        found.extend(policy.statements.iter().filter_map(of));
+    }
+    // A deny overrides every allow, and is then the only statement of the result.
+    if found.iter().any(|(effect, ..)| *effect == Effect::Deny) {
+        found.retain(|(effect, ..)| *effect == Effect::Deny);
+    }
+    found.into_iter().map(|(_, policy, statement)| (policy, statement)).collect()
 }
 
 /// Returns whether a statement applies to a permission, without regard to its principals.
@@ -168,6 +200,12 @@ pub(super) fn applies(
     caller: &Caller,
     permission: &RequiredPermission,
 ) -> Truth {
+    let conditions = statement.conditions.iter().map(|condition| holds(condition, version, caller, permission));
+    concerns(statement, version, caller, permission).and(Truth::all(conditions))
+}
+
+/// Returns whether a statement is about the action and the resource of a permission.
+fn concerns(statement: &Statement, version: Version, caller: &Caller, permission: &RequiredPermission) -> Truth {
     let action = |action: &String| {
         let parts = pattern::plain(&action.to_ascii_lowercase());
         Truth::from(pattern::matches(&parts, &permission.action.to_ascii_lowercase()))
@@ -176,9 +214,8 @@ pub(super) fn applies(
         let parts = expanded(resource, version, caller, permission);
         parts.and_then(|parts| matches_arn(&parts, &permission.resource)).map_or(Truth::Unknown, Truth::from)
     };
-    let conditions = statement.conditions.iter().map(|condition| holds(condition, version, caller, permission));
     let on = statement.resource.as_ref().map_or(Truth::Yes, |of| among(of, resource));
-    among(&statement.action, action).and(on).and(Truth::all(conditions))
+    among(&statement.action, action).and(on)
 }
 
 fn among(of: &Of, test: impl Fn(&String) -> Truth) -> Truth {
@@ -227,8 +264,22 @@ pub(super) fn lookup(key: &str, caller: &Caller, permission: &RequiredPermission
     }
 }
 
-pub(super) fn condition_keys(document: &Document) -> impl Iterator<Item = String> {
-    document.statements.iter().flat_map(|statement| &statement.conditions).map(|condition| condition.key.clone())
+/// Returns the condition keys that a permission lacks for the statements that are about its action and resource.
+pub(super) fn missing_keys<'a>(
+    policies: impl Iterator<Item = &'a Document>,
+    caller: &Caller,
+    permission: &RequiredPermission,
+) -> Vec<String> {
+    let mut keys = Vec::new();
+    for policy in policies {
+        let about = |one: &&Statement| concerns(one, policy.version, caller, permission) != Truth::No;
+        let conditions = policy.statements.iter().filter(about).flat_map(|one| &one.conditions);
+        keys.extend(conditions.map(|condition| condition.key.clone()));
+    }
+    keys.sort();
+    keys.dedup();
+    keys.retain(|key| lookup(key, caller, permission) == Known::Absent);
+    keys
 }
 
 /// How many of a key's values must match.

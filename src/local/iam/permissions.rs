@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::document::Document;
-use super::evaluate::{Caller, RequiredPermission, Verdict, decide};
+use super::document::{Document, Statement};
+use super::evaluate::{Caller, RequiredPermission, Verdict, decide, deciding};
 
 /// The permissions of a caller.
 #[derive(Debug, Clone)]
@@ -46,6 +46,11 @@ impl Layers {
     /// Returns whether a statement of any policy denies a permission.
     pub(super) fn denies(&self, caller: &Caller, permission: &RequiredPermission) -> bool {
         decide(self.documents(), caller, permission) == Verdict::Explicit
+    }
+
+    /// Returns the statements of identity-based policies that determine the decision on a permission.
+    pub(super) fn deciding(&self, caller: &Caller, permission: &RequiredPermission) -> Vec<(&Document, &Statement)> {
+        deciding(self.identity.iter(), caller, permission)
     }
 }
 

@@ -116,14 +116,17 @@ impl Signer {
 /// Returns the policies of a role, and of its session.
 pub(super) fn layers(home: &Region, role: &Role, session: Option<&[String]>) -> Result<Layers, Failure> {
     let mut unknown = None;
-    let inline = role.inline.values().map(|text| parsed(text)).collect::<Result<Vec<_>, _>>()?;
+    // AWS names an inline policy so in the results of a simulation.
+    let inline = |(name, text): (&String, &String)| Ok(parsed(text)?.named(format!("role_{}_{name}", role.name)));
+    let inline = role.inline.iter().map(inline).collect::<Result<Vec<_>, Failure>>()?;
     let mut identity = inline;
     let mut of_arn = |arn: &str| -> Result<Option<Document>, Failure> {
         let text = home.store.read(|store| managed::document(store, arn))?;
         if text.is_none() {
             unknown = Some(arn.to_owned());
         }
-        text.map(|text| parsed(&text)).transpose()
+        let name = arn.rsplit('/').next().unwrap_or_default();
+        text.map(|text| Ok(parsed(&text)?.named(name))).transpose()
     };
     for arn in &role.attached {
         identity.extend(of_arn(arn)?);

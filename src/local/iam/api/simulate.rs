@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Refusal, page, rules};
 use crate::local::answer::{Form, element};
-use crate::local::iam::evaluate::{Caller, CallerKind, Context, Known, RequiredPermission, condition_keys, lookup};
+use crate::local::iam::document::Position;
+use crate::local::iam::evaluate::{Caller, CallerKind, Context, Known, RequiredPermission, missing_keys};
 use crate::local::iam::permissions::{Granted, Layers, Permissions};
 use crate::local::iam::request;
 use crate::local::iam::role::{HOME, Role, unique_id};
@@ -34,15 +35,30 @@ pub(super) fn principal(aws: &LocalAws, home: &Region, form: &Form) -> Result<St
     if resources.is_empty() {
         resources.push(&everything);
     }
+    check_authorization(&actions)?;
     let context = context(form);
-    let mut results = Vec::new();
-    for action in actions {
-        for resource in &resources {
-            let asked = request::permission(HOME, action.clone(), (*resource).clone());
-            results.push(result(&caller, &permissions, &with(asked, &context)));
-        }
+    let results = actions.iter().map(|action| {
+        let required =
+            |resource: &&String| with(request::permission(HOME, (*action).clone(), (**resource).clone()), &context);
+        let of: Vec<OnResource> =
+            resources.iter().map(|resource| OnResource::new(&caller, &permissions, &required(resource))).collect();
+        result(action, &of)
+    });
+    page("EvaluationResults", results.collect(), form)
+}
+
+/// AWS evaluates only actions together that need the same authorization information. Which ones these are is not documented;
+/// `iam:PassRole` is known not to be one with the actions of `sts`.
+fn check_authorization(actions: &[&String]) -> Result<(), Refusal> {
+    let (passing, others): (Vec<&str>, Vec<&str>) =
+        actions.iter().map(|action| action.as_str()).partition(|action| action.eq_ignore_ascii_case("iam:PassRole"));
+    if passing.is_empty() || others.is_empty() {
+        return Ok(());
     }
-    page("EvaluationResults", results, form)
+    let (passing, others) = (passing.join(","), others.join(","));
+    let message =
+        format!("Invalid Input Actions: [{passing}] and [{others}] require different authorization information.");
+    Err(Refusal::new("InvalidInput", message))
 }
 
 /// Returns the user or role whose policies are simulated.
@@ -77,6 +93,10 @@ fn simulated(aws: &LocalAws, home: &Region, source: &str) -> Result<(Caller, Per
             let role = Role::find(home, path.rsplit('/').next().unwrap_or_default())?;
             let role = role.filter(|role| role.arn() == source).ok_or_else(missing)?;
             let layers = signer::layers(home, &role, None)?;
+            if let Some(policy) = &layers.unknown {
+                let message = format!("the AWS emulator does not have the document of {policy}");
+                return Err(Refusal::new("InvalidInput", message));
+            }
             Ok((caller(CallerKind::Session, role.id.clone(), None), Permissions::Only(layers)))
         }
         _ => Err(missing()),
@@ -108,29 +128,77 @@ fn with(asked: RequiredPermission, entries: &[(String, Vec<String>)]) -> Require
     permission
 }
 
-fn result(caller: &Caller, permissions: &Permissions, permission: &RequiredPermission) -> String {
-    let allowed = permissions.check(caller, permission, Granted::Nothing).is_ok();
-    let decision = match permissions {
-        _ if allowed => "allowed",
-        Permissions::Only(layers) if layers.denies(caller, permission) => "explicitDeny",
-        _ => "implicitDeny",
+/// The result of one action on one resource, with the elements of a response.
+struct OnResource {
+    resource: String,
+    decision: &'static str,
+    statements: Vec<String>,
+    missing: Vec<String>,
+}
+
+impl OnResource {
+    fn new(caller: &Caller, permissions: &Permissions, permission: &RequiredPermission) -> Self {
+        let allowed = permissions.check(caller, permission, Granted::Nothing).is_ok();
+        let (decision, statements, missing) = match permissions {
+            Permissions::Only(layers) => {
+                let decision = match () {
+                    () if allowed => "allowed",
+                    () if layers.denies(caller, permission) => "explicitDeny",
+                    () => "implicitDeny",
+                };
+                let statements = layers.deciding(caller, permission).into_iter().map(|(policy, one)| {
+                    let position = |at: Position| {
+                        element("Line", &at.line.to_string()) + &element("Column", &at.column.to_string())
+                    };
+                    let parts = [
+                        element("SourcePolicyId", &policy.name),
+                        element("SourcePolicyType", "IAM Policy"),
+                        format!("<StartPosition>{}</StartPosition>", position(one.start)),
+                        format!("<EndPosition>{}</EndPosition>", position(one.end)),
+                    ];
+                    format!("<member>{}</member>", parts.concat())
+                });
+                let missing = missing_keys(layers.documents(), caller, permission);
+                (decision, statements.collect(), missing.iter().map(|key| element("member", key)).collect())
+            }
+            Permissions::All => ("allowed", Vec::new(), Vec::new()),
+            Permissions::Nothing => ("implicitDeny", Vec::new(), Vec::new()),
+        };
+        Self { resource: permission.resource.clone(), decision, statements, missing }
+    }
+}
+
+/// Returns the result of one action: the most restrictive decision of all resources, and the decision on each.
+///
+/// Source: IAM API Reference, "EvaluationResult" and "ResourceSpecificResult".
+fn result(action: &str, of: &[OnResource]) -> String {
+    let rank = |decision: &str| ["allowed", "implicitDeny", "explicitDeny"].iter().position(|one| *one == decision);
+    let decision = of.iter().map(|one| one.decision).max_by_key(|decision| rank(decision)).unwrap_or("implicitDeny");
+    let list = |name: &str, members: Vec<&String>| {
+        let mut members = members;
+        members.sort();
+        members.dedup();
+        format!("<{name}>{}</{name}>", members.into_iter().map(String::as_str).collect::<String>())
     };
+    let decided = of.iter().filter(|one| one.decision == decision);
     let mut parts = vec![
-        element("EvalActionName", &permission.action),
-        element("EvalResourceName", &permission.resource),
+        element("EvalActionName", action),
+        element("EvalResourceName", "*"),
         element("EvalDecision", decision),
-        String::from("<MatchedStatements/>"),
+        list("MatchedStatements", decided.flat_map(|one| &one.statements).collect()),
+        list("MissingContextValues", of.iter().flat_map(|one| &one.missing).collect()),
     ];
-    let missing: String = match permissions {
-        Permissions::Only(layers) => {
-            let mut keys: Vec<String> = layers.documents().flat_map(condition_keys).collect();
-            keys.sort();
-            keys.dedup();
-            keys.retain(|key| lookup(key, caller, permission) == Known::Absent);
-            keys.iter().map(|key| element("member", key)).collect()
-        }
-        Permissions::All | Permissions::Nothing => String::new(),
-    };
-    parts.push(format!("<MissingContextValues>{missing}</MissingContextValues>"));
+    if of.iter().any(|one| one.resource != "*") {
+        let each = of.iter().map(|one| {
+            let parts = [
+                element("EvalResourceName", &one.resource),
+                element("EvalResourceDecision", one.decision),
+                list("MatchedStatements", one.statements.iter().collect()),
+                list("MissingContextValues", one.missing.iter().collect()),
+            ];
+            format!("<member>{}</member>", parts.concat())
+        });
+        parts.push(format!("<ResourceSpecificResults>{}</ResourceSpecificResults>", each.collect::<String>()));
+    }
     parts.concat()
 }

@@ -310,7 +310,8 @@ async fn policies_are_simulated() {
     assert_eq!(simulate(alice, "dynamodb:PutItem", &[]), is("implicitDeny", true));
     assert_eq!(simulate(alice, "dynamodb:PutItem", &keys("request#1")), is("allowed", false));
     assert_eq!(simulate(alice, "dynamodb:PutItem", &keys("decision#1")), is("implicitDeny", false));
-    assert_eq!(simulate(alice, "dynamodb:DeleteTable", &[]), is("explicitDeny", true));
+    // The condition is of a statement about another action.
+    assert_eq!(simulate(alice, "dynamodb:DeleteTable", &[]), is("explicitDeny", false));
     assert_eq!(simulate("arn:aws:iam::123456789012:user/other", "dynamodb:PutItem", &[]), is("allowed", false));
     create(&aws, "one", json!({ "AWS": ACCOUNT }));
     let role = "arn:aws:iam::123456789012:role/one";
@@ -324,4 +325,43 @@ async fn policies_are_simulated() {
     ] {
         assert!(simulate(source, action, &[]).unwrap_err().starts_with(code));
     }
+}
+
+/// Source: IAM API Reference, "EvaluationResult" and "ResourceSpecificResult".
+#[tokio::test]
+async fn a_simulation_decides_on_each_resource_and_names_the_statements() {
+    let mut users = Users::default();
+    let policy = "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [\n    {\"Effect\": \"Allow\", \"Action\": \"iam:*\", \
+                  \"Resource\": \"arn:aws:iam::123456789012:role/{one}\"},\n    {\"Effect\": \"Allow\",\n     \"Action\": \
+                  \"iam:PutRolePolicy\", \"Resource\": \"*\"}\n  ]\n}";
+    users.add("alice", &[policy]).unwrap();
+    let aws = aws().with_users(users);
+    let simulate = |actions: &[&str]| {
+        let mut fields = vec![
+            (String::from("PolicySourceArn"), "arn:aws:iam::123456789012:user/alice"),
+            (String::from("ResourceArns.member.1"), "arn:aws:iam::123456789012:role/{one}"),
+            (String::from("ResourceArns.member.2"), "arn:aws:iam::123456789012:role/two"),
+        ];
+        fields.extend(actions.iter().enumerate().map(|(at, one)| (format!("ActionNames.member.{}", at + 1), *one)));
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        iam(&aws, "SimulatePrincipalPolicy", &fields)
+    };
+    let passing = simulate(&["iam:PassRole"]).unwrap();
+    assert_eq!(part(&passing, "EvalDecision"), "implicitDeny");
+    let each: Vec<&str> = passing.split("<EvalResourceDecision>").skip(1).collect();
+    assert!(each[0].starts_with("allowed<") && each[1].starts_with("implicitDeny<"), "{passing}");
+    assert_eq!(part(each[0], "SourcePolicyId"), "user_alice_1");
+    assert_eq!(part(each[0], "StartPosition"), "<Line>4</Line><Column>5</Column>");
+    assert_eq!(part(each[1], "MatchedStatements"), "");
+    let putting = simulate(&["iam:PutRolePolicy"]).unwrap();
+    assert_eq!(part(&putting, "EvalDecision"), "allowed");
+    let each: Vec<&str> = putting.split("<EvalResourceDecision>").skip(1).collect();
+    assert_eq!(each[0].matches("<SourcePolicyId>").count(), 2, "{putting}");
+    assert_eq!(part(each[1], "StartPosition"), "<Line>5</Line><Column>5</Column>");
+    assert_eq!(part(each[1], "EndPosition"), "<Line>6</Line><Column>52</Column>");
+    let together = simulate(&["iam:PassRole", "iam:PutRolePolicy"]).unwrap_err();
+    assert!(
+        together.starts_with("InvalidInput") && together.contains("different authorization information"),
+        "{together}"
+    );
 }
