@@ -10,7 +10,7 @@ use super::status::{State, Status};
 use crate::code::Code;
 use crate::diagnostic::some;
 use crate::error::Error;
-use crate::reconcile::Plan;
+use crate::reconcile::{Gate, Orphans, Plan, ProfileGate};
 
 /// The result of one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +172,7 @@ impl Body<'_> {
                 let orphans = &status.orphans;
                 let found = !orphans.resources.is_empty() || orphans.looked_at.is_some();
                 let silent = !found && status.parameters_unknown.is_none();
-                (same == resources && silent).then_some(InSync { resources, lacks_orphans: orphans.unknown.is_some() })
+                (same == resources && silent).then(|| InSync::new(resources, orphans, &status.gates))
             }
         }
     }
@@ -208,13 +208,26 @@ pub struct InSync {
     pub resources: usize,
     /// Whether its orphans could not be listed.
     lacks_orphans: bool,
+    /// The profiles whose gates AWS does not enforce.
+    advisory_gates: usize,
+    /// The profiles for whose gates that is not known.
+    unknown_gates: usize,
 }
 
 impl InSync {
     /// Returns the counts if everything in a plan is in sync.
     pub fn of(plan: &Plan) -> Option<Self> {
-        let lacks_orphans = plan.orphans.unknown.is_some();
-        plan.is_settled().then_some(Self { resources: plan.resources.len(), lacks_orphans })
+        plan.is_settled().then(|| Self::new(plan.resources.len(), &plan.orphans, &plan.gates))
+    }
+
+    fn new(resources: usize, orphans: &Orphans, gates: &[ProfileGate]) -> Self {
+        let count = |is: fn(&Gate) -> bool| gates.iter().filter(|one| is(&one.gate)).count();
+        Self {
+            resources,
+            lacks_orphans: orphans.unknown.is_some(),
+            advisory_gates: count(|gate| matches!(gate, Gate::Advisory(_))),
+            unknown_gates: count(|gate| matches!(gate, Gate::Unknown(_))),
+        }
     }
 }
 
@@ -222,7 +235,33 @@ impl fmt::Display for InSync {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.resources;
         let plural = if count == 1 { "" } else { "s" };
-        let also = if self.lacks_orphans { "; orphans are not known" } else { "" };
-        write!(formatter, "in sync ({count} resource{plural}{also})")
+        write!(formatter, "in sync ({count} resource{plural}")?;
+        if self.lacks_orphans {
+            formatter.write_str("; orphans are not known")?;
+        }
+        match (self.advisory_gates, self.unknown_gates) {
+            (0, 0) => {}
+            (advisory, 0) => write!(formatter, "; gates: {advisory} advisory")?,
+            (0, unknown) => write!(formatter, "; gates: {unknown} not known")?,
+            (advisory, unknown) => write!(formatter, "; gates: {advisory} advisory, {unknown} not known")?,
+        }
+        formatter.write_str(")")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_in_sync_counts_the_gates_that_are_not_enforced() {
+        let gate = |gate| ProfileGate { profile: String::from("p"), gate };
+        let advisory = || gate(Gate::Advisory(vec![String::from("open")]));
+        let unknown = || gate(Gate::Unknown(vec![String::from("not read")]));
+        let words = |gates: &[ProfileGate]| InSync::new(2, &Orphans::default(), gates).to_string();
+        assert_eq!(words(&[gate(Gate::Enforced)]), "in sync (2 resources)");
+        assert_eq!(words(&[advisory(), advisory()]), "in sync (2 resources; gates: 2 advisory)");
+        assert_eq!(words(&[gate(Gate::Enforced), unknown()]), "in sync (2 resources; gates: 1 not known)");
+        assert_eq!(words(&[advisory(), unknown()]), "in sync (2 resources; gates: 1 advisory, 1 not known)");
     }
 }
