@@ -1,10 +1,10 @@
-//! Whom a trust policy lets assume its role, beside those that it is meant for. Pure, and conservative: what is not understood counts
-//! as letting in.
+//! Finds the principals that a trust policy lets assume its role, other than those it is intended for. The analysis is pure and
+//! conservative: an element that it does not understand counts as allowing everybody.
 //!
-//! The analysis asks for representatives: each principal that the policy or its conditions name, users and roles that they do not name, of
-//! each account that they name and of another one, and each value that the policy distinguishes of a condition key that the caller
-//! chooses. A name that the policy does not contain stands for all others, with each combination of patterns that it may match. A
-//! statement that allows counts if it may apply, one that denies only if it applies for certain, and each action is decided by itself.
+//! It evaluates the policy for representatives: each principal that the policy or its conditions name; unnamed users and roles, in each
+//! account that the policy names and in another one; and each value that the policy distinguishes of a condition key that the caller
+//! chooses. A name that the policy does not contain represents all others, with each combination of patterns that it may match. An Allow
+//! counts if it may apply, a Deny only if it certainly applies. Each action is decided on its own.
 //!
 //! Source: IAM User Guide, "AWS JSON policy elements: Principal", "… NotPrincipal" and "IAM JSON policy elements: Condition operators".
 
@@ -24,16 +24,16 @@ use condition::Truth;
 use statement::{Effect, Principals, Statement};
 use text::{Text, Unnamed};
 
-/// Whom a trust policy is meant for.
+/// The principals that a trust policy is intended for.
 #[derive(Debug, Clone, Copy)]
-pub enum Meant<'a> {
+pub enum Intended<'a> {
     /// The sessions of one role.
     Role(&'a RoleArn),
-    /// Services of AWS, by their principals' names, and pods of Amazon EKS whose service account the statement names.
+    /// AWS services, by the names of their principals, and pods of Amazon EKS whose service account the statement names.
     Compute(&'a [&'a str]),
 }
 
-/// A statement that lets somebody in whom the policy is not meant for.
+/// A statement that allows a principal that the policy is not intended for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
     pub statement: StatementName,
@@ -41,12 +41,12 @@ pub struct Opening {
     pub principal: String,
 }
 
-/// How a statement is called: by its `Sid`, or by its number, from 1.
+/// The name of a statement: its `Sid`, or its number, from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatementName {
     Sid(String),
     Number(usize),
-    /// The whole policy, which is none that is understood.
+    /// The whole policy, which could not be parsed.
     Policy,
 }
 
@@ -55,35 +55,35 @@ impl fmt::Display for StatementName {
         match self {
             Self::Sid(sid) => write!(formatter, "statement {sid}"),
             Self::Number(number) => write!(formatter, "statement {number}"),
-            Self::Policy => formatter.write_str("the policy, which is not understood,"),
+            Self::Policy => formatter.write_str("the policy, which Sentinel does not understand,"),
         }
     }
 }
 
-/// Returns what in a trust policy lets in anybody else than whom it is meant for.
-pub fn openings(policy: &Value, meant: Meant<'_>) -> Vec<Opening> {
+/// Returns the statements that allow a principal that the policy is not intended for.
+pub fn openings(policy: &Value, intended: Intended<'_>) -> Vec<Opening> {
     let Some(statements) = statement::read(policy) else {
         return vec![Opening { statement: StatementName::Policy, principal: String::from("*") }];
     };
     let unnamed = Unnamed::of(policy);
     let (requests, unclear) = requests(&statements, &unnamed);
-    let partition = match meant {
-        Meant::Role(role) => role.as_str().split(':').nth(1),
-        Meant::Compute(_) => None,
+    let partition = match intended {
+        Intended::Role(role) => role.as_str().split(':').nth(1),
+        Intended::Compute(_) => None,
     };
     let mut found: Vec<(usize, usize)> = Vec::new();
     for candidate in candidates(&statements, &unnamed, partition) {
-        if is_meant(&candidate, meant) {
+        if is_intended(&candidate, intended) {
             continue;
         }
         for request in &requests {
-            let asked = Asked { candidate: &candidate, request, unclear: &unclear };
-            found.extend(asked.lets_in(&statements));
+            let evaluation = Evaluation { candidate: &candidate, request, unclear: &unclear };
+            found.extend(evaluation.allowing(&statements));
         }
     }
     found.sort_unstable();
     found.dedup();
-    if matches!(meant, Meant::Compute(_)) {
+    if matches!(intended, Intended::Compute(_)) {
         found.retain(|(at, principal)| !statements[*at].names_service_account(*principal));
     }
     let opening = |(at, principal): (usize, usize)| Opening {
@@ -93,58 +93,58 @@ pub fn openings(policy: &Value, meant: Meant<'_>) -> Vec<Opening> {
     found.into_iter().map(opening).collect()
 }
 
-/// Returns whether a trust policy may let in the sessions of a role: without that, nobody is let in whom it is meant for.
+/// Returns whether a trust policy may allow the sessions of a role.
 pub fn may_admit(policy: &Value, role: &RoleArn) -> bool {
     let Some(statements) = statement::read(policy) else { return false };
     let (requests, unclear) = requests(&statements, &Unnamed::of(policy));
     let candidate = Candidate::session(&Text::known(role.as_str()), "sentinel");
     candidate.is_some_and(|candidate| {
         requests.iter().any(|request| {
-            let asked = Asked { candidate: &candidate, request, unclear: &unclear };
-            !asked.lets_in(&statements).is_empty()
+            let evaluation = Evaluation { candidate: &candidate, request, unclear: &unclear };
+            !evaluation.allowing(&statements).is_empty()
         })
     })
 }
 
-fn is_meant(candidate: &Candidate, meant: Meant<'_>) -> bool {
-    match meant {
+fn is_intended(candidate: &Candidate, intended: Intended<'_>) -> bool {
+    match intended {
         // A role's name is unique in its account, whatever its path.
-        Meant::Role(role) => match (candidate, Candidate::session(&Text::known(role.as_str()), "any")) {
+        Intended::Role(role) => match (candidate, Candidate::session(&Text::known(role.as_str()), "any")) {
             (Candidate::Session { account, name, .. }, Some(Candidate::Session { account: own, name: wanted, .. })) => {
                 *account == own && *name == wanted
             }
             _ => false,
         },
-        Meant::Compute(services) => {
+        Intended::Compute(services) => {
             matches!(candidate, Candidate::Service(name) if services.contains(&name.as_str()))
         }
     }
 }
 
-/// One that asks, and how.
-struct Asked<'a> {
+/// A request by a candidate, to evaluate a policy for.
+struct Evaluation<'a> {
     candidate: &'a Candidate,
     request: &'a Request,
-    /// The condition keys whose values cannot be told apart.
+    /// The condition keys with more values than are tried.
     unclear: &'a [String],
 }
 
-impl Asked<'_> {
-    /// Returns the statements, and in each the principals, that let the candidate in by any action.
-    fn lets_in(&self, statements: &[Statement]) -> Vec<(usize, usize)> {
-        self.candidate.actions().iter().flat_map(|action| self.lets_in_by(action, statements)).collect()
+impl Evaluation<'_> {
+    /// Returns the indexes of the statements that allow the candidate by any action, each with that of the principal.
+    fn allowing(&self, statements: &[Statement]) -> Vec<(usize, usize)> {
+        self.candidate.actions().iter().flat_map(|action| self.allowing_by(action, statements)).collect()
     }
 
-    /// A denial of another action does not deny this one.
-    fn lets_in_by(&self, action: &str, statements: &[Statement]) -> Vec<(usize, usize)> {
+    /// The same for one action. A Deny of another action does not deny this one.
+    fn allowing_by(&self, action: &str, statements: &[Statement]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
         for (at, statement) in statements.iter().enumerate().filter(|(_, one)| one.actions.have(action)) {
             let holds = statement.conditions.iter().map(|one| one.holds(self.candidate, self.request, self.unclear));
             let holds = holds.fold(Truth::Yes, Truth::and);
             match statement.effect {
-                Effect::Deny if statement.odd => {}
+                Effect::Deny if statement.unsupported => {}
                 Effect::Deny if holds == Truth::Yes && self.denied(&statement.principals) => return Vec::new(),
-                Effect::Allow if statement.odd || holds != Truth::No => {
+                Effect::Allow if statement.unsupported || holds != Truth::No => {
                     found.extend(self.named(&statement.principals).map(|principal| (at, principal)));
                 }
                 Effect::Deny | Effect::Allow => {}
@@ -153,20 +153,20 @@ impl Asked<'_> {
         found
     }
 
-    /// Returns the places of the principals that name the candidate.
+    /// Returns the indexes of the principals that name the candidate.
     fn named<'p>(&self, principals: &'p Principals) -> impl Iterator<Item = usize> + use<'p, '_> {
         let candidate = self.candidate;
         let all = matches!(principals, Principals::AllBut(_));
         let list = principals.list();
         let named = list.iter().enumerate().filter(move |(_, one)| !all && candidate.is_allowed_as(one));
-        // An Allow of all but some is refused by IAM, and names anybody here.
+        // IAM rejects an Allow with NotPrincipal. Here it allows everybody.
         named.map(|(at, _)| at).chain(all.then_some(usize::MAX))
     }
 
     fn denied(&self, principals: &Principals) -> bool {
         match principals {
             Principals::These(list) => list.iter().any(|one| self.candidate.is_denied_as(one)),
-            Principals::AllBut(list) => !self.candidate.is_left_out(list),
+            Principals::AllBut(list) => !self.candidate.may_be_excluded(list),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Representatives of all who might ask, and of all that they might say.
+//! Representatives of all principals that may request a role, and of all values that they may choose.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,13 +7,13 @@ use super::condition::{Compare, Condition};
 use super::statement::{Principal, Statement};
 use super::text::{Pattern, Text, Unnamed, is_wild};
 
-/// The most requests that are tried. A policy that tells more apart has conditions that count as not understood.
-const MOST: usize = 1024;
+/// The maximum number of requests to try. Beyond it, the condition keys that would need more count as not understood.
+const MAX_REQUESTS: usize = 1024;
 
-/// The partitions of AWS whose principals are tried, with those that the policy names.
+/// The partitions whose principals are tried, in addition to those that the policy names.
 const PARTITIONS: [&str; 3] = ["aws", "aws-cn", "aws-us-gov"];
 
-/// Somebody who might assume a role.
+/// A principal that may request a role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Candidate {
     User {
@@ -28,7 +28,7 @@ pub(super) enum Candidate {
         arn: String,
     },
     Service(String),
-    /// An identity of a provider.
+    /// An identity of an identity provider.
     Federated(String),
 }
 
@@ -51,7 +51,7 @@ impl Candidate {
         })
     }
 
-    /// Returns the actions by which it would come in.
+    /// Returns the actions by which it can assume a role.
     pub(super) fn actions(&self) -> &'static [&'static str] {
         match self {
             Self::User { .. } | Self::Session { .. } | Self::Service(_) => &["sts:assumerole"],
@@ -59,7 +59,7 @@ impl Candidate {
         }
     }
 
-    /// Returns the value of a condition key that who asks decides; nothing for any other key.
+    /// Returns the value of a condition key that the principal determines; `None` for any other key.
     #[expect(clippy::option_option, reason = "a key that is absent is not a key that is unknown")]
     pub(super) fn value(&self, key: &str) -> Option<Option<Cow<'_, Text>>> {
         let of = |value: &str| Some(Cow::Owned(Text::known(value)));
@@ -95,19 +95,19 @@ impl Candidate {
 
     /// Returns whether a principal of an Allow may be this one.
     pub(super) fn is_allowed_as(&self, principal: &Principal) -> bool {
-        matches!(principal, Principal::Everyone | Principal::Odd(_)) || self.is(principal)
+        matches!(principal, Principal::Everyone | Principal::Unsupported(_)) || self.is(principal)
     }
 
-    /// Returns whether a principal of a Deny is this one for certain. Whether `*` is a service or a provider is not.
+    /// Returns whether a principal of a Deny is certainly this one. `*` may not include services and identity providers.
     pub(super) fn is_denied_as(&self, principal: &Principal) -> bool {
         let of_aws = matches!(self, Self::User { .. } | Self::Session { .. });
         *principal == Principal::Everyone && of_aws || self.is(principal)
     }
 
-    /// Returns whether a Deny of all but these may leave it out. AWS requires all of a caller's principals in the list, but a list that
-    /// has one of them does not deny for certain.
-    pub(super) fn is_left_out(&self, list: &[Principal]) -> bool {
-        list.iter().any(|one| matches!(one, Principal::Everyone | Principal::Odd(_)) || self.is(one))
+    /// Returns whether a Deny with this NotPrincipal list may exclude it. AWS excludes a caller only if the list has all of its
+    /// principals. A list with one of them does not certainly deny.
+    pub(super) fn may_be_excluded(&self, list: &[Principal]) -> bool {
+        list.iter().any(|one| matches!(one, Principal::Everyone | Principal::Unsupported(_)) || self.is(one))
     }
 }
 
@@ -130,12 +130,12 @@ fn patterns<'a>(statements: &'a [Statement], key: &'a str) -> BTreeSet<Pattern> 
 /// The names in the statements.
 #[derive(Default)]
 struct Names {
-    /// Users and roles.
+    /// ARNs of users and roles.
     arns: BTreeSet<String>,
     accounts: BTreeSet<String>,
     /// The names of sessions.
     sessions: BTreeSet<String>,
-    /// The roles of sessions: partition, account and name. Their path is not known.
+    /// The roles of sessions: partition, account and name. Their path is unknown.
     roles: BTreeSet<[String; 3]>,
     others: BTreeSet<Candidate>,
 }
@@ -150,7 +150,7 @@ impl Names {
                 Principal::Session(arn) => names.add_session(arn),
                 Principal::Service(name) => names.others.extend([Candidate::Service(name.clone())]),
                 Principal::Federated(name) => names.others.extend([Candidate::Federated(name.clone())]),
-                Principal::Everyone | Principal::Odd(_) => {}
+                Principal::Everyone | Principal::Unsupported(_) => {}
             }
         }
         for condition in conditions(statements) {
@@ -181,7 +181,7 @@ impl Names {
     }
 }
 
-/// Returns a representative of each kind of principal that the statements tell apart. `partition` is that of the role, if it is known.
+/// Returns a representative of each class of principals that the statements distinguish. `partition` is that of the role, if known.
 pub(super) fn candidates(statements: &[Statement], unnamed: &Unnamed, partition: Option<&str>) -> BTreeSet<Candidate> {
     let Names { arns, accounts, mut sessions, roles, others: mut found } = Names::of(statements);
     sessions.insert(unnamed.name.clone());
@@ -190,7 +190,7 @@ pub(super) fn candidates(statements: &[Statement], unnamed: &Unnamed, partition:
     partitions.extend(roles.iter().map(|[partition, ..]| partition.as_str()));
     partitions.extend(of_arn.iter().filter_map(|(_, pattern)| partition_of(pattern)));
     partitions.extend(partition);
-    // Without such a pattern, the partition of an unnamed principal makes no difference.
+    // Only a pattern can distinguish unnamed principals by their partition.
     partitions.extend(PARTITIONS.into_iter().take(if of_arn.is_empty() { 1 } else { PARTITIONS.len() }));
 
     let account = |account: &String| (vec![Text::known(account.as_str())], account.clone());
@@ -198,7 +198,7 @@ pub(super) fn candidates(statements: &[Statement], unnamed: &Unnamed, partition:
     let digits = "?".repeat(unnamed.account.len());
     let another = Text::unnamed(&unnamed.account, &digits, &patterns(statements, "aws:principalaccount"));
     all.push((another, digits));
-    // Users and roles, each with its account.
+    // The accounts and ARNs of users and roles.
     let mut somebody: BTreeSet<(Text, Text)> = BTreeSet::new();
     for (accounts, class) in &all {
         for account in accounts {
@@ -235,10 +235,10 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What the caller chooses, by condition key; nothing for a key that is absent.
+/// The values that the caller chooses, by condition key; `None` for an absent key.
 pub(super) type Request = BTreeMap<String, Option<Text>>;
 
-/// Returns whether who asks chooses the value of a condition key, or may be anyone who has it.
+/// Returns whether the caller chooses the value of a condition key, or some caller may have any value of it.
 fn is_chosen(key: &str) -> bool {
     const KEYS: [&str; 5] = [
         "sts:externalid",
@@ -250,8 +250,7 @@ fn is_chosen(key: &str) -> bool {
     KEYS.contains(&key) || key.starts_with("aws:requesttag/") || key.starts_with("aws:principaltag/")
 }
 
-/// Returns a representative of each kind of request that the statements tell apart, and the condition keys for which that is not
-/// possible.
+/// Returns a representative of each class of requests that the statements distinguish, and the condition keys with too many values.
 pub(super) fn requests(statements: &[Statement], unnamed: &Unnamed) -> (Vec<Request>, Vec<String>) {
     let mut literals: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for condition in conditions(statements).filter(|condition| condition.is_understood()) {
@@ -280,7 +279,7 @@ pub(super) fn requests(statements: &[Statement], unnamed: &Unnamed) -> (Vec<Requ
         }
         values.sort();
         values.dedup();
-        if requests.len() * values.len() > MOST {
+        if requests.len() * values.len() > MAX_REQUESTS {
             unclear.push((*key).to_owned());
             continue;
         }

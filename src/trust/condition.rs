@@ -1,4 +1,4 @@
-//! Conditions of a trust policy, and whether they hold.
+//! Evaluates the conditions of a trust policy.
 
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ enum Operator {
 /// One operator with one key.
 #[derive(Debug, Clone)]
 pub(super) struct Condition {
-    /// Nothing for an operator that is not understood.
+    /// `None` for an unsupported operator.
     operator: Option<Operator>,
     /// In lower case.
     pub(super) key: String,
@@ -58,14 +58,14 @@ impl Condition {
             Value::Array(list) => list.iter().map(scalar).collect(),
             one => scalar(one).map(|one| vec![one]),
         };
-        // A policy variable stands for something that is not known here.
+        // The value of a policy variable is unknown here.
         let plain =
             read.filter(|values: &Vec<String>| !values.is_empty() && values.iter().all(|one| !one.contains("${")));
         let operator = plain.as_ref().and_then(|_| Operator::read(operator));
         Self { operator, key: key.to_lowercase(), values: plain.unwrap_or_default() }
     }
 
-    /// Returns how its values are compared; nothing for `Null`, and for what is not understood.
+    /// Returns how its values are compared; `None` for `Null` and for unsupported operators.
     pub(super) fn compare(&self) -> Option<Compare> {
         match self.operator? {
             Operator::Null => None,
@@ -189,7 +189,7 @@ fn compared(compare: Compare, wanted: &str, value: &Text) -> Truth {
     }
 }
 
-/// Returns whether a text is of a pattern with `*` and `?`.
+/// Returns whether a text matches a pattern with `*` and `?`.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut letter) = (0, 0);

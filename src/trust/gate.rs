@@ -1,26 +1,27 @@
-//! Whether AWS enforces the gate of a profile: only the broker can assume its role, and only a compute service can assume the broker's role.
+//! Decides by trust policies whether AWS enforces the gate of a profile: whether only the broker can assume its role, and only a compute
+//! service can assume the broker's role.
 
 use std::fmt;
 
 use serde_json::Value;
 
-use super::{Meant, Opening, may_admit, openings};
+use super::{Intended, Opening, may_admit, openings};
 use crate::resource::names::RoleArn;
 
-/// Services that run a broker, by their principals' names: Amazon ECS, AWS Lambda, Amazon EKS by Pod Identity, Amazon EC2. IAM roles
-/// for service accounts of Amazon EKS name no service, but the OpenID Connect provider of the cluster.
+/// Services that run a broker, by the names of their principals: Amazon ECS, AWS Lambda, Amazon EKS by Pod Identity, Amazon EC2. IAM roles
+/// for service accounts of Amazon EKS name the OpenID Connect provider of the cluster instead of a service.
 pub const COMPUTE: [&str; 4] =
     ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "pods.eks.amazonaws.com", "ec2.amazonaws.com"];
 
 /// What is known of a role.
 #[derive(Debug, Clone, Copy)]
 pub enum Role<'a> {
-    /// The manifest names none.
+    /// The manifest names no role.
     Unnamed,
     Absent(&'a RoleArn),
-    /// It could not be read, and why.
+    /// The role could not be read, and why.
     Unread(&'a RoleArn, &'a str),
-    /// The role, and its trust policy.
+    /// The role with its trust policy.
     Live(&'a RoleArn, &'a Value),
 }
 
@@ -30,19 +31,19 @@ pub enum Finding {
     NoRole,
     NoBroker,
     Absent(RoleArn),
-    /// A role could not be read, so that nothing is known.
+    /// A role could not be read, and why.
     Unread(RoleArn, String),
-    /// A statement of a role's trust policy lets somebody assume the role without the broker.
+    /// A statement of the role's trust policy allows a principal other than the broker.
     Opening(RoleArn, Opening),
     /// The broker itself cannot assume the role.
     Shut(RoleArn),
-    /// The trust policy of the broker's role lets in another principal than a compute service.
+    /// A statement of the trust policy of the broker's role allows a principal that is not a compute service.
     BrokerOpening(RoleArn, Opening),
-    /// The role is the broker's own.
+    /// The role is the broker's own role.
     Same(RoleArn),
 }
 
-/// Returns why AWS does not enforce the gate of a profile with this role, for a broker with that role; nothing if AWS enforces it.
+/// Returns why AWS does not enforce the gate of a profile with this role, for a broker with that role; empty if AWS enforces it.
 pub fn findings(role: Role<'_>, broker: Role<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let known_broker = match broker {
@@ -60,7 +61,7 @@ pub fn findings(role: Role<'_>, broker: Role<'_>) -> Vec<Finding> {
         }
         Role::Live(arn, trust) => {
             let of = |opening| Finding::BrokerOpening(arn.clone(), opening);
-            found.extend(openings(trust, Meant::Compute(&COMPUTE)).into_iter().map(of));
+            found.extend(openings(trust, Intended::Compute(&COMPUTE)).into_iter().map(of));
             Some(arn)
         }
     };
@@ -72,7 +73,7 @@ pub fn findings(role: Role<'_>, broker: Role<'_>) -> Vec<Finding> {
         Role::Live(arn, trust) => {
             let Some(broker) = known_broker else { return found };
             let of = |opening| Finding::Opening(arn.clone(), opening);
-            found.extend(openings(trust, Meant::Role(broker)).into_iter().map(of));
+            found.extend(openings(trust, Intended::Role(broker)).into_iter().map(of));
             if !may_admit(trust, broker) {
                 found.push(Finding::Shut(arn.clone()));
             }
@@ -89,12 +90,17 @@ impl fmt::Display for Finding {
             Self::Absent(role) => write!(formatter, "the role {role} does not exist"),
             Self::Unread(role, why) => write!(formatter, "the role {role} could not be read: {why}"),
             Self::Opening(role, Opening { statement, principal }) => {
-                write!(formatter, "{statement} of the trust policy of {role} lets in {principal} without the broker")
+                write!(
+                    formatter,
+                    "{statement} of the trust policy of {role} lets {principal} assume it without the broker"
+                )
             }
-            Self::Shut(role) => write!(formatter, "the trust policy of {role} does not let the broker's role in"),
+            Self::Shut(role) => {
+                write!(formatter, "the trust policy of {role} does not let the broker's role assume it")
+            }
             Self::BrokerOpening(role, Opening { statement, principal }) => write!(
                 formatter,
-                "{statement} of the trust policy of the broker's role {role} lets in {principal}, which is not a compute service"
+                "{statement} of the trust policy of the broker's role {role} lets {principal}, which is not a compute service, assume it"
             ),
             Self::Same(role) => write!(formatter, "{role} is the broker's own role"),
         }
@@ -132,7 +138,7 @@ mod tests {
                 Role::Live(&role, &account),
                 live,
                 format!(
-                    "statement 1 of the trust policy of {prod} lets in the account 111111111111 without the broker"
+                    "statement 1 of the trust policy of {prod} lets the account 111111111111 assume it without the broker"
                 ),
             ),
             (
@@ -149,8 +155,8 @@ mod tests {
                 Role::Live(&role, &own),
                 Role::Live(&broker, &account),
                 String::from(
-                    "statement 1 of the trust policy of the broker's role arn:aws:iam::111111111111:role/broker lets in the account \
-                     111111111111, which is not a compute service",
+                    "statement 1 of the trust policy of the broker's role arn:aws:iam::111111111111:role/broker lets the account \
+                     111111111111, which is not a compute service, assume it",
                 ),
             ),
         ] {
@@ -158,6 +164,6 @@ mod tests {
         }
         let shut = words(Role::Live(&role, &trust(json!({ "Service": "ec2.amazonaws.com" }))), live);
         assert_eq!(shut.len(), 2, "{shut:?}");
-        assert!(shut[1].contains("does not let the broker's role in"), "{shut:?}");
+        assert!(shut[1].contains("does not let the broker's role assume it"), "{shut:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Statements of a trust policy, as they are read: what is not understood is odd, and never an error.
+//! Parses the statements of a trust policy. An element that is not understood makes its statement unsupported, and is never an error.
 
 use serde_json::{Map, Value};
 
@@ -16,16 +16,16 @@ pub(super) enum Effect {
 pub(super) enum Principal {
     /// `"*"`, with any type or none.
     Everyone,
-    /// All of an account.
+    /// All principals of an account.
     Account(String),
-    /// A user or a role.
+    /// The ARN of a user or a role.
     Arn(String),
     /// `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`.
     Session(String),
     Service(String),
     Federated(String),
-    /// What may be anybody.
-    Odd(String),
+    /// Any other text. It may name any principal.
+    Unsupported(String),
 }
 
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ impl Principals {
         }
     }
 
-    /// Returns a principal as it is written.
+    /// Returns a principal as the policy writes it.
     pub(super) fn written(&self, at: usize) -> String {
         match self.list().get(at) {
             Some(Principal::Everyone) => String::from("*"),
@@ -51,7 +51,7 @@ impl Principals {
                 | Principal::Session(text)
                 | Principal::Service(text)
                 | Principal::Federated(text)
-                | Principal::Odd(text),
+                | Principal::Unsupported(text),
             ) => text.clone(),
             None => String::from("all but the principals of NotPrincipal"),
         }
@@ -82,8 +82,8 @@ pub(super) struct Statement {
     pub(super) principals: Principals,
     pub(super) actions: Actions,
     pub(super) conditions: Vec<Condition>,
-    /// Whether a part of it is not understood.
-    pub(super) odd: bool,
+    /// Whether some element is not understood.
+    pub(super) unsupported: bool,
 }
 
 impl Statement {
@@ -98,7 +98,7 @@ impl Statement {
             _ => false,
         };
         let named = |one: &Condition| one.key == subject && one.is_exact() && one.values.iter().all(account);
-        !self.odd && self.conditions.iter().any(named)
+        !self.unsupported && self.conditions.iter().any(named)
     }
 
     pub(super) fn name(&self, at: usize) -> StatementName {
@@ -106,7 +106,7 @@ impl Statement {
     }
 }
 
-/// Reads the statements of a policy; nothing for what is no policy.
+/// Parses the statements of a policy; `None` if it is not a policy.
 pub(super) fn read(policy: &Value) -> Option<Vec<Statement>> {
     let policy = policy.as_object()?;
     if policy.keys().any(|key| !["Version", "Id", "Statement"].contains(&key.as_str())) {
@@ -126,19 +126,19 @@ pub(super) fn read(policy: &Value) -> Option<Vec<Statement>> {
 fn statement(raw: &Map<String, Value>) -> Statement {
     const KNOWN: [&str; 8] =
         ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Condition", "Resource"];
-    let mut odd = raw.keys().any(|key| !KNOWN.contains(&key.as_str()));
+    let mut unsupported = raw.keys().any(|key| !KNOWN.contains(&key.as_str()));
     let effect = match raw.get("Effect").and_then(Value::as_str) {
         Some("Allow") => Effect::Allow,
         Some("Deny") => Effect::Deny,
         _ => {
-            odd = true;
+            unsupported = true;
             Effect::Allow
         }
     };
     let mut list = |name: &str| match raw.get(name) {
         None => None,
         Some(value) => texts(value).or_else(|| {
-            odd = true;
+            unsupported = true;
             Some(vec![String::from("*")])
         }),
     };
@@ -147,29 +147,29 @@ fn statement(raw: &Map<String, Value>) -> Statement {
         (Some(these), None) => Actions::These(lower(these)),
         (None, Some(but)) => Actions::AllBut(lower(but)),
         _ => {
-            odd = true;
+            unsupported = true;
             Actions::AllBut(Vec::new())
         }
     };
-    let anybody = || vec![Principal::Odd(String::from("somebody, in a way that is not understood"))];
+    let anybody = || vec![Principal::Unsupported(String::from("somebody, in a way that Sentinel does not understand"))];
     let principals = match (raw.get("Principal"), raw.get("NotPrincipal")) {
         (Some(these), None) => principals(these).map(Principals::These),
         (None, Some(but)) => principals(but).map(Principals::AllBut),
         _ => None,
     };
     let principals = principals.unwrap_or_else(|| {
-        odd = true;
+        unsupported = true;
         Principals::These(anybody())
     });
     let conditions = match raw.get("Condition") {
         None => Vec::new(),
         Some(block) => conditions(block).unwrap_or_else(|| {
-            odd = true;
+            unsupported = true;
             Vec::new()
         }),
     };
     let sid = raw.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty()).map(str::to_owned);
-    Statement { sid, effect, principals, actions, conditions, odd }
+    Statement { sid, effect, principals, actions, conditions, unsupported }
 }
 
 /// Returns the issuer of an OpenID Connect provider, `oidc.eks.REGION.amazonaws.com/id/ID`, if it is a cluster of Amazon EKS.
@@ -181,7 +181,7 @@ fn eks_issuer(provider: &str) -> Option<&str> {
     (!region.is_empty() && !region.contains(['.', '/'])).then_some(issuer)
 }
 
-/// Returns a text, or a list of texts.
+/// Returns a string, or a list of strings, as a list.
 fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(vec![text.clone()]),
@@ -204,7 +204,7 @@ fn principals(value: &Value) -> Option<Vec<Principal>> {
                 "AWS" => of_aws(text),
                 "Service" => Principal::Service(text),
                 "Federated" => Principal::Federated(text),
-                _ => Principal::Odd(text),
+                _ => Principal::Unsupported(text),
             });
         }
     }
@@ -215,9 +215,9 @@ fn of_aws(text: String) -> Principal {
     if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Principal::Account(text);
     }
-    // IAM accepts no wildcard in the ARN of a principal.
+    // IAM rejects wildcards in the ARN of a principal.
     if is_wild(&text) {
-        return Principal::Odd(text);
+        return Principal::Unsupported(text);
     }
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     match parts[..] {
@@ -226,7 +226,7 @@ fn of_aws(text: String) -> Principal {
             Principal::Arn(text)
         }
         ["arn", _, "sts", "", _, name] if name.starts_with("assumed-role/") => Principal::Session(text),
-        _ => Principal::Odd(text),
+        _ => Principal::Unsupported(text),
     }
 }
 

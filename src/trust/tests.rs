@@ -1,4 +1,4 @@
-//! The analysis against a naive evaluation, which looks at each principal of a finite universe with each request of another.
+//! Compares the analysis with a naive evaluation of each principal of a finite universe with each request.
 
 mod compute;
 #[cfg(feature = "local")]
@@ -26,9 +26,9 @@ fn allow(principal: Value) -> Value {
     json!({ "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole" })
 }
 
-/// Returns the openings of a policy that is meant for the broker's role, in words.
+/// Returns the openings of a policy that is intended for the broker's role, in words.
 fn found(statements: Value) -> Vec<String> {
-    let openings = openings(&policy(statements), Meant::Role(&broker()));
+    let openings = openings(&policy(statements), Intended::Role(&broker()));
     openings.iter().map(|one| format!("{}: {}", one.statement, one.principal)).collect()
 }
 
@@ -52,14 +52,14 @@ fn a_policy_for_the_broker_alone_has_no_opening() {
           "Condition": { "ArnNotEquals": { "aws:PrincipalArn": BROKER } } },
     ]);
     assert_eq!(found(denied), [""; 0]);
-    // Another action lets nobody in.
+    // Other actions do not assume the role.
     let mut tag = allow(json!("*"));
     tag["Action"] = json!(["sts:TagSession", "sts:SetSourceIdentity"]);
     assert_eq!(found(json!([tag])), [""; 0]);
 }
 
 #[test]
-fn each_way_in_is_named_by_its_statement_and_principal() {
+fn each_opening_names_its_statement_and_principal() {
     let with = |statement: Value, more: Value| {
         let mut statement = statement;
         statement.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -88,7 +88,7 @@ fn each_way_in_is_named_by_its_statement_and_principal() {
 }
 
 #[test]
-fn what_is_not_understood_lets_somebody_in() {
+fn an_element_that_is_not_understood_is_an_opening() {
     let of = |change: &dyn Fn(&mut Value)| {
         let mut statement = allow(json!({ "AWS": BROKER }));
         change(&mut statement);
@@ -102,9 +102,9 @@ fn what_is_not_understood_lets_somebody_in() {
         let principal = one.as_object_mut().unwrap().remove("Principal").unwrap();
         one["NotPrincipal"] = principal;
     }));
-    assert!(!openings(&json!("x"), Meant::Role(&broker())).is_empty());
-    assert!(!openings(&json!({ "Version": "2030-01-01", "Statement": [] }), Meant::Role(&broker())).is_empty());
-    // A denial counts only if it is understood.
+    assert!(!openings(&json!("x"), Intended::Role(&broker())).is_empty());
+    assert!(!openings(&json!({ "Version": "2030-01-01", "Statement": [] }), Intended::Role(&broker())).is_empty());
+    // A Deny counts only if it is understood.
     let denial = |deny: Value| found(json!([allow(json!({ "AWS": "111111111111" })), deny])).is_empty();
     let deny = json!({ "Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole" });
     assert!(denial(deny.clone()));
@@ -114,14 +114,14 @@ fn what_is_not_understood_lets_somebody_in() {
         ("Condition", json!({ "NumericEquals": { "aws:PrincipalAccount": "1" } })),
         ("Unheard", json!("x")),
     ] {
-        let mut odd = deny.clone();
-        odd[element] = value;
-        assert!(!denial(odd.clone()), "{odd}");
+        let mut unsupported = deny.clone();
+        unsupported[element] = value;
+        assert!(!denial(unsupported.clone()), "{unsupported}");
     }
 }
 
 #[test]
-fn what_a_caller_chooses_keeps_nobody_out() {
+fn a_condition_on_a_value_that_the_caller_chooses_restricts_nobody() {
     let with = |condition: Value| {
         let mut statement = allow(json!({ "AWS": "arn:aws:iam::111111111111:user/alice" }));
         statement["Condition"] = condition;
@@ -130,7 +130,7 @@ fn what_a_caller_chooses_keeps_nobody_out() {
     assert!(!with(json!({ "StringEquals": { "sts:ExternalId": "x" } })));
     assert!(!with(json!({ "StringLike": { "sts:SourceIdentity": "*" } })));
     assert!(!with(json!({ "StringNotEquals": { "aws:RequestTag/user": "x" } })));
-    // Unless no value fits all of it.
+    // Unless no value meets all conditions.
     assert!(with(json!({ "StringEquals": { "sts:ExternalId": "x" }, "StringNotEquals": { "sts:ExternalId": "x" } })));
     assert!(with(json!({ "StringEquals": { "sts:ExternalId": "x" }, "Null": { "sts:ExternalId": "true" } })));
     // Several patterns at once may match.
@@ -151,16 +151,16 @@ fn deny(condition: Value) -> Value {
     json!({ "Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole", "Condition": condition })
 }
 
-/// Returns the openings of a policy that lets in the broker, with these statements.
-fn beside_the_broker(statements: [Value; 2]) -> Vec<String> {
+/// Returns the openings of a policy that allows the broker, with two more statements.
+fn openings_with(statements: [Value; 2]) -> Vec<String> {
     let [one, other] = statements;
     found(json!([allow(json!({ "AWS": BROKER })), one, other]))
 }
 
-const ACCOUNT_LETS_IN: [&str; 1] = ["statement 2: the account 111111111111"];
+const ACCOUNT_OPENING: [&str; 1] = ["statement 2: the account 111111111111"];
 
 #[test]
-fn a_denial_by_pattern_or_by_name_does_not_deny_those_that_it_does_not_name() {
+fn a_deny_by_pattern_or_name_does_not_deny_other_principals() {
     let root = || allow(json!({ "AWS": "arn:aws:iam::111111111111:root" }));
     for condition in [
         json!({ "StringLike": { "aws:PrincipalArn": "arn:aws:iam::111111111111:*-*" } }),
@@ -172,33 +172,33 @@ fn a_denial_by_pattern_or_by_name_does_not_deny_those_that_it_does_not_name() {
             ["arn:aws:iam::111111111111:user/anyone-0", "arn:aws:iam::111111111111:role/anyone-0"] } }),
         json!({ "ArnNotLike": { "aws:PrincipalArn": [BROKER, "arn:aws-us-gov:iam::111111111111:user/*"] } }),
     ] {
-        assert_eq!(beside_the_broker([root(), deny(condition.clone())]), ACCOUNT_LETS_IN, "{condition}");
+        assert_eq!(openings_with([root(), deny(condition.clone())]), ACCOUNT_OPENING, "{condition}");
     }
-    // Each principal of the account but the broker is of the pattern.
+    // The pattern matches every principal of the account except the broker.
     let all = json!({ "ArnNotLike": { "aws:PrincipalArn": [BROKER, "arn:aws:iam::222222222222:*"] } });
-    assert_eq!(beside_the_broker([root(), deny(all)]), [""; 0]);
+    assert_eq!(openings_with([root(), deny(all)]), [""; 0]);
     let account = deny(json!({ "StringLike": { "aws:PrincipalAccount": "0*" } }));
-    assert_eq!(beside_the_broker([allow(json!("*")), account]), ["statement 2: *"]);
+    assert_eq!(openings_with([allow(json!("*")), account]), ["statement 2: *"]);
     let mut chosen = root();
     chosen["Condition"] = json!({ "StringLike": { "sts:ExternalId": "prod-*" } });
     for id in ["prod-anyone-else", "prod-anyone-0"] {
         let denied = deny(json!({ "StringEquals": { "sts:ExternalId": id } }));
-        assert_eq!(beside_the_broker([chosen.clone(), denied]), ACCOUNT_LETS_IN);
+        assert_eq!(openings_with([chosen.clone(), denied]), ACCOUNT_OPENING);
     }
     let denied = deny(json!({ "StringLike": { "sts:ExternalId": "prod*" } }));
-    assert_eq!(beside_the_broker([chosen, denied]), [""; 0]);
+    assert_eq!(openings_with([chosen, denied]), [""; 0]);
 }
 
 #[test]
-fn a_denial_of_one_action_does_not_deny_another() {
+fn a_deny_of_one_action_does_not_deny_another() {
     let provider = || json!({ "Federated": "arn:aws:iam::111111111111:oidc-provider/x" });
     let mut allowed = allow(provider());
     allowed["Action"] = json!("sts:AssumeRoleWithWebIdentity");
     let opening = ["statement 2: arn:aws:iam::111111111111:oidc-provider/x"];
     for (element, principal) in [("Principal", provider()), ("NotPrincipal", json!({ "AWS": BROKER }))] {
         let denial = |action: &str| json!({ "Effect": "Deny", element: principal, "Action": action });
-        assert_eq!(beside_the_broker([allowed.clone(), denial("sts:AssumeRoleWithSAML")]), opening);
-        assert_eq!(beside_the_broker([allowed.clone(), denial("sts:AssumeRoleWith*")]), [""; 0]);
+        assert_eq!(openings_with([allowed.clone(), denial("sts:AssumeRoleWithSAML")]), opening);
+        assert_eq!(openings_with([allowed.clone(), denial("sts:AssumeRoleWith*")]), [""; 0]);
     }
 }
 
@@ -208,19 +208,19 @@ fn the_role_of_a_session_may_have_a_path() {
     let but = |roles: Value| deny(json!({ "ArnNotLike": { "aws:PrincipalArn": roles } }));
     let reserved = json!([BROKER, "arn:aws:iam::111111111111:role/aws-reserved/*"]);
     let opening = ["statement 2: arn:aws:sts::111111111111:assumed-role/SSO_Admin/bob"];
-    assert_eq!(beside_the_broker([bob(), but(reserved)]), opening);
-    assert_eq!(beside_the_broker([bob(), but(json!(BROKER))]), [""; 0]);
+    assert_eq!(openings_with([bob(), but(reserved)]), opening);
+    assert_eq!(openings_with([bob(), but(json!(BROKER))]), [""; 0]);
 }
 
 #[test]
-fn a_denial_of_all_but_a_role_and_its_account_leaves_out_its_sessions() {
+fn a_deny_with_not_principal_excludes_the_sessions_of_a_listed_role() {
     let mallory = "arn:aws:iam::111111111111:role/mallory";
     let but = |list: Value| json!({ "Effect": "Deny", "NotPrincipal": { "AWS": list }, "Action": "sts:AssumeRole" });
     let allowed = || allow(json!({ "AWS": mallory }));
     let opening = [format!("statement 2: {mallory}")];
-    assert_eq!(beside_the_broker([allowed(), but(json!([mallory, "111111111111"]))]), opening);
-    assert_eq!(beside_the_broker([allowed(), but(json!([mallory]))]), opening);
-    assert_eq!(beside_the_broker([allowed(), but(json!([BROKER]))]), [""; 0]);
+    assert_eq!(openings_with([allowed(), but(json!([mallory, "111111111111"]))]), opening);
+    assert_eq!(openings_with([allowed(), but(json!([mallory]))]), opening);
+    assert_eq!(openings_with([allowed(), but(json!([BROKER]))]), [""; 0]);
 }
 
 // The property -------------------------------------------------------------------------------------------------------
@@ -251,9 +251,9 @@ fn universe() -> Vec<One> {
     all
 }
 
-type Said = BTreeMap<&'static str, Option<&'static str>>;
+type Chosen = BTreeMap<&'static str, Option<&'static str>>;
 
-/// What can be said: each key, and its values.
+/// The condition keys that a caller chooses, with their values.
 const CHOICES: [(&str, &[Option<&str>]); 4] = [
     ("sts:ExternalId", &[None, Some("x"), Some("y"), Some("other")]),
     ("sts:RoleSessionName", &[Some("one"), Some("oak"), Some("zed")]),
@@ -261,10 +261,13 @@ const CHOICES: [(&str, &[Option<&str>]); 4] = [
     ("aws:MultiFactorAuthPresent", &[None, Some("true"), Some("false")]),
 ];
 
-fn sayings() -> Vec<Said> {
-    CHOICES.iter().fold(vec![Said::new()], |all, (key, values)| {
-        let with = |said: &Said| {
-            values.iter().map(|value| [(*key, *value)].into_iter().chain(said.clone()).collect()).collect::<Vec<Said>>()
+fn all_chosen() -> Vec<Chosen> {
+    CHOICES.iter().fold(vec![Chosen::new()], |all, (key, values)| {
+        let with = |chosen: &Chosen| {
+            values
+                .iter()
+                .map(|value| [(*key, *value)].into_iter().chain(chosen.clone()).collect())
+                .collect::<Vec<Chosen>>()
         };
         all.iter().flat_map(with).collect()
     })
@@ -357,7 +360,7 @@ fn written(line: &Line) -> Value {
     statement
 }
 
-/// All that can be said of somebody by a principal, and whether it is one of AWS.
+/// Returns whether a caller is a principal of AWS, and all names of it in a policy.
 fn principals_of(one: One) -> (bool, Vec<String>) {
     match one {
         One::User(account, name) => {
@@ -381,8 +384,8 @@ fn plain(name: &str) -> String {
     }
 }
 
-/// Whether a condition holds; nothing where that is not known.
-fn holds(condition: &(&str, &str, &str), one: One, said: &Said) -> Option<bool> {
+/// Returns whether a condition holds; `None` if that is unknown.
+fn holds(condition: &(&str, &str, &str), one: One, chosen: &Chosen) -> Option<bool> {
     let account = match one {
         One::User(account, _) | One::Session(account, ..) => Some(account.to_owned()),
         _ => None,
@@ -394,7 +397,7 @@ fn holds(condition: &(&str, &str, &str), one: One, said: &Said) -> Option<bool> 
         "aws:PrincipalType" => {
             account.map(|_| String::from(if matches!(one, One::User(..)) { "User" } else { "AssumedRole" }))
         }
-        key => said[key].map(str::to_owned),
+        key => chosen[key].map(str::to_owned),
     };
     let wanted = condition.2;
     let head = wanted.trim_end_matches('*');
@@ -409,16 +412,16 @@ fn holds(condition: &(&str, &str, &str), one: One, said: &Said) -> Option<bool> 
     })
 }
 
-/// Whether somebody gets in: what is not known lets in, and keeps nobody out.
-fn gets_in(lines: &[Line], one: One, said: &Said) -> bool {
+/// Returns whether a caller is allowed. An unknown condition allows and does not deny.
+fn is_admitted(lines: &[Line], one: One, chosen: &Chosen) -> bool {
     let actions: &[&str] = match one {
         One::Provider(_) => &["sts:assumerolewithwebidentity", "sts:assumerolewithsaml"],
         _ => &["sts:assumerole"],
     };
-    actions.iter().any(|wanted| gets_in_by(wanted, lines, one, said))
+    actions.iter().any(|wanted| admitted_by(wanted, lines, one, chosen))
 }
 
-fn gets_in_by(wanted: &str, lines: &[Line], one: One, said: &Said) -> bool {
+fn admitted_by(wanted: &str, lines: &[Line], one: One, chosen: &Chosen) -> bool {
     let (of_aws, mine) = principals_of(one);
     let mut allowed = false;
     for line in lines {
@@ -426,7 +429,7 @@ fn gets_in_by(wanted: &str, lines: &[Line], one: One, said: &Said) -> bool {
             let action = action.to_lowercase();
             action == wanted || action.strip_suffix('*').is_some_and(|head| wanted.starts_with(head))
         });
-        let held: Vec<Option<bool>> = line.conditions.iter().map(|condition| holds(condition, one, said)).collect();
+        let held: Vec<Option<bool>> = line.conditions.iter().map(|condition| holds(condition, one, chosen)).collect();
         let names: Vec<String> = line.names.iter().map(|(_, name)| plain(name)).collect();
         let listed = mine.iter().any(|own| names.contains(own));
         let everyone = names.iter().any(|name| name == "*");
@@ -451,19 +454,19 @@ fn gets_in_by(wanted: &str, lines: &[Line], one: One, said: &Said) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn openings_are_reported_exactly_where_somebody_else_gets_in(lines in prop::collection::vec(line(), 0..5)) {
+    fn openings_are_reported_exactly_if_another_principal_is_allowed(lines in prop::collection::vec(line(), 0..5)) {
         let statements: Vec<Value> = lines.iter().map(written).collect();
         let document = policy(json!(statements));
-        let sayings = sayings();
+        let all_chosen = all_chosen();
         let others = universe().into_iter().filter(|one| !matches!(one, One::Session("111111111111", "broker", _)));
-        let open: Vec<One> = others.filter(|one| sayings.iter().any(|said| gets_in(&lines, *one, said))).collect();
-        let reported = openings(&document, Meant::Role(&broker()));
+        let open: Vec<One> = others.filter(|one| all_chosen.iter().any(|chosen| is_admitted(&lines, *one, chosen))).collect();
+        let reported = openings(&document, Intended::Role(&broker()));
         prop_assert_eq!(reported.is_empty(), open.is_empty(), "{:?} {:?} {}", reported, open, document);
-        let broker_gets_in = ["one", "other"].iter().any(|session| {
-            sayings.iter().any(|said| gets_in(&lines, One::Session("111111111111", "broker", session), said))
+        let broker_is_admitted = ["one", "other"].iter().any(|session| {
+            all_chosen.iter().any(|chosen| is_admitted(&lines, One::Session("111111111111", "broker", session), chosen))
         });
         if may_admit(&document, &broker()) {
-            prop_assert!(broker_gets_in, "{}", document);
+            prop_assert!(broker_is_admitted, "{}", document);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Values of condition keys, among them those that a policy does not name. Such a value stands for a class of texts: it equals no text of
-//! the policy, and what it is to each pattern is decided beforehand, so that each combination that the class may have is tried.
+//! The values of condition keys, including those that a policy does not name. Such a value represents a class of texts: it equals no
+//! text in the policy, and a fixed subset of the patterns match it. The analysis tries each subset that is possible.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::condition::{Compare, Truth};
 
-/// The most classes that patterns divide a class into. Patterns beyond that are unknown.
-const MOST_CLASSES: usize = 16;
+/// The maximum number of subsets to try for a class. Whether further patterns match is unknown.
+const MAX_CLASSES: usize = 16;
 
-/// Names that do not occur in a policy.
+/// A name and an account that do not occur in a policy.
 #[derive(Debug, Clone)]
 pub(super) struct Unnamed {
     pub(super) name: String,
@@ -21,7 +21,7 @@ impl Unnamed {
     pub(super) fn of(policy: &Value) -> Self {
         let text = policy.to_string();
         let new = |name: &dyn Fn(u64) -> String| {
-            // A text has fewer parts than letters, so one of these names is not in it.
+            // A text has fewer substrings of this form than letters, so at least one of these names is not in it.
             let mut names = (0..=text.len() as u64).map(name).filter(|name| !text.contains(name.as_str()));
             names.next().unwrap_or_else(|| name(u64::MAX))
         };
@@ -29,7 +29,7 @@ impl Unnamed {
     }
 }
 
-/// A pattern of a condition, and how it is compared.
+/// A pattern of a condition, with its comparison.
 pub(super) type Pattern = (Compare, String);
 
 /// The value of a condition key.
@@ -45,13 +45,13 @@ impl Text {
         Self { written: written.into(), like: None }
     }
 
-    /// Returns the values of a class that the patterns distinguish. The class is itself a pattern, and `written` one of its texts, which
+    /// Returns the values of a class that the patterns distinguish. The class is itself a pattern. `written` is one of its texts, and
     /// contains an unnamed name.
     pub(super) fn unnamed(written: &str, class: &str, patterns: &BTreeSet<Pattern>) -> Vec<Self> {
         let mut all: Vec<BTreeMap<Pattern, Truth>> = vec![BTreeMap::new()];
         for pattern in patterns {
             let truths: &[Truth] = match of_class(pattern, class) {
-                Some(Truth::Unknown) | None if all.len() * 2 > MOST_CLASSES => &[Truth::Unknown],
+                Some(Truth::Unknown) | None if all.len() * 2 > MAX_CLASSES => &[Truth::Unknown],
                 None => &[Truth::Yes, Truth::No],
                 Some(Truth::Yes) => &[Truth::Yes],
                 Some(Truth::No) => &[Truth::No],
@@ -67,7 +67,7 @@ impl Text {
         all.into_iter().map(|like| Self { written: written.to_owned(), like: Some(like) }).collect()
     }
 
-    /// Returns whether it matches a pattern with wildcards; nothing if its text decides that.
+    /// Returns whether it matches a pattern with wildcards; `None` if its text decides that.
     pub(super) fn is_like(&self, compare: Compare, pattern: &str) -> Option<Truth> {
         let like = self.like.as_ref()?;
         Some(like.get(&(compare, pattern.to_owned())).copied().unwrap_or(Truth::Unknown))
@@ -78,10 +78,10 @@ pub(super) fn is_wild(value: &str) -> bool {
     value.contains(['*', '?'])
 }
 
-/// Returns whether the texts of a class match a pattern; nothing if some may and some may not.
+/// Returns whether the texts of a class match a pattern; `None` if some may match and some may not.
 fn of_class((compare, pattern): &Pattern, class: &str) -> Option<Truth> {
     let (wanted, found): (Vec<&str>, Vec<&str>) = (pattern.split(':').collect(), class.split(':').collect());
-    // The class of other accounts has none that the policy names. No name in IAM has a colon, so the parts correspond.
+    // The class of other accounts contains no account that the policy names. No name in IAM contains a colon, so the parts correspond.
     if wanted.len() == 6 && found.len() == 6 && is_wild(found[4]) && !is_wild(wanted[4]) {
         return Some(Truth::No);
     }
@@ -94,7 +94,7 @@ fn of_class((compare, pattern): &Pattern, class: &str) -> Option<Truth> {
                 return Some(Truth::Unknown);
             }
             if found.len() != 6 {
-                // The class is not one of ARNs, but a text of it may be an ARN.
+                // The class is not one of ARNs, but one of its texts may be an ARN.
                 return None;
             }
             let each = || wanted.iter().zip(&found);
@@ -110,7 +110,7 @@ fn of_class((compare, pattern): &Pattern, class: &str) -> Option<Truth> {
     }
 }
 
-/// Returns whether a text can match exactly these patterns: one that matches a pattern matches each pattern that includes it.
+/// Returns whether a text can match exactly these patterns: a text that matches a pattern matches each pattern that includes it.
 fn is_possible(like: &BTreeMap<Pattern, Truth>) -> bool {
     let of = |truth: Truth| like.iter().filter(move |(_, is)| **is == truth).map(|(pattern, _)| pattern);
     !of(Truth::Yes).any(|(compare, narrow)| {
@@ -119,7 +119,7 @@ fn is_possible(like: &BTreeMap<Pattern, Truth>) -> bool {
     })
 }
 
-/// Whether the rests of two patterns fit, by where they begin.
+/// Fills a table with whether the remainders of two patterns fit, by their starts, and returns the result for the whole patterns.
 fn fits(left: &[char], right: &[char], fit: impl Fn(&dyn Fn(usize, usize) -> bool, usize, usize) -> bool) -> bool {
     let mut table = vec![vec![false; right.len() + 1]; left.len() + 1];
     for at in (0..=left.len()).rev() {
@@ -133,7 +133,7 @@ fn fits(left: &[char], right: &[char], fit: impl Fn(&dyn Fn(usize, usize) -> boo
     table[0][0]
 }
 
-/// Returns whether each text of the second pattern matches the first; `false` may also mean that this is not clear.
+/// Returns whether each text that matches the second pattern matches the first. `false` may also mean that this is unknown.
 fn includes(wide: &str, narrow: &str) -> bool {
     let (wide, narrow): (Vec<char>, Vec<char>) = (wide.chars().collect(), narrow.chars().collect());
     fits(&wide, &narrow, |rest, at, other| match (wide.get(at), narrow.get(other)) {
@@ -148,7 +148,7 @@ fn includes(wide: &str, narrow: &str) -> bool {
 fn overlaps(left: &str, right: &str) -> bool {
     let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
     fits(&left, &right, |rest, at, other| match (left.get(at), right.get(other)) {
-        // A `*` stands for nothing, or takes the next part of the other pattern: either way one place moves.
+        // A `*` matches nothing, or the next element of the other pattern: either way one index advances.
         (Some('*'), _) | (_, Some('*')) => rest(at + 1, other) || rest(at, other + 1),
         (Some(one), Some(letter)) => (one == letter || *one == '?' || *letter == '?') && rest(at + 1, other + 1),
         (None, _) | (_, None) => false,

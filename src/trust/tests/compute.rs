@@ -1,12 +1,12 @@
-//! Roles that are for a compute service of AWS.
+//! Trust policies that are intended for a compute service.
 
 use super::*;
 
 #[test]
-fn the_role_of_a_service_is_for_that_service() {
+fn only_the_listed_services_are_intended() {
     let services = ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com"];
     let of = |principal: Value| {
-        let openings = openings(&policy(json!([allow(principal)])), Meant::Compute(&services));
+        let openings = openings(&policy(json!([allow(principal)])), Intended::Compute(&services));
         openings.into_iter().map(|one| one.principal).collect::<Vec<_>>()
     };
     assert_eq!(of(json!({ "Service": "ecs-tasks.amazonaws.com" })), [""; 0]);
@@ -23,7 +23,7 @@ fn a_service_account_of_eks_is_compute_only_if_the_statement_names_it() {
     let of = |provider: &str, condition: Value| {
         let statement = json!({ "Effect": "Allow", "Principal": { "Federated": provider },
             "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition });
-        openings(&policy(json!([statement])), Meant::Compute(&["ecs-tasks.amazonaws.com"])).is_empty()
+        openings(&policy(json!([statement])), Intended::Compute(&["ecs-tasks.amazonaws.com"])).is_empty()
     };
     let subject = |operator: &str, subject: &str| {
         let (audience, key) = (format!("{issuer}:aud"), format!("{issuer}:sub"));
@@ -44,7 +44,7 @@ fn a_service_account_of_eks_is_compute_only_if_the_statement_names_it() {
     ] {
         assert!(!of(&provider, open.clone()), "{open}");
     }
-    // The subject of a token of another issuer is what that issuer says.
+    // Another issuer chooses the subject of its tokens.
     let foreign = "arn:aws:iam::111111111111:oidc-provider/oidc.eks.example.com/id/X";
     assert!(!of(foreign, json!({ "StringEquals": { "oidc.eks.example.com/id/X:sub": named } })));
 }

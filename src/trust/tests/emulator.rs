@@ -1,4 +1,4 @@
-//! A policy without openings lets nobody in on the AWS emulator either, whose evaluation is another.
+//! Checks that a policy without openings allows no other principal in the AWS emulator, which evaluates policies by other code.
 
 use super::*;
 use crate::local::Probe;
@@ -73,11 +73,11 @@ fn any_line() -> impl Strategy<Value = Line> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
-    fn a_policy_without_openings_lets_nobody_else_in(lines in prop::collection::vec(any_line(), 1..5)) {
+    fn a_policy_without_openings_allows_nobody_else(lines in prop::collection::vec(any_line(), 1..5)) {
         let mut statements = vec![allow(json!({ "AWS": BROKER }))];
         statements.extend(lines.iter().map(written));
         let document = policy(json!(statements));
-        if openings(&document, Meant::Role(&broker())).is_empty() {
+        if openings(&document, Intended::Role(&broker())).is_empty() {
             let arns = ["111111111111", "222222222222", "012345678901", "987654321098"].into_iter().flat_map(|account| {
                 SOMEBODY.map(|name| format!("arn:aws:iam::{account}:{name}"))
             });
