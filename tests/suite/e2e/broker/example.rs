@@ -1,4 +1,4 @@
-//! The demonstration in examples/broker, which checks each of its steps.
+//! Runs the demonstration in examples/broker, which checks each of its steps.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,5 +12,5 @@ fn every_step_of_the_demonstration_has_the_documented_result() {
     command.env("SENTINEL", env!("CARGO_BIN_EXE_sentinel"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let run = finish(command.spawn().unwrap()).expect(0);
-    assert!(run.stdout.ends_with("\nAll as expected.\n"), "{}", run.stdout);
+    assert!(run.stdout.ends_with("\nAll steps succeeded.\n"), "{}", run.stdout);
 }
