@@ -355,6 +355,8 @@ pub enum Purpose {
     Server,
     /// `sentinel broker`, on behalf of all users; also assumes the roles of the profiles.
     Broker,
+    /// `sentinel trust check`.
+    TrustCheck,
     /// The policies of all four roles by name; there is no single policy for all users.
     Runtime,
 }

@@ -20,7 +20,7 @@ pub enum Exit {
     Error,
     /// `--detailed-exitcode`: there are changes to make. `trust check`: there are findings.
     Changes,
-    /// `--detailed-exitcode`: something could not be read.
+    /// `--detailed-exitcode`, `trust check`: something could not be read.
     Incomplete,
     Refused,
     /// Some changes were made, and others failed.

@@ -48,6 +48,16 @@ pub struct Beyond<'a> {
     /// Whether a plan lists all resources with the ownership tag.
     pub orphans: bool,
     pub roles: Brokered<'a>,
+    pub checked: TrustChecked<'a>,
+}
+
+/// The roles that `trust check` reads, in addition to those that the broker assumes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TrustChecked<'a> {
+    /// The broker's own role, as `role/NAME`.
+    pub broker: Option<&'a str>,
+    /// The names of roles whose sessions may send requests to the broker.
+    pub principals: &'a [String],
 }
 
 /// Roles that the broker assumes, in addition to those with `trusted_by = { broker = true }`.
@@ -143,18 +153,19 @@ pub fn policies(
         Use::Role(role) => statements.users(&[role], location, policy_root, desired),
         Use::Broker => {
             statements.users(Role::ALL, location, policy_root, desired);
-            let own = brokered(desired, beyond.roles.referenced)
-                .map(|one| role::arn(location, &one.name, one.managed.path.as_deref()));
-            let roles: Vec<String> = own.chain(beyond.roles.elsewhere.iter().cloned()).collect();
+            let roles = brokered_arns(location, desired, beyond.roles);
             if !roles.is_empty() {
                 statements.allow("SentinelRoles", ASSUME.map(String::from).to_vec(), roles);
             }
+        }
+        Use::TrustCheck => {
+            statements.trust_check(location, brokered_arns(location, desired, beyond.roles), beyond.checked);
         }
     }
     let listing = match purpose {
         Use::Plan => Some(Purpose::Read),
         Use::Apply => Some(Purpose::Write),
-        Use::Role(_) | Use::Broker => None,
+        Use::Role(_) | Use::Broker | Use::TrustCheck => None,
     };
     if let Some(listing) = listing.filter(|_| beyond.prune) {
         for kind in KindId::ALL {
@@ -228,6 +239,25 @@ impl Statements {
         }
     }
 
+    /// Adds what `trust check` calls. It simulates any user or role that `--principal` names.
+    fn trust_check(&mut self, location: &Location, roles: Vec<String>, checked: TrustChecked<'_>) {
+        let arn = |resource: &str| location.global_arn("iam", resource);
+        let roles: Vec<String> = checked.broker.map(&arn).into_iter().chain(roles).collect();
+        if !roles.is_empty() {
+            self.allow("SentinelTrustRead", actions(&role::CHECK_READS), roles);
+        }
+        // The ARN of a session lacks the path of its role.
+        let principals = checked.principals.iter();
+        let principals: Vec<String> = principals
+            .flat_map(|name| [format!("role/{name}"), format!("role/*/{name}")])
+            .map(|one| arn(&one))
+            .collect();
+        if !principals.is_empty() {
+            self.allow("SentinelTrustPrincipals", actions(&[role::GET_ROLE]), principals);
+        }
+        self.allow("SentinelTrustSimulate", actions(&[role::SIMULATE]), ["user/*", "role/*"].map(arn).to_vec());
+    }
+
     /// Adds a statement. If its name exists, it gets a number.
     fn allow(&mut self, sid: &str, action: Vec<String>, resource: Vec<String>) {
         self.allow_if(sid, action, resource, None);
@@ -291,6 +321,13 @@ fn policies_of(desired: &[DesiredResource]) -> impl Iterator<Item = &Desired<Pol
 
 fn tables_of(desired: &[DesiredResource]) -> impl Iterator<Item = &Desired<Table>> {
     desired.iter().filter_map(DesiredResource::of::<Table>).filter(|one| one.presence.is_present())
+}
+
+/// Returns the ARNs of the roles that the broker assumes.
+fn brokered_arns(location: &Location, desired: &[DesiredResource], roles: Brokered<'_>) -> Vec<String> {
+    let own =
+        brokered(desired, roles.referenced).map(|one| role::arn(location, &one.name, one.managed.path.as_deref()));
+    own.chain(roles.elsewhere.iter().cloned()).collect()
 }
 
 /// Returns the roles that the broker assumes: those of profiles, and those that trust its own role.

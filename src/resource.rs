@@ -16,6 +16,7 @@ pub mod record_key;
 pub mod role;
 pub mod secret;
 pub mod signed_identity;
+pub mod simulation;
 pub mod tagging;
 pub mod traffic;
 

@@ -8,6 +8,7 @@
 //!
 //! Source: IAM User Guide, "AWS JSON policy elements: Principal", "… NotPrincipal" and "IAM JSON policy elements: Condition operators".
 
+pub mod bypass;
 mod candidates;
 mod condition;
 pub mod gate;

@@ -10,9 +10,13 @@ pub enum TrustCommand {
     ///
     /// Reads the trust policies of the profiles' roles and of the broker's role. Reports for each profile whether AWS
     /// enforces the gate: the role exists, only the broker's role can assume it, and only a compute service can assume
-    /// the broker's role. A statement that Sentinel does not understand counts as letting somebody in. Also reports the
-    /// permissions on the tables of the users and roles in [broker], as far as IAM can simulate them. Exits with 2 if
-    /// there is a finding.
+    /// the broker's role. A statement that Sentinel does not understand counts as letting somebody in.
+    ///
+    /// Also asks IAM, with SimulatePrincipalPolicy, whether the users and roles in [broker] have permissions that bypass
+    /// the broker: on the tables, on these roles and their policies, on the policies of the profiles, or on the compute
+    /// that runs the broker. Lists what it did not check.
+    ///
+    /// Exits with 2 if there is a finding, and with 3 if there is none but something could not be read or simulated.
     Check(TrustCheckArgs),
 }
 
@@ -21,8 +25,7 @@ pub struct TrustCheckArgs {
     /// Profiles to check [default: all of the manifest].
     #[arg(value_name = "PROFILE", value_parser = profile_name)]
     pub profiles: Vec<String>,
-    /// The ARN of another user or role that must have no permissions on the tables; can be given more than once. Calls
-    /// SimulatePrincipalPolicy.
+    /// The ARN of another user or role that must have no permission to bypass the broker; can be given more than once.
     #[arg(long = "principal", value_name = "ARN")]
     pub principals: Vec<String>,
     #[command(flatten)]

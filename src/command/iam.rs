@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::access::enforcement::assumed_roles;
 use super::context::{Context, Need, no_region};
 use super::pass::scope;
 use crate::cli::{IamArgs, Purpose, ReachArgs};
 use crate::error::{Error, Exit};
-use crate::iam::{self, Beyond, Document, Location, Use};
+use crate::iam::{self, Beyond, Document, Location, TrustChecked, Use};
 use crate::kind::DesiredResource;
+use crate::kind::references::Service;
 use crate::manifest::BrokeredRoles;
 use crate::report::json;
 use crate::resource::destination::{Destination, Region};
@@ -28,7 +30,9 @@ struct OfTarget {
 
 pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error> {
     let uses = uses(args.purpose);
-    if (args.prune || args.adopt) && uses.iter().any(|purpose| matches!(purpose, Use::Role(_) | Use::Broker)) {
+    if (args.prune || args.adopt)
+        && uses.iter().any(|purpose| matches!(purpose, Use::Role(_) | Use::Broker | Use::TrustCheck))
+    {
         return Err(Error::usage(
             "--prune and --adopt do not apply to the policy of a role",
             "remove --prune and --adopt",
@@ -59,7 +63,14 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
         let root = &project.loaded.policy_root;
         let manifest = &project.loaded.manifest;
         let roles = BrokeredRoles::new(&manifest.broker, &manifest.sections);
-        let beyond = Beyond { prune: scope.prune, orphans: scope.ownership.is_some(), roles: roles.as_brokered() };
+        let broker = manifest.sections.serving(Service::Broker);
+        let principals = assumed_roles(&manifest.broker);
+        let beyond = Beyond {
+            prune: scope.prune,
+            orphans: scope.ownership.is_some(),
+            roles: roles.as_brokered(),
+            checked: TrustChecked { broker: broker.as_deref(), principals: &principals },
+        };
         let part = |purpose: &Use| {
             let documents = iam::policies(*purpose, &place, root, &desired, beyond);
             if documents.len() > 1 {
@@ -100,6 +111,7 @@ fn uses(purpose: Purpose) -> Vec<Use> {
         Purpose::Operator => vec![Use::Role(Role::Operator)],
         Purpose::Server => vec![Use::Role(Role::Server)],
         Purpose::Broker => vec![Use::Broker],
+        Purpose::TrustCheck => vec![Use::TrustCheck],
         Purpose::Runtime => Role::ALL.iter().copied().map(Use::Role).collect(),
     }
 }

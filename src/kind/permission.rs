@@ -78,6 +78,8 @@ pub enum Use {
     Role(Role),
     /// The operations of all these roles, on behalf of the broker's users.
     Broker,
+    /// Checking that AWS enforces the gates.
+    TrustCheck,
 }
 
 /// The purpose of the calls.

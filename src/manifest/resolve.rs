@@ -160,7 +160,8 @@ fn home(manifest: &Manifest) -> Home {
 fn derive(resolver: &mut Resolver<'_>, manifest: &Manifest, sections: &Sections, desired: &mut [DesiredResource]) {
     let region = manifest.aws.region.clone().filter(|_| manifest.targets.is_empty());
     let roles = BrokeredRoles::new(&manifest.broker, sections);
-    let beyond = Beyond { prune: false, orphans: resolver.ownership.is_some(), roles: roles.as_brokered() };
+    let beyond =
+        Beyond { prune: false, orphans: resolver.ownership.is_some(), roles: roles.as_brokered(), ..Beyond::default() };
     for (address, purpose) in sections.derived() {
         let documents = iam::of_role(purpose, region.clone(), resolver.policy_root, desired, beyond);
         let given = desired.iter_mut().find(|one| *one.address() == address).map(|one| one.add_permissions(documents));

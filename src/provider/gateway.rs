@@ -1,5 +1,6 @@
 //! The interface to AWS for the access commands: policies, records, and credentials to issue.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use crate::resource::pacer::Pacer;
 use crate::resource::record::{self, Records};
 use crate::resource::role::{self, Assumption, Credentials, LONGEST_OF_USER, SHORTEST, SessionTag};
 use crate::resource::secret::Secret;
+use crate::resource::simulation::Simulated;
 
 /// The source of the credentials to issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,9 +234,14 @@ impl Gateway {
         iam::role_arn(&self.roles(), role).await
     }
 
-    /// Returns the actions on items of tables that IAM allows a principal.
-    pub async fn allowed(&self, attempt: &iam::Attempt<'_>) -> Result<Vec<String>, CallError> {
-        iam::allowed(&self.roles(), attempt).await
+    /// Returns the ARNs of the managed policies of a role in the caller's account.
+    pub async fn managed_policies(&self, role: &RoleArn) -> Result<BTreeSet<String>, CallError> {
+        iam::managed_policies(&self.roles(), role).await
+    }
+
+    /// Returns what IAM says about the permissions of a principal.
+    pub async fn simulate(&self, simulation: &iam::Simulation<'_>) -> Result<Vec<Simulated>, CallError> {
+        iam::simulate(&self.roles(), simulation).await
     }
 
     pub fn records<'a>(&'a self, table: &'a str) -> Records<'a> {

@@ -1,5 +1,7 @@
 //! `sentinel trust check`: whether AWS enforces the gate of each profile.
 
+mod principals;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
@@ -9,61 +11,57 @@ use super::Site;
 use crate::access::gate::User;
 use crate::cli::TrustCheckArgs;
 use crate::command::context::Context;
+use crate::diagnostic::some;
 use crate::error::{Error, Exit};
 use crate::kind::document::PolicyDocument;
 use crate::kind::references::Service;
-use crate::kind::role::Attempt;
-use crate::manifest::Builtin;
 use crate::report::{escape, json};
 use crate::resource::call::Class;
 use crate::resource::caller::{Caller, account_of};
 use crate::resource::names::RoleArn;
-use crate::resource::record_key::Prefix;
+use crate::trust::bypass::{Bypass, Permissions};
 use crate::trust::gate::{Finding, Role, findings};
+pub(in crate::command) use principals::assumed_roles;
+use principals::{Checked as Principal, Guarded, Known, Named, OfProfile, checked as check_principal, listed};
 
-/// What reads or writes items of a table.
-const ACTIONS: [&str; 12] = [
-    "dynamodb:BatchGetItem",
-    "dynamodb:BatchWriteItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:GetItem",
-    "dynamodb:PartiQLDelete",
-    "dynamodb:PartiQLInsert",
-    "dynamodb:PartiQLSelect",
-    "dynamodb:PartiQLUpdate",
-    "dynamodb:PutItem",
-    "dynamodb:Query",
-    "dynamodb:Scan",
-    "dynamodb:UpdateItem",
-];
-
-/// One item of each kind of record, since permissions may differ by the partition key.
-const RECORDS: [Prefix; 8] = [
-    Prefix::Request,
-    Prefix::Decision,
-    Prefix::Revocation,
-    Prefix::Lock,
-    Prefix::Event,
-    Prefix::Closure,
-    Prefix::Place,
-    Prefix::Session,
+/// What the check cannot see, whatever the principals are.
+const NOT_CHECKED: [&str; 3] = [
+    "principals other than those of [broker] and --principal, such as the profiles' own roles",
+    "permissions on only the resources that run the broker, such as its Amazon ECS service or Kubernetes namespace",
+    "resource-based policies of the tables",
 ];
 
 /// What was read of a role.
 type Read = Result<Option<PolicyDocument>, String>;
 
-/// A profile, and why AWS does not enforce its gate.
-struct Checked {
-    profile: String,
-    role: Option<RoleArn>,
-    findings: Vec<Finding>,
+/// Whether AWS enforces the gate of a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Enforced,
+    Unknown,
+    Advisory,
 }
 
-/// What a principal may do with the tables itself.
-struct Principal {
-    arn: String,
-    /// `ACTION on ARN`, or why that is not known.
-    may: Result<Vec<String>, String>,
+impl State {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Enforced => "enforced",
+            Self::Unknown => "unknown",
+            Self::Advisory => "advisory",
+        }
+    }
+}
+
+/// A profile, and why AWS does not enforce its gate, or why that is not known.
+struct Profile<'a> {
+    name: &'a str,
+    role: Option<&'a RoleArn>,
+    state: State,
+    findings: Vec<Finding>,
+    /// The principals that can bypass the broker.
+    bypassed_by: Vec<&'a str>,
+    /// Why it is not known whether others can.
+    unknown: Vec<String>,
 }
 
 pub(in crate::command) async fn check(context: &Context, args: &TrustCheckArgs) -> Result<Exit, Error> {
@@ -73,29 +71,30 @@ pub(in crate::command) async fn check(context: &Context, args: &TrustCheckArgs) 
     User::of(caller.clone(), site.account()).map_err(|stopped| site.stopped(stopped))?;
     let broker = broker(&site, &caller);
     let brokered = site.manifest.brokered_roles(&caller);
-    let role = |profile: &String| brokered.get(profile.as_str()).cloned();
-    let roles: Vec<(String, Option<RoleArn>)> =
-        profiles.into_iter().map(|profile| (profile.clone(), role(&profile))).collect();
-    let wanted: BTreeSet<&RoleArn> = roles.iter().filter_map(|(_, role)| role.as_ref()).chain(&broker).collect();
+    let roles: BTreeMap<&str, Option<RoleArn>> =
+        profiles.iter().map(|profile| (profile.as_str(), brokered.get(profile.as_str()).cloned())).collect();
+    let wanted: BTreeSet<&RoleArn> = roles.values().flatten().chain(&broker).collect();
     let read = join_all(wanted.into_iter().map(|role| read(&site, &caller, role))).await;
     let read: BTreeMap<&RoleArn, Read> = read.into_iter().collect::<Result<_, Error>>()?;
-    let of_broker = known(broker.as_ref(), &read);
-    let checked: Vec<Checked> = roles
-        .iter()
-        .map(|(profile, role)| Checked {
-            profile: profile.clone(),
-            role: role.clone(),
-            findings: findings(known(role.as_ref(), &read), of_broker),
-        })
-        .collect();
-    let tables = tables(&site, &caller);
     let named = args.principals.iter().map(|arn| Named::Arn(arn.clone()));
-    let wanted: BTreeSet<Named> = named.chain(listed(&site, &caller)).collect();
-    let principals = join_all(wanted.iter().map(|named| simulated(&site, named, &tables))).await;
-    let found = checked.iter().any(|one| !one.findings.is_empty())
-        || principals.iter().any(|one| one.may.as_ref().is_ok_and(|may| !may.is_empty()));
-    context.terminal.either(|| text(&checked, &principals), || document(&checked, &principals))?;
-    Ok(if found { Exit::Changes } else { Exit::Done })
+    let named: BTreeSet<Named> = named.chain(listed(&site, &caller)).collect();
+    let (guarded, principals) = if named.is_empty() {
+        (None, Vec::new())
+    } else {
+        let guarded = Guarded::find(&site, &caller, (broker.as_ref(), &read), profiles.iter()).await;
+        let principals = join_all(named.iter().map(|named| check_principal(&site, named, &guarded))).await;
+        (Some(guarded), principals)
+    };
+    let mut judged: Vec<Profile<'_>> = Vec::new();
+    for (name, role) in profiles.iter().filter_map(|name| roles.get_key_value(name.as_str())) {
+        let role = role.as_ref();
+        let of_profile = guarded.as_ref().map(|guarded| guarded.of_profile(&site, &caller, name, role));
+        let findings = findings(known(role, &read), known(broker.as_ref(), &read));
+        judged.push(judge((name, role), findings, of_profile, &principals));
+    }
+    let profiles = judged;
+    context.terminal.either(|| text(&profiles, &principals), || document(&profiles, &principals))?;
+    Ok(exit(&profiles, &principals))
 }
 
 /// Returns the profiles to check: those that are named, or all that there are.
@@ -138,126 +137,158 @@ fn known<'a>(role: Option<&'a RoleArn>, read: &'a BTreeMap<&RoleArn, Read>) -> R
     }
 }
 
-/// Returns the ARNs of the tables with the records of access.
-fn tables(site: &Site, caller: &Caller) -> Vec<String> {
-    let arn = |builtin: &Builtin| {
-        let (partition, region, name) = (caller.partition(), site.region(), site.known_table(*builtin));
-        format!("arn:{partition}:dynamodb:{region}:{}:table/{name}", caller.account)
-    };
-    Builtin::ALL.iter().map(arn).collect()
-}
-
-/// A user or role whose permissions are looked at.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Named {
-    Arn(String),
-    /// A role by name, since the ARN of a session lacks the role's path.
-    Role(RoleArn),
-    /// Principals of `[broker]` that IAM does not simulate, and why.
-    Other {
-        pattern: String,
-        why: &'static str,
-    },
-}
-
-/// Returns the principals that `[broker]` lists.
-fn listed(site: &Site, caller: &Caller) -> Vec<Named> {
-    let section = &site.manifest.broker;
-    let lists = [section.principals.as_ref(), section.approvers.as_ref(), section.operators.as_ref()];
-    lists.into_iter().flatten().flatten().map(|principal| named(principal.as_str(), caller)).collect()
-}
-
-/// Returns the user or role of a pattern, if it is one, in the caller's account.
-fn named(pattern: &str, caller: &Caller) -> Named {
-    let other = |why| Named::Other { pattern: pattern.to_owned(), why };
-    let parts: Vec<&str> = pattern.splitn(6, ':').collect();
-    let ["arn", _, service, "", account, resource] = parts[..] else { return other("it is not an ARN") };
-    if account != "*" && account != &*caller.account {
-        return other("it is in another account than the caller");
-    }
-    let (kind, rest) = resource.split_once('/').unwrap_or((resource, ""));
-    let role = rest.split('/').next().unwrap_or_default();
-    let arn = |resource: &str| format!("arn:{}:iam::{}:{resource}", caller.partition(), caller.account);
-    match (service, kind) {
-        ("iam", "user") if !rest.contains('*') => Named::Arn(arn(resource)),
-        ("sts", "assumed-role") if !role.contains('*') => Named::Role(RoleArn::new(arn(&format!("role/{role}")))),
-        ("sts", "federated-user") => other("IAM does not simulate federated users"),
-        _ => other("it is a pattern; name its users or roles with --principal"),
-    }
-}
-
-/// Asks IAM about a principal, if that is possible.
-async fn simulated(site: &Site, named: &Named, tables: &[String]) -> Principal {
-    match named {
-        Named::Arn(arn) => may(site, arn, tables).await,
-        Named::Role(role) => match site.gateway.role_arn(role).await {
-            Ok(Some(arn)) => may(site, &arn, tables).await,
-            Ok(None) => Principal { arn: role.to_string(), may: Err(String::from("the role does not exist")) },
-            Err(error) => Principal { arn: role.to_string(), may: Err(error.to_string()) },
-        },
-        Named::Other { pattern, why } => Principal { arn: pattern.clone(), may: Err((*why).to_owned()) },
-    }
-}
-
-/// Asks IAM what a principal may do with the tables itself.
-async fn may(site: &Site, principal: &str, tables: &[String]) -> Principal {
-    let mut found = BTreeSet::new();
-    for prefix in RECORDS {
-        let key = prefix.key("0123456789abcdef");
-        let attempt = Attempt { principal, actions: &ACTIONS, tables, key: &key };
-        match site.gateway.allowed(&attempt).await {
-            Ok(allowed) => found.extend(allowed),
-            Err(error) => return Principal { arn: principal.to_owned(), may: Err(error.to_string()) },
+/// Judges a profile by the trust policies and by the permissions of principals. What is not known is never enforced.
+fn judge<'a>(
+    (name, role): (&'a str, Option<&'a RoleArn>),
+    findings: Vec<Finding>,
+    of_profile: Option<OfProfile<'_>>,
+    principals: &'a [Principal],
+) -> Profile<'a> {
+    let (mut bypassed_by, mut unknown) = (Vec::new(), Vec::new());
+    if let Some(OfProfile { resources, unread }) = of_profile {
+        unknown.extend(
+            unread.iter().map(|(role, why)| format!("the managed policies of {role} could not be read: {why}")),
+        );
+        for Principal { arn, known } in principals {
+            match known {
+                Known::Permissions(permissions) => {
+                    let concerns = |one: &&Bypass| one.gives_access() && resources.contains(&one.resource);
+                    if permissions.bypasses().any(|one| concerns(&one)) {
+                        bypassed_by.push(arn.as_str());
+                    } else if permissions.undecided().any(|(_, resource, _)| resources.contains(resource)) {
+                        unknown.push(format!("the permissions of {arn} depend on condition keys"));
+                    }
+                }
+                Known::Unknown(_) => unknown.push(format!("the permissions of {arn} are not known")),
+                Known::NotAsked(_) => {}
+            }
         }
     }
-    Principal { arn: principal.to_owned(), may: Ok(found.into_iter().collect()) }
+    let is_unread = |finding: &Finding| matches!(finding, Finding::Unread(..));
+    let state = match () {
+        () if !bypassed_by.is_empty() || !findings.iter().all(is_unread) => State::Advisory,
+        () if !findings.is_empty() || !unknown.is_empty() => State::Unknown,
+        () => State::Enforced,
+    };
+    Profile { name, role, state, findings, bypassed_by, unknown }
 }
 
-fn text(checked: &[Checked], principals: &[Principal]) -> String {
+/// Returns 2 for a finding, and 3 if something could not be checked.
+fn exit(profiles: &[Profile<'_>], principals: &[Principal]) -> Exit {
+    let found = principals.iter().filter_map(Principal::permissions).any(|one| one.bypasses().next().is_some());
+    match profiles.iter().map(|one| one.state).max_by_key(|state| *state as u8) {
+        _ if found => Exit::Changes,
+        Some(State::Advisory) => Exit::Changes,
+        Some(State::Unknown) => Exit::Incomplete,
+        Some(State::Enforced) | None => Exit::Done,
+    }
+}
+
+fn text(profiles: &[Profile<'_>], principals: &[Principal]) -> String {
     let mut text = String::new();
-    if checked.is_empty() {
+    if profiles.is_empty() {
         text.push_str("The manifest has no profile.\n");
     }
-    for Checked { profile, findings, .. } in checked {
-        let word = if findings.is_empty() { "enforced by AWS" } else { "advisory: AWS does not enforce the gate" };
-        text.push_str(&format!("{}: {word}\n", escape(profile)));
-        for finding in findings {
-            text.push_str(&format!("  - {}\n", escape(&finding.to_string())));
+    for Profile { name, state, findings, bypassed_by, unknown, .. } in profiles {
+        let words = match state {
+            State::Enforced => "enforced by AWS",
+            State::Unknown => "not known whether AWS enforces the gate",
+            State::Advisory => "advisory: AWS does not enforce the gate",
+        };
+        text.push_str(&format!("{}: {words}\n", escape(name)));
+        let bypassed =
+            (!bypassed_by.is_empty()).then(|| format!("{} can bypass the broker (see below)", some(bypassed_by)));
+        let findings = findings.iter().map(ToString::to_string);
+        for line in findings.chain(bypassed).chain(unknown.iter().cloned()) {
+            text.push_str(&format!("  - {}\n", escape(&line)));
         }
     }
-    for Principal { arn, may } in principals {
-        match may {
-            Ok(may) if may.is_empty() => {
-                text.push_str(&format!("{}: no permissions on the tables\n", escape(arn)));
-            }
-            Ok(may) => {
-                text.push_str(&format!("{}: has permissions on the tables\n", escape(arn)));
-                for one in may {
-                    text.push_str(&format!("  - {}\n", escape(one)));
-                }
-            }
-            Err(why) => text.push_str(&format!("{}: permissions not known: {}\n", escape(arn), escape(why))),
+    let mut not_checked: Vec<String> = Vec::new();
+    for Principal { arn, known } in principals {
+        let arn = escape(arn);
+        match known {
+            Known::Permissions(permissions) => text.push_str(&of_principal(&arn, permissions)),
+            Known::Unknown(why) => text.push_str(&format!("{arn}: permissions not known: {}\n", escape(why))),
+            Known::NotAsked(why) => not_checked.push(format!("{arn}: {why}")),
         }
+    }
+    text.push_str("Not checked:\n");
+    for line in not_checked.iter().map(String::as_str).chain(NOT_CHECKED) {
+        text.push_str(&format!("  - {line}\n"));
     }
     text
 }
 
-fn document(checked: &[Checked], principals: &[Principal]) -> json::Document {
-    let profile = |Checked { profile, role, findings }: &Checked| {
-        let found: Vec<Value> = findings.iter().map(shown).collect();
-        json!({ "profile": profile, "role": role.as_deref(), "enforced": findings.is_empty(), "findings": found })
+fn of_principal(arn: &str, permissions: &Permissions) -> String {
+    let undecided = undecided(permissions);
+    if permissions.bypasses().next().is_none() && undecided.is_empty() {
+        return format!("{arn}: no permission to bypass the broker\n");
+    }
+    let words = match permissions.bypasses().next() {
+        Some(_) => "has permissions that only the broker and administrators should have",
+        None => "not known whether it can bypass the broker",
     };
-    let principal = |Principal { arn, may }: &Principal| match may {
-        Ok(may) => json!({ "arn": arn, "allowed": may }),
-        Err(why) => json!({ "arn": arn, "unknown": why }),
+    let mut text = format!("{arn}: {words}\n");
+    for group in permissions.groups() {
+        text.push_str(&format!("  - {}\n", escape(&group.describe(&some(&group.resources)))));
+    }
+    for line in undecided {
+        text.push_str(&format!("  - {}\n", escape(&line)));
+    }
+    text
+}
+
+/// Returns the actions that depend on condition keys in words, those with the same keys and resources together.
+fn undecided(permissions: &Permissions) -> Vec<String> {
+    let mut by_keys: BTreeMap<&BTreeSet<String>, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
+    for (action, resource, keys) in permissions.undecided() {
+        let (actions, resources) = by_keys.entry(keys).or_default();
+        actions.insert(action);
+        resources.insert(resource);
+    }
+    let list = |set: &BTreeSet<&str>| some(&set.iter().copied().collect::<Vec<_>>());
+    let line = |(keys, (actions, resources)): (&BTreeSet<String>, (BTreeSet<&str>, BTreeSet<&str>))| {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let keys = keys.join(", ");
+        format!("not known: {} on {} depends on the condition keys {keys}", list(&actions), list(&resources))
+    };
+    by_keys.into_iter().map(line).collect()
+}
+
+fn document(profiles: &[Profile<'_>], principals: &[Principal]) -> json::Document {
+    let profile = |Profile { name, role, state, findings, bypassed_by, unknown }: &Profile<'_>| {
+        let found: Vec<Value> = findings.iter().map(shown).collect();
+        json!({
+            "profile": name, "role": role.map(|role| &**role), "gate": state.word(), "findings": found,
+            "bypassed_by": bypassed_by, "unknown": unknown,
+        })
+    };
+    let principal = |Principal { arn, known }: &Principal| match known {
+        Known::Permissions(permissions) => {
+            let bypasses: Vec<Value> = permissions.bypasses().map(bypass).collect();
+            json!({ "arn": arn, "permissions": bypasses, "unknown": undecided(permissions) })
+        }
+        Known::Unknown(why) => json!({ "arn": arn, "unknown": [why] }),
+        Known::NotAsked(why) => json!({ "arn": arn, "not_checked": why }),
     };
     json::document(
         "trust check",
         json!({
-            "profiles": checked.iter().map(profile).collect::<Vec<_>>(),
+            "profiles": profiles.iter().map(profile).collect::<Vec<_>>(),
             "principals": principals.iter().map(principal).collect::<Vec<_>>(),
+            "not_checked": NOT_CHECKED,
         }),
     )
+}
+
+fn bypass(one: &Bypass) -> Value {
+    let statements = one
+        .statements
+        .iter()
+        .map(|statement| json!({ "policy": statement.policy, "line": statement.line, "column": statement.column }));
+    json!({
+        "resource": one.resource, "actions": one.actions, "statements": statements.collect::<Vec<_>>(), "message": one.to_string(),
+    })
 }
 
 fn shown(finding: &Finding) -> Value {

@@ -14,6 +14,7 @@ mod live;
 mod manifest;
 mod rules;
 mod schema;
+mod simulation;
 mod steps;
 mod trust;
 mod trusted;
@@ -50,7 +51,9 @@ pub use manifest::{Permissions, RoleSection};
 pub use rules::check_arn;
 pub use steps::RoleStep;
 pub use trust::{GitHub, Jobs, Principals, Trust, TrustedBy};
-pub use trusted::{Attempt, allowed, role_arn, trust, trust_in};
+pub use simulation::{ContextValue, SIMULATE, Simulation, simulate};
+pub use steps::GET_ROLE;
+pub use trusted::{CHECK_READS, managed_policies, role_arn, trust, trust_in};
 
 /// A role, live or desired. `None` means "not managed" in desired state and "not read" in live state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,7 +215,7 @@ impl Kind for Role {
 
     fn unlisted_permissions(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations =
-            vec![steps::LIST_TAGS, steps::GET_ROLE, steps::LIST_ATTACHED, steps::LIST_POLICIES, steps::LIST_PROFILES];
+            vec![steps::LIST_TAGS, GET_ROLE, steps::LIST_ATTACHED, steps::LIST_POLICIES, steps::LIST_PROFILES];
         if purpose == Purpose::Write {
             operations.extend([steps::DETACH_POLICY, steps::DELETE_POLICY, steps::DELETE_ROLE]);
         }

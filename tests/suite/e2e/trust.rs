@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{Run, World};
 
 const MANIFEST: &str = r#"[profiles.prod]
 role = { role = "admin" }
@@ -34,7 +34,7 @@ fn world() -> World {
 fn trust_check_names_each_statement_that_bypasses_the_broker() {
     let world = world();
     let enforced = world.run_as("admin", &["trust", "check", "prod"]).expect(0);
-    assert_eq!(enforced.stdout, "prod: enforced by AWS\n");
+    assert!(enforced.stdout.starts_with("prod: enforced by AWS\nNot checked:\n"), "{}", enforced.stdout);
     // A profile without a role, in addition to the other one.
     let all = world.run_as("admin", &["trust", "check"]).expect(2);
     assert!(all.stdout.contains("prod: enforced by AWS\n"), "{}", all.stdout);
@@ -47,7 +47,7 @@ fn trust_check_names_each_statement_that_bypasses_the_broker() {
     change("admin", json!({ "AWS": [broker, "123456789012"] }));
     let open = world.run_as("admin", &["trust", "check", "prod", "--json"]).expect(2).json();
     let finding = &open["profiles"][0]["findings"][0];
-    assert_eq!(open["profiles"][0]["enforced"], false);
+    assert_eq!(open["profiles"][0]["gate"], "advisory");
     assert_eq!(
         (&finding["statement"], &finding["principal"]),
         (&json!("statement Admins"), &json!("the account 123456789012"))
@@ -57,7 +57,7 @@ fn trust_check_names_each_statement_that_bypasses_the_broker() {
     change("broker", json!({ "Service": "ecs-tasks.amazonaws.com", "AWS": "arn:aws:iam::123456789012:user/alice" }));
     let around = world.run_as("admin", &["trust", "check", "prod"]).expect(2);
     assert!(
-        around.stdout.contains("lets in arn:aws:iam::123456789012:user/alice, which is not a compute service"),
+        around.stdout.contains("lets arn:aws:iam::123456789012:user/alice, which is not a compute service, assume it"),
         "{}",
         around.stdout
     );
@@ -86,24 +86,155 @@ fn only_the_broker_assumes_an_enforced_role() {
     assert_eq!(assume(&part("AccessKeyId"), &part("SessionToken"), "admin").0, 200);
 }
 
+const ACCOUNT: &str = "123456789012";
+
+fn allow(action: &Value, resource: &str, condition: &Value) -> Value {
+    let mut statement = json!({ "Effect": "Allow", "Action": action, "Resource": resource });
+    // IAM accepts no empty condition.
+    if condition.as_object().is_some_and(|block| !block.is_empty()) {
+        statement["Condition"] = condition.clone();
+    }
+    statement
+}
+
+/// Returns a policy as text, its statements on lines 2 and following.
+fn policy(statements: &[Value]) -> String {
+    let statements: Vec<String> = statements.iter().map(ToString::to_string).collect();
+    format!("{{\"Version\":\"2012-10-17\",\"Statement\":[\n{}]}}", statements.join(",\n"))
+}
+
+fn check_of(world: &World, user: &str, more: &[&str]) -> Run {
+    let arn = format!("arn:aws:iam::{ACCOUNT}:user/{user}");
+    world.run_as("admin", &[&["trust", "check", "prod", "--principal", &arn], more].concat())
+}
+
 #[test]
 fn trust_check_simulates_access_to_the_tables() {
     let world = world();
-    let writes = json!({ "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Action": "dynamodb:PutItem",
-        "Resource": "arn:aws:dynamodb:*:*:table/sentinel-requests",
-        "Condition": { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": "request#*" },
-            "Null": { "dynamodb:LeadingKeys": "false" } } } });
-    world.restrict("alice", &[&writes.to_string()]);
+    let own = json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": "request#*" },
+        "Null": { "dynamodb:LeadingKeys": "false" } });
+    // The other tables are denied: the most restrictive decision is not the one on this table.
+    let writes = allow(&json!("dynamodb:PutItem"), "arn:aws:dynamodb:*:*:table/sentinel-requests", &own);
+    world.restrict("alice", &[&policy(&[writes])]);
     world.restrict("bob", &[]);
-    let check = |user: &str| {
-        let arn = format!("arn:aws:iam::123456789012:user/{user}");
-        world.run_as("admin", &["trust", "check", "prod", "--principal", &arn])
-    };
-    let none = check("bob").expect(0);
-    assert!(none.stdout.contains("user/bob: no permissions on the tables\n"), "{}", none.stdout);
-    let some = check("alice").expect(2);
-    let line = "  - dynamodb:PutItem on arn:aws:dynamodb:us-east-1:123456789012:table/sentinel-requests\n";
+    let none = check_of(&world, "bob", &[]).expect(0);
+    assert!(none.stdout.contains("user/bob: no permission to bypass the broker\n"), "{}", none.stdout);
+    let some = check_of(&world, "alice", &[]).expect(2);
+    let line = "  - dynamodb:PutItem on the table arn:aws:dynamodb:us-east-1:123456789012:table/sentinel-requests (policy \
+                user_alice_1, statement at line 2, column 1)\n";
     assert!(some.stdout.contains(line), "{}", some.stdout);
+    assert!(some.stdout.contains("prod: advisory: AWS does not enforce the gate\n"), "{}", some.stdout);
+    let json = check_of(&world, "alice", &["--json"]).expect(2).json();
+    assert_eq!(json["profiles"][0]["bypassed_by"], json!(["arn:aws:iam::123456789012:user/alice"]));
+    // Reading is a finding, and gives no access.
+    let reads = allow(&json!(["dynamodb:Query", "dynamodb:GetItem"]), "*", &json!({}));
+    world.restrict("carol", &[&policy(&[reads])]);
+    let json = check_of(&world, "carol", &["--json"]).expect(2).json();
+    assert_eq!(json["profiles"][0]["gate"], "enforced");
+    assert_eq!(json["principals"][0]["permissions"].as_array().unwrap().len(), 3, "{json}");
+}
+
+#[test]
+fn trust_check_reports_each_permission_that_amounts_to_a_role_once_for_a_principal_and_role() {
+    let world = world();
+    let policy_arn = format!("arn:aws:iam::{ACCOUNT}:policy/admin");
+    let empty = policy(&[allow(&json!("sns:Publish"), "*", &json!({}))]);
+    world.iam("CreatePolicy", &[("PolicyName", "admin"), ("PolicyDocument", &empty)]);
+    world.iam("AttachRolePolicy", &[("RoleName", "admin"), ("PolicyArn", &policy_arn)]);
+    let on = |action: &str, resource: &str, condition: Value| policy(&[allow(&json!(action), resource, &condition)]);
+    let passed_to = |service: &str| json!({ "StringEquals": { "iam:PassedToService": service } });
+    let broker = format!("arn:aws:iam::{ACCOUNT}:role/broker");
+    let admin = format!("arn:aws:iam::{ACCOUNT}:role/admin");
+    let parameter = format!("arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/sentinel/policies/prod");
+    let cases = [
+        ("u1", on("iam:PassRole", &broker, passed_to("ecs-tasks.amazonaws.com")), "iam:PassRole on the broker's role"),
+        ("u2", on("iam:UpdateAssumeRolePolicy", &admin, json!({})), "iam:UpdateAssumeRolePolicy on the role"),
+        ("u3", on("iam:PutRolePolicy", &broker, json!({})), "iam:PutRolePolicy on the broker's role"),
+        ("u4", on("iam:AttachRolePolicy", "*", json!({})), "iam:AttachRolePolicy on the role"),
+        ("u5", on("iam:CreatePolicyVersion", &policy_arn, json!({})), "iam:CreatePolicyVersion on the managed policy"),
+        ("u6", on("ssm:PutParameter", &parameter, json!({})), "ssm:PutParameter on the policy of a profile,"),
+        (
+            "u7",
+            on("ecs:ExecuteCommand", "*", json!({})),
+            "ecs:ExecuteCommand on every resource, and so on the one that runs",
+        ),
+    ];
+    for (user, document, expected) in &cases {
+        world.restrict(user, &[document.as_str()]);
+        let found = check_of(&world, user, &[]).expect(2).stdout;
+        assert!(found.contains(&format!("  - {expected}")), "{expected}\n{found}");
+        assert!(found.contains(&format!("(policy user_{user}_1, statement at line 2, column 1)")), "{found}");
+        assert!(found.contains("  - arn:aws:iam::123456789012:user/u"), "{found}");
+    }
+    // The role is not passed to other services, and a statement on another role is none on these.
+    for (user, document) in [
+        ("n1", on("iam:PassRole", &broker, passed_to("glue.amazonaws.com"))),
+        ("n2", on("iam:UpdateAssumeRolePolicy", "arn:aws:iam::123456789012:role/other", json!({}))),
+        ("n3", on("lambda:UpdateFunctionCode", "*", json!({}))),
+    ] {
+        world.restrict(user, &[document.as_str()]);
+        let found = check_of(&world, user, &[]).expect(0).stdout;
+        assert!(found.contains(&format!("user/{user}: no permission to bypass the broker\n")), "{found}");
+    }
+    // An administrator has everything, in one line for each role.
+    world.restrict("root", &[&policy(&[allow(&json!("*"), "*", &json!({}))])]);
+    let all = check_of(&world, "root", &["--json"]).expect(2).json();
+    let permissions = all["principals"][0]["permissions"].as_array().unwrap();
+    let of = |resource: &str| {
+        let found: Vec<&Value> = permissions.iter().filter(|one| one["resource"] == resource).collect();
+        assert_eq!(found.len(), 1, "{permissions:?}");
+        found[0]["actions"].clone()
+    };
+    let actions = ["iam:AttachRolePolicy", "iam:PassRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"];
+    assert_eq!(of(&broker), json!(actions));
+    assert_eq!(of(&admin), json!([actions[0], actions[2], actions[3]]));
+    assert_eq!(of("*"), json!(["ecs:ExecuteCommand", "ssm:StartSession"]));
+    assert_eq!(permissions[0]["statements"], json!([{ "policy": "user_root_1", "line": 2, "column": 1 }]));
+}
+
+#[test]
+fn a_gate_is_unknown_if_iam_does_not_say_what_a_principal_may_do() {
+    let world = world();
+    let reads = allow(&json!(["iam:GetRole", "iam:ListAttachedRolePolicies"]), "*", &json!({}));
+    world.restrict("auditor", &[&policy(&[reads])]);
+    world.restrict("bob", &[]);
+    let bob = format!("arn:aws:iam::{ACCOUNT}:user/bob");
+    let denied = world.run_as("auditor", &["trust", "check", "prod", "--principal", &bob]).expect(3).stdout;
+    assert!(denied.starts_with("prod: not known whether AWS enforces the gate\n"), "{denied}");
+    assert!(denied.contains("user/bob: permissions not known: iam:SimulatePrincipalPolicy: AccessDenied"), "{denied}");
+    // Denied only as long as nobody asks from the right address.
+    let office = json!({ "IpAddress": { "aws:SourceIp": "10.0.0.0/8" } });
+    world.restrict("alice", &[&policy(&[allow(&json!("iam:*"), "*", &office)])]);
+    let depends = check_of(&world, "alice", &["--json"]).expect(3).json();
+    assert_eq!(depends["profiles"][0]["gate"], "unknown");
+    let why = depends["principals"][0]["unknown"][0].as_str().unwrap();
+    assert!(why.contains("iam:PassRole") && why.ends_with("depends on the condition keys aws:SourceIp"), "{why}");
+}
+
+#[test]
+fn a_policy_that_requires_mfa_is_simulated_with_it() {
+    let world = world();
+    let deny = json!({ "Effect": "Deny", "NotAction": "iam:ChangePassword", "Resource": "*",
+        "Condition": { "BoolIfExists": { "aws:MultiFactorAuthPresent": "false" } } });
+    world.restrict("alice", &[&policy(&[allow(&json!("iam:*"), "*", &json!({})), deny])]);
+    let found = check_of(&world, "alice", &[]).expect(2).stdout;
+    assert!(found.contains("iam:UpdateAssumeRolePolicy on the role"), "{found}");
+}
+
+#[test]
+fn the_policy_of_iam_for_trust_check_is_what_trust_check_takes() {
+    let world = world();
+    let section = "[broker]\nprincipals = [\"arn:aws:sts::*:assumed-role/admin/*\", \"arn:aws:iam::*:user/bob\"]\n";
+    world.write("sentinel.toml", &format!("[aws]\naccount_id = \"{ACCOUNT}\"\n{MANIFEST}\n{section}"));
+    world.restrict("bob", &[]);
+    let document = world.run(&["iam", "--for", "trust-check", "--json"]).expect(0).json()["policies"][0].clone();
+    let read = json!([format!("arn:aws:iam::{ACCOUNT}:role/broker"), format!("arn:aws:iam::{ACCOUNT}:role/admin")]);
+    assert_eq!(document["Statement"][0]["Action"], json!(["iam:GetRole", "iam:ListAttachedRolePolicies"]));
+    assert_eq!(document["Statement"][0]["Resource"], read);
+    world.restrict("auditor", &[&document.to_string()]);
+    let checked = world.run_as("auditor", &["trust", "check", "prod", "--json"]).expect(0).json();
+    assert_eq!(checked["profiles"][0]["gate"], "enforced");
+    assert_eq!(checked["principals"].as_array().unwrap().len(), 2, "{checked}");
 }
 
 #[test]
@@ -121,7 +252,7 @@ fn plan_status_and_lint_report_for_each_profile_whether_aws_enforces_the_gate() 
     let open =
         "Advisory, AWS does not enforce the gate of 1 profile: open: the manifest names no role for the profile.";
     let wide = "Advisory, AWS does not enforce the gate of 1 profile: wide: statement 1 of the trust policy of \
-                arn:aws:iam::123456789012:role/wide lets in the account 123456789012 without the broker.";
+                arn:aws:iam::123456789012:role/wide lets the account 123456789012 assume it without the broker.";
     let far = "Not known whether AWS enforces the gate of 1 profile: far: the role arn:aws:iam::210987654321:role/far is not in \
                the manifest (sentinel trust check reads it).";
     let planned = world.run(&roles(&["plan"])).expect(0).stdout;
@@ -179,11 +310,11 @@ fn trust_check_simulates_the_principals_of_the_broker() {
     let check = world.run_as("admin", &["trust", "check", "prod", "--json"]).expect(0).json();
     let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
     let expected = json!([
-        { "arn": "arn:aws:iam::123456789012:user/bob", "allowed": [] },
-        { "arn": role("admin"), "allowed": [] },
-        { "arn": role("engineers"), "unknown": "the role does not exist" },
-        { "arn": "arn:aws:iam::*:user/a*", "unknown": "it is a pattern; name its users or roles with --principal" },
-        { "arn": "arn:aws:iam::210987654321:user/olga", "unknown": "it is in another account than the caller" },
+        { "arn": "arn:aws:iam::123456789012:user/bob", "permissions": [], "unknown": [] },
+        { "arn": role("admin"), "permissions": [], "unknown": [] },
+        { "arn": role("engineers"), "not_checked": "the role does not exist" },
+        { "arn": "arn:aws:iam::*:user/a*", "not_checked": "it is a pattern; name its users or roles with --principal" },
+        { "arn": "arn:aws:iam::210987654321:user/olga", "not_checked": "it is in another account than the caller" },
     ]);
     assert_eq!(check["principals"], expected);
     let writes =
@@ -192,5 +323,41 @@ fn trust_check_simulates_the_principals_of_the_broker() {
     let section = "[broker]\noperators = [\"arn:aws:iam::123456789012:user/carol\"]\n";
     world.write("sentinel.toml", &format!("{MANIFEST}\n{section}"));
     let open = world.run_as("admin", &["trust", "check", "prod"]).expect(2);
-    assert!(open.stdout.contains("user/carol: has permissions on the tables\n"), "{}", open.stdout);
+    assert!(
+        open.stdout.contains("user/carol: has permissions that only the broker and administrators should have\n"),
+        "{}",
+        open.stdout
+    );
+}
+
+#[test]
+fn every_format_shows_the_gates_of_targets_also_of_one_in_sync() {
+    let world = World::quick();
+    world.write("roles/broker.json", &trust(&json!({ "Service": "ecs-tasks.amazonaws.com" })));
+    let target = |name: &str, account: &str| {
+        format!("[targets.{name}]\nregion = \"us-east-1\"\nrole_arn = \"arn:aws:iam::{account}:role/deploy\"\n")
+    };
+    let (one, two) = (target("one", "111111111111"), target("two", "222222222222"));
+    let far = "[profiles.far]\nrole = \"arn:aws:iam::210987654321:role/far\"\n";
+    world.write("sentinel.toml", &format!("{one}{two}{MANIFEST}{far}"));
+    world.run(&["apply", "--yes", "--only", "roles.*", "--target", "one"]).expect(0);
+    let advisory =
+        "Advisory, AWS does not enforce the gate of 1 profile: open: the manifest names no role for the profile.";
+    let pending = "AWS enforces the gate of 1 profile once the manifest is applied: prod.";
+    let unknown = "Not known whether AWS enforces the gate of 1 profile: far: the role";
+    let in_sync = "in sync (2 resources; gates: 1 advisory, 1 not known)";
+    for command in ["plan", "status"] {
+        for format in ["text", "markdown", "html"] {
+            let shown = world.run(&[command, "--only", "roles.*", "--format", format]).expect(0).stdout;
+            for line in [advisory, pending, unknown, in_sync] {
+                assert_eq!(shown.matches(line).count(), 1, "{command} {format}: {line}\n{shown}");
+            }
+        }
+        let json = world.run(&[command, "--only", "roles.*", "--json"]).expect(0).json();
+        let gates: Vec<&Value> = (0..2).map(|at| &json["targets"][at]["gates"][2]["gate"]).collect();
+        assert_eq!(gates, ["enforced", "pending"], "{command}");
+    }
+    let all = world.run(&["plan", "--only", "roles.*", "--all"]).expect(0).stdout;
+    assert!(all.contains("AWS enforces the gate of 1 profile: prod.\n"), "{all}");
+    assert_eq!(all.matches(advisory).count(), 2, "{all}");
 }

@@ -1,0 +1,254 @@
+//! The permissions of principals to bypass the broker, by IAM's simulation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+
+use super::super::Site;
+use super::Read;
+use crate::kind::permission::Location;
+use crate::kind::policy_parameter;
+use crate::kind::role::{ContextValue, Simulation};
+use crate::manifest::{BrokerSection, Builtin};
+use crate::policy::Principal;
+use crate::resource::call::CallError;
+use crate::resource::caller::{Caller, account_of};
+use crate::resource::names::RoleArn;
+use crate::resource::record_key::Prefix;
+use crate::trust::bypass::{
+    Compute, PARAMETER_ACTIONS, PASS_ROLE, POLICY_ACTIONS, Permissions, ROLE_ACTIONS, TABLE_ACTIONS, Target,
+    compute_actions,
+};
+
+/// One item of each kind of record, since permissions may differ by the partition key.
+const RECORDS: [Prefix; 8] = [
+    Prefix::Request,
+    Prefix::Decision,
+    Prefix::Revocation,
+    Prefix::Lock,
+    Prefix::Event,
+    Prefix::Closure,
+    Prefix::Place,
+    Prefix::Session,
+];
+
+/// The resources on which a permission bypasses the broker.
+pub(super) struct Guarded {
+    /// ARNs.
+    tables: Vec<String>,
+    pub(super) broker: Option<RoleArn>,
+    roles: Vec<String>,
+    /// The customer managed policies of each role, or why they could not be read.
+    policies: BTreeMap<RoleArn, Result<Vec<String>, String>>,
+    /// The parameters with the policies of profiles.
+    parameters: Vec<String>,
+    compute: Compute,
+}
+
+impl Guarded {
+    /// Finds the resources: the roles that were read, with their managed policies, the tables, and the policies of the profiles.
+    pub(super) async fn find(
+        site: &Site,
+        caller: &Caller,
+        (broker, read): (Option<&RoleArn>, &BTreeMap<&RoleArn, Read>),
+        profiles: impl Iterator<Item = &String>,
+    ) -> Self {
+        // A principal cannot change a role of another account, and there is nothing to change at one that does not exist.
+        let own = |role: &RoleArn| account_of(role).is_none_or(|account| *account == *caller.account);
+        let is_there = |role: &RoleArn| own(role) && !matches!(read.get(role), None | Some(Ok(None)));
+        let roles: Vec<&RoleArn> = read.keys().copied().filter(|role| is_there(role)).collect();
+        let policies = join_all(roles.iter().map(|role| async {
+            let read = site.gateway.managed_policies(role).await;
+            let changeable = |all: BTreeSet<String>| all.into_iter().filter(|arn| !is_of_aws(arn)).collect();
+            ((*role).clone(), read.map(changeable).map_err(|error| error.to_string()))
+        }));
+        let policies = policies.await.into_iter().collect();
+        let broker = broker.filter(|role| is_there(role));
+        let trust = broker.and_then(|role| read.get(role)?.as_ref().ok()?.as_ref());
+        Self {
+            tables: tables(site, caller),
+            roles: roles.iter().filter(|role| Some(**role) != broker).map(|role| (*role).to_string()).collect(),
+            policies,
+            parameters: profiles.map(|profile| parameter(site, caller, profile)).collect(),
+            compute: Compute::of(trust.map(crate::kind::document::PolicyDocument::value)),
+            broker: broker.cloned(),
+        }
+    }
+
+    /// Returns the resources that guard the gate of one profile.
+    pub(super) fn of_profile(
+        &self,
+        site: &Site,
+        caller: &Caller,
+        profile: &str,
+        role: Option<&RoleArn>,
+    ) -> OfProfile<'_> {
+        let roles: Vec<&RoleArn> = role.into_iter().chain(&self.broker).collect();
+        let policies = || roles.iter().filter_map(|role| self.policies.get_key_value(*role));
+        let mut resources: BTreeSet<String> = self.tables.iter().cloned().collect();
+        resources.extend(roles.iter().map(ToString::to_string));
+        resources.extend(policies().filter_map(|(_, read)| read.as_ref().ok()).flatten().cloned());
+        resources.extend([parameter(site, caller, profile), String::from("*")]);
+        let unread = policies().filter_map(|(role, read)| Some((role, read.as_ref().err()?.as_str())));
+        OfProfile { resources, unread: unread.collect() }
+    }
+}
+
+/// The resources that guard the gate of one profile.
+pub(super) struct OfProfile<'a> {
+    pub(super) resources: BTreeSet<String>,
+    /// The roles whose managed policies could not be read, and why.
+    pub(super) unread: Vec<(&'a RoleArn, &'a str)>,
+}
+
+/// Returns whether a managed policy is one of AWS, which nobody else can change.
+fn is_of_aws(arn: &str) -> bool {
+    arn.split(':').nth(4) == Some("aws")
+}
+
+/// Returns the ARNs of the tables with the records of access.
+fn tables(site: &Site, caller: &Caller) -> Vec<String> {
+    let arn = |builtin: &Builtin| {
+        let (partition, region, name) = (caller.partition(), site.region(), site.known_table(*builtin));
+        format!("arn:{partition}:dynamodb:{region}:{}:table/{name}", caller.account)
+    };
+    Builtin::ALL.iter().map(arn).collect()
+}
+
+/// Returns the ARN of the parameter with the policy of a profile.
+fn parameter(site: &Site, caller: &Caller, profile: &str) -> String {
+    let location = Location { region: Some(site.region().clone()), account: Some(caller.account.clone()) };
+    policy_parameter::arn(&location, &format!("{}/{profile}", site.destination.policy_root))
+}
+
+/// A user or role whose permissions are looked at.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Named {
+    Arn(String),
+    /// A role by name, since the ARN of a session lacks the role's path.
+    Role(RoleArn),
+    /// Principals of `[broker]` that IAM does not simulate, and why.
+    Other {
+        pattern: String,
+        why: &'static str,
+    },
+}
+
+/// Returns the principals that `[broker]` lists.
+pub(super) fn listed(site: &Site, caller: &Caller) -> Vec<Named> {
+    all(&site.manifest.broker).map(|principal| named(principal.as_str(), caller)).collect()
+}
+
+/// Returns the names of the roles whose sessions `[broker]` lists, whatever their account.
+pub(in crate::command) fn assumed_roles(section: &BrokerSection) -> Vec<String> {
+    let role = |principal: &Principal| match principal.as_str().splitn(6, ':').collect::<Vec<_>>()[..] {
+        ["arn", _, "sts", "", _, resource] => {
+            let name = resource.strip_prefix("assumed-role/")?.split('/').next()?;
+            (!name.contains('*')).then(|| name.to_owned())
+        }
+        _ => None,
+    };
+    let names: BTreeSet<String> = all(section).filter_map(role).collect();
+    names.into_iter().collect()
+}
+
+fn all(section: &BrokerSection) -> impl Iterator<Item = &Principal> {
+    let lists = [section.principals.as_ref(), section.approvers.as_ref(), section.operators.as_ref()];
+    lists.into_iter().flatten().flatten()
+}
+
+/// Returns the user or role of a pattern, if it is one, in the caller's account.
+fn named(pattern: &str, caller: &Caller) -> Named {
+    let other = |why| Named::Other { pattern: pattern.to_owned(), why };
+    let parts: Vec<&str> = pattern.splitn(6, ':').collect();
+    let ["arn", _, service, "", account, resource] = parts[..] else { return other("it is not an ARN") };
+    if account != "*" && account != &*caller.account {
+        return other("it is in another account than the caller");
+    }
+    let (kind, rest) = resource.split_once('/').unwrap_or((resource, ""));
+    let role = rest.split('/').next().unwrap_or_default();
+    let arn = |resource: &str| format!("arn:{}:iam::{}:{resource}", caller.partition(), caller.account);
+    match (service, kind) {
+        ("iam", "user") if !rest.contains('*') => Named::Arn(arn(resource)),
+        ("sts", "assumed-role") if !role.contains('*') => Named::Role(RoleArn::new(arn(&format!("role/{role}")))),
+        ("sts", "federated-user") => other("IAM does not simulate federated users"),
+        _ => other("it is a pattern; name its users or roles with --principal"),
+    }
+}
+
+/// A principal, and its permissions.
+pub(super) struct Checked {
+    pub(super) arn: String,
+    pub(super) known: Known,
+}
+
+pub(super) enum Known {
+    Permissions(Permissions),
+    /// IAM did not answer, and why.
+    Unknown(String),
+    /// IAM was not asked, and why.
+    NotAsked(String),
+}
+
+impl Checked {
+    pub(super) fn permissions(&self) -> Option<&Permissions> {
+        if let Known::Permissions(permissions) = &self.known { Some(permissions) } else { None }
+    }
+}
+
+/// Asks IAM about a principal, if that is possible.
+pub(super) async fn checked(site: &Site, named: &Named, guarded: &Guarded) -> Checked {
+    let arn = match named {
+        Named::Arn(arn) => arn.clone(),
+        Named::Role(role) => match site.gateway.role_arn(role).await {
+            Ok(Some(arn)) => arn,
+            Ok(None) => {
+                let why = String::from("the role does not exist");
+                return Checked { arn: role.to_string(), known: Known::NotAsked(why) };
+            }
+            Err(error) => return Checked { arn: role.to_string(), known: Known::Unknown(error.to_string()) },
+        },
+        Named::Other { pattern, why } => {
+            return Checked { arn: pattern.clone(), known: Known::NotAsked((*why).to_owned()) };
+        }
+    };
+    let known = match permissions(site, &arn, guarded).await {
+        Ok(permissions) => Known::Permissions(permissions),
+        Err(error) => Known::Unknown(error.to_string()),
+    };
+    Checked { arn, known }
+}
+
+/// Asks IAM what a principal may do with each of the resources.
+async fn permissions(site: &Site, principal: &str, guarded: &Guarded) -> Result<Permissions, CallError> {
+    let mut found = Permissions::default();
+    let mut simulate = async |target, actions: &[&str], resources: &[String], context: &[(&str, ContextValue<'_>)]| {
+        if !actions.is_empty() && !resources.is_empty() {
+            let simulation = Simulation { principal, actions, resources, context };
+            found.add(target, site.gateway.simulate(&simulation).await?);
+        }
+        Ok::<(), CallError>(())
+    };
+    for prefix in RECORDS {
+        let key = prefix.key("0123456789abcdef");
+        let context = [("dynamodb:LeadingKeys", ContextValue::List(&key))];
+        simulate(Target::Table, &TABLE_ACTIONS, &guarded.tables, &context).await?;
+    }
+    let broker: Vec<String> = guarded.broker.iter().map(RoleArn::to_string).collect();
+    for service in &guarded.compute.passed_to {
+        let context = [("iam:PassedToService", ContextValue::Text(service))];
+        simulate(Target::BrokerRole, &[PASS_ROLE], &broker, &context).await?;
+    }
+    simulate(Target::BrokerRole, &ROLE_ACTIONS, &broker, &[]).await?;
+    simulate(Target::ProfileRole, &ROLE_ACTIONS, &guarded.roles, &[]).await?;
+    let policies: BTreeSet<&String> =
+        guarded.policies.values().filter_map(|read| read.as_ref().ok()).flatten().collect();
+    let policies: Vec<String> = policies.into_iter().cloned().collect();
+    simulate(Target::ManagedPolicy, &POLICY_ACTIONS, &policies, &[]).await?;
+    simulate(Target::ProfilePolicy, &PARAMETER_ACTIONS, &guarded.parameters, &[]).await?;
+    let actions: BTreeSet<&str> =
+        guarded.compute.run_on.iter().flat_map(|service| compute_actions(service)).copied().collect();
+    let actions: Vec<&str> = actions.into_iter().collect();
+    simulate(Target::Compute, &actions, &[String::from("*")], &[]).await?;
+    Ok(found)
+}
