@@ -49,10 +49,10 @@ pub use field::Field;
 pub use home::{ACCOUNT, anywhere};
 pub use manifest::{Permissions, RoleSection};
 pub use rules::check_arn;
-pub use steps::RoleStep;
-pub use trust::{GitHub, Jobs, Principals, Trust, TrustedBy};
 pub use simulation::{ContextValue, SIMULATE, Simulation, simulate};
 pub use steps::GET_ROLE;
+pub use steps::RoleStep;
+pub use trust::{GitHub, Jobs, Principals, Trust, TrustedBy};
 pub use trusted::{CHECK_READS, managed_policies, role_arn, trust, trust_in};
 
 /// A role, live or desired. `None` means "not managed" in desired state and "not read" in live state.

@@ -72,7 +72,8 @@ async fn together(api: &RoleApi, simulation: &Simulation<'_>) -> Result<Vec<Simu
         let call = || {
             let actions = simulation.actions.iter().map(|action| (*action).to_owned()).collect();
             let request = api.client.simulate_principal_policy().policy_source_arn(simulation.principal);
-            let request = request.set_action_names(Some(actions)).set_resource_arns(Some(simulation.resources.to_vec()));
+            let request =
+                request.set_action_names(Some(actions)).set_resource_arns(Some(simulation.resources.to_vec()));
             let request = request.set_context_entries(Some(context.clone()));
             request.max_items(PAGE).set_marker(marker.clone()).send()
         };
@@ -162,7 +163,8 @@ fn statement(matched: &Statement) -> MatchedStatement {
 mod tests {
     use super::*;
 
-    const TABLES: [&str; 2] = ["arn:aws:dynamodb:us-east-1:111111111111:table/a", "arn:aws:dynamodb:us-east-1:111111111111:table/b"];
+    const TABLES: [&str; 2] =
+        ["arn:aws:dynamodb:us-east-1:111111111111:table/a", "arn:aws:dynamodb:us-east-1:111111111111:table/b"];
 
     fn result(action: &str, decision: &str, specific: &[(&str, &str, &[&str])]) -> EvaluationResult {
         let each = specific.iter().map(|(resource, decision, missing)| {
@@ -219,6 +221,9 @@ mod tests {
         }
         assert_eq!(decisions(&[a], &[result("dynamodb:PutItem", "implicitDeny", &[])]), Ok(vec![Decision::Denied]));
         let allowed = Decision::Allowed(Vec::new());
-        assert_eq!(decisions(&TABLES, &[result("dynamodb:PutItem", "allowed", &[])]), Ok(vec![allowed.clone(), allowed]));
+        assert_eq!(
+            decisions(&TABLES, &[result("dynamodb:PutItem", "allowed", &[])]),
+            Ok(vec![allowed.clone(), allowed])
+        );
     }
 }
