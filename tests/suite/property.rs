@@ -579,8 +579,13 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
     }
 }
 
+/// Few by default, because each takes a fifth of a second. `PROPERTY_CASES=N` sets another number.
+fn number_of_cases() -> u32 {
+    std::env::var("PROPERTY_CASES").map_or(32, |cases| cases.parse().unwrap())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: number_of_cases(), failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn an_apply_makes_exactly_the_planned_changes(case in cases()) {
