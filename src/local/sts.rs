@@ -222,4 +222,38 @@ mod tests {
             assert!(status == 400 && body.contains("ValidationError"), "{bad}: {body}");
         }
     }
+
+    #[test]
+    fn a_session_tag_has_the_characters_and_the_length_that_sts_accepts() {
+        let ask = |key: &str, value: &str| {
+            let role = "arn:aws:iam::111111111111:role/admin";
+            let fields = [
+                ("Action", "AssumeRole"),
+                ("RoleArn", role),
+                ("RoleSessionName", "alice"),
+                ("Tags.member.1.Key", key),
+                ("Tags.member.1.Value", value),
+            ];
+            let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+            let request = Request::new(String::new(), "", form.into_bytes());
+            let answer = answer(&LocalAws::memory(Rules::default()), &request);
+            (answer.status, String::from_utf8(answer.body).unwrap())
+        };
+        for (key, value) in [("user", "jane_doe+x=y.z@a-b:c/d é"), ("k", ""), (&*"k".repeat(128), &*"v".repeat(256))] {
+            let (status, body) = ask(key, value);
+            assert_eq!(status, 200, "{key} {value}: {body}");
+        }
+        for (key, value, rule) in [
+            ("user", "doe,jane", "at 'tags.1.member.value' failed to satisfy constraint: Member must satisfy regular"),
+            ("user", "a\u{7}", "at 'tags.1.member.value' failed to satisfy constraint: Member must satisfy regular"),
+            ("user", &*"v".repeat(257), "constraint: Member must have length less than or equal to 256"),
+            ("a,b", "x", "at 'tags.1.member.key' failed to satisfy constraint: Member must satisfy regular expression"),
+            ("", "x", "constraint: Member must have length greater than or equal to 1"),
+            (&*"k".repeat(129), "x", "constraint: Member must have length less than or equal to 128"),
+        ] {
+            let (status, body) = ask(key, value);
+            let text = body.replace("&apos;", "'").replace("&#39;", "'");
+            assert!(status == 400 && text.contains("ValidationError") && text.contains(rule), "{rule}: {text}");
+        }
+    }
 }

@@ -92,6 +92,26 @@ pub struct SessionTag {
     pub value: String,
 }
 
+/// The beginning of the tag value of a text that STS does not accept, which is followed by its digest.
+const DIGEST: &str = "sha256:";
+/// The maximum length of the value of a tag (STS API Reference, "Tag").
+const TAG_LENGTH: usize = 256;
+
+impl SessionTag {
+    /// Returns a tag with a text, which is usually a name. Two texts never have the same value, because policies compare the values.
+    ///
+    /// Of the characters of a name, STS accepts all but the comma. It is replaced by a colon, which no name contains. A text that is too
+    /// long or has other characters is replaced by its SHA-256, and so is one whose value would begin as a digest does or with `aws:`,
+    /// which is reserved. Source: STS API Reference, "Tag"; IAM User Guide, "Rules for tagging in IAM and AWS STS".
+    pub fn new(key: &'static str, text: &str) -> Self {
+        let value = text.replace(',', ":");
+        let is_reserved = ["aws:", DIGEST].iter().any(|start| value.to_ascii_lowercase().starts_with(start));
+        let fits = is_name(text) && text.len() <= TAG_LENGTH && !is_reserved;
+        let value = if fits { value } else { format!("{DIGEST}{}", hex::encode(Sha256::digest(text))) };
+        Self { key, value }
+    }
+}
+
 impl Assumption {
     /// Returns the session policy that ends the permissions before the credentials expire: a session is limited to what both the role's
     /// policies and this policy allow (IAM User Guide, "Session policies").
@@ -183,6 +203,37 @@ fn session_of(role_arn: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tags_of_a_session_have_values_that_sts_accepts() {
+        let value = |text: &str| SessionTag::new("user", text).value;
+        for (text, expected) in [
+            ("alice@example.com", "alice@example.com"),
+            ("doe,jane", "doe:jane"),
+            ("a,,b+c=d_e-f.g", "a::b+c=d_e-f.g"),
+            ("", "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ] {
+            assert_eq!(value(text), expected, "{text}");
+        }
+        let long = "a".repeat(257);
+        let digest = value("x:y");
+        for text in ["doe:jane", "aws,jane", "AWS,jane", "sha256,0", "a b", "jane\u{7}", &long, &digest] {
+            let value = value(text);
+            assert!(value.starts_with("sha256:") && value.len() == 71 && value != digest, "{text}: {value}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_tags_of_a_session_differ_for_two_users(
+            one in "(sha256|aws)?[a-b,:]{0,3}\\PC{0,2}",
+            other in "(sha256|aws)?[a-b,:]{0,3}\\PC{0,2}",
+        ) {
+            let value = |text: &str| SessionTag::new("user", text).value;
+            proptest::prop_assert_eq!(value(&one) == value(&other), one == other, "{} {}", one, other);
+            proptest::prop_assert!(crate::resource::check_tag_value(&value(&one)).is_ok(), "{}", value(&one));
+        }
+    }
 
     #[test]
     fn a_session_belongs_to_one_role() {

@@ -147,7 +147,7 @@ impl Operation for Obtain {
         let stamped = stamp::stamp(&decision, granted_by.or(session).unwrap_or(&decision.id), duration, desk.now);
         let tags =
             [("user", Some(user.name.as_str())), ("profile", Some(self.profile.as_str())), ("request", granted_by)];
-        let tags = tags.into_iter().filter_map(|(key, value)| Some(SessionTag { key, value: value?.to_owned() }));
+        let tags = tags.into_iter().filter_map(|(key, value)| Some(SessionTag::new(key, value?)));
         let issued = match stamped {
             Ok(stamp) => desk.gateway.assume_for(role, &stamp, tags.collect()).await.map_err(|none| none.to_string()),
             Err(bad) => Err(bad.to_string()),

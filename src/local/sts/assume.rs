@@ -101,9 +101,8 @@ fn tags(form: &Form) -> Result<BTreeMap<String, String>, Refusal> {
     for number in 1.. {
         let Some(key) = form.get(&format!("Tags.member.{number}.Key")) else { break };
         let value = form.get(&format!("Tags.member.{number}.Value")).cloned().unwrap_or_default();
-        if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
-            return Err(invalid("A tag has a key of 1 to 128 characters and a value of at most 256"));
-        }
+        check_tag_part(key, &format!("tags.{number}.member.key"), (1, 128))?;
+        check_tag_part(&value, &format!("tags.{number}.member.value"), (0, 256))?;
         if tags.keys().any(|known: &String| known.eq_ignore_ascii_case(key)) {
             let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
             return Err(Refusal::new("InvalidParameterValue", message));
@@ -114,6 +113,22 @@ fn tags(form: &Form) -> Result<BTreeMap<String, String>, Refusal> {
         return Err(invalid("Tags must have length less than or equal to 50"));
     }
     Ok(tags)
+}
+
+/// Checks the key or the value of a session tag (STS API Reference, "Tag").
+fn check_tag_part(text: &str, at: &str, (least, most): (usize, usize)) -> Result<(), Refusal> {
+    let length = text.chars().count();
+    let is_plain = |letter: char| letter.is_alphanumeric() || letter.is_whitespace() || "_.:/=+-@".contains(letter);
+    let rule = match () {
+        () if length < least => format!("Member must have length greater than or equal to {least}"),
+        () if length > most => format!("Member must have length less than or equal to {most}"),
+        () if !text.chars().all(is_plain) => {
+            let repeated = if least == 0 { "*" } else { "+" };
+            format!("Member must satisfy regular expression pattern: [\\p{{L}}\\p{{Z}}\\p{{N}}_.:/=+\\-@]{repeated}")
+        }
+        () => return Ok(()),
+    };
+    Err(invalid(format!("1 validation error detected: Value '{text}' at '{at}' failed to satisfy constraint: {rule}")))
 }
 
 /// Adds the attributes that are inherited from the session that assumes the role. Source: IAM User Guide, "Pass session tags in AWS STS"

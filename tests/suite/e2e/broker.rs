@@ -193,6 +193,27 @@ fn a_user_without_permissions_gets_credentials_of_the_role() {
     assert!(own.stderr.contains("dynamodb:GetItem: AccessDeniedException"), "{}", own.stderr);
 }
 
+/// IAM accepts a comma in the name of a user, and STS does not accept it in the value of a tag.
+#[test]
+fn the_tags_of_a_session_replace_the_comma_in_the_name_of_a_user() {
+    let world = world();
+    world.restrict("doe,jane", &[]);
+    let text = "version: \"1\"\nrules:\n  - { name: jane, effect: allow, conditions: { users: [\"doe,jane\"] } }\n";
+    put_policy(&world, "dev", text);
+    let broker = Broker::start(&world);
+    let session = |user: &str| {
+        world.calls();
+        broker.run(&world, user, &["exec", "--profile", "dev", "--", "true"]).expect(0);
+        let calls = world.calls();
+        let assumed = &calls.iter().find(|call| call.operation == "AssumeRole").unwrap().body;
+        let field = |name: &str| assumed[name].as_str().unwrap().to_owned();
+        (field("Tags.member.1.Value"), field("RoleSessionName"), field("SourceIdentity"))
+    };
+    let (tag, name, source) = session("doe,jane");
+    assert_eq!((tag.as_str(), name.as_str()), ("doe:jane", "doe,jane"));
+    assert!(source.starts_with("doe,jane="), "{source}");
+}
+
 #[test]
 fn the_broker_reads_policies_as_its_options_specify() {
     let world = world();
