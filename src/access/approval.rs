@@ -6,12 +6,14 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::gate::User;
 use super::is_id;
 use super::time::{
     CLOCK_DIFFERENCE as CLOCKS, as_seconds, as_seconds_if, from_seconds, from_seconds_if, later, precise, read, text,
     whole,
 };
 use crate::resource::caller::{account_of, folded, name_of};
+use crate::resource::names::UserId;
 use crate::resource::record::{ID, Item, Value};
 use crate::resource::record_key::Prefix;
 
@@ -19,6 +21,8 @@ use crate::resource::record_key::Prefix;
 pub const WAITS: i64 = 24 * 3600;
 /// The maximum duration of access that can be requested, in seconds.
 pub const LONGEST: i64 = 8 * 3600;
+/// The attribute with the unique ID of the requester.
+const REQUESTER_ID: &str = "requester_id";
 /// The maximum length of a justification, in characters.
 const JUSTIFIED: usize = 500;
 
@@ -84,6 +88,8 @@ struct Person {
 pub(super) struct Terms {
     pub(super) requester: String,
     pub(super) requester_arn: String,
+    /// The requester's unique ID.
+    pub(super) requester_id: Option<UserId>,
     pub(super) profile: String,
     pub(super) justification: String,
     /// The duration of access after an approval, in seconds.
@@ -106,6 +112,7 @@ impl Terms {
         Ok(Self {
             requester,
             requester_arn,
+            requester_id: unique_id(item, REQUESTER_ID)?,
             profile: needed(item, "profile")?,
             justification,
             duration: duration.ok_or("its `duration` is not an integer number of seconds")?,
@@ -121,6 +128,7 @@ impl Terms {
             ("justification", &self.justification),
         ];
         item.extend(texts.map(|(name, text)| (name.to_owned(), Value::text(text))));
+        item.extend(self.requester_id.iter().map(|id| (REQUESTER_ID.to_owned(), Value::text(id.as_str()))));
         item.insert(String::from("duration"), Value::number(self.duration));
         item.insert(String::from("created_at"), precise(self.created_at));
     }
@@ -245,6 +253,10 @@ impl Decided {
         if self.terms.requester != terms.requester || self.terms.requester_arn != terms.requester_arn {
             return other("requester");
         }
+        // An approver with an older version does not copy it.
+        if self.terms.requester_id.is_some() && self.terms.requester_id != terms.requester_id {
+            return other("requester's unique ID");
+        }
         if self.terms.profile != terms.profile {
             return other("profile");
         }
@@ -303,6 +315,9 @@ pub struct Request {
     pub id: String,
     pub requester: String,
     pub requester_arn: String,
+    /// The requester's unique ID, which is not shown.
+    #[serde(skip)]
+    pub requester_id: Option<UserId>,
     pub profile: String,
     pub justification: String,
     /// The duration of access after an approval, in seconds.
@@ -413,11 +428,13 @@ impl Found {
         };
         let approved = decided.as_ref().is_some_and(Decided::approves);
         let revoked = revoked.unwrap_or(Revoked { by: None, by_arn: None, at: None, reason: None });
-        let Terms { requester, requester_arn, profile, justification, duration, created_at } = submitted.terms;
+        let Terms { requester, requester_arn, requester_id, profile, justification, duration, created_at } =
+            submitted.terms;
         Ok(Some(Request {
             id: id.to_owned(),
             requester,
             requester_arn,
+            requester_id,
             profile,
             justification,
             duration,
@@ -438,8 +455,9 @@ impl Found {
 }
 
 impl Request {
-    /// Returns whether it allows a user access to a profile.
-    pub(super) fn allows(&self, user: Actor<'_>, profile: &str) -> bool {
+    /// Returns whether it allows the owner of an ARN access to a profile. The owner also needs the unique ID of the requester, see
+    /// [`User::has_id`].
+    pub(super) fn allows(&self, user: &User, profile: &str) -> bool {
         self.status == Status::Approved
             && self.requester == user.name
             && self.requester_arn == user.arn
@@ -453,6 +471,14 @@ fn after(at: Timestamp, seconds: i64) -> Timestamp {
 
 fn needed(item: &Item, name: &str) -> Result<String, String> {
     text(item, name).filter(|text| !text.trim().is_empty()).ok_or_else(|| format!("it has no `{name}`"))
+}
+
+/// Reads a unique ID, which a record may lack.
+fn unique_id(item: &Item, name: &str) -> Result<Option<UserId>, String> {
+    if !item.contains_key(name) {
+        return Ok(None);
+    }
+    needed(item, name).map(|id| Some(UserId::new(id))).map_err(|_| format!("its `{name}` is not a unique ID"))
 }
 
 fn time(item: &Item, name: &str) -> Result<Timestamp, String> {
@@ -489,6 +515,7 @@ mod tests {
         let terms = Terms {
             requester: String::from("alice"),
             requester_arn: arn("alice"),
+            requester_id: Some(UserId::new("AIDAALICE")),
             profile: String::from("prod"),
             justification: String::from("Deploy the hotfix"),
             duration,
@@ -534,6 +561,27 @@ mod tests {
             }
         }
         assert!(approved(31, 31, 3600).judged(ID, at(0)).unwrap_err().contains("future"));
+    }
+
+    #[test]
+    fn a_decision_is_for_the_unique_id_of_the_requester() {
+        let status = |request: Option<&str>, decision: Option<&str>| {
+            let mut found = approved(-60, -30, 3600);
+            for (record, id) in [(&mut found.request, request), (&mut found.decision, decision)] {
+                let item = record.as_mut().unwrap();
+                item.remove(REQUESTER_ID);
+                item.extend(id.map(|id| (REQUESTER_ID.to_owned(), Value::text(id))));
+            }
+            found.judged(ID, at(0)).map(|request| request.unwrap().status)
+        };
+        assert_eq!(status(Some("AIDAALICE"), Some("AIDAALICE")), Ok(Status::Approved));
+        // Records of older versions.
+        assert_eq!(status(None, None), Ok(Status::Approved));
+        assert_eq!(status(Some("AIDAALICE"), None), Ok(Status::Approved));
+        // The request was changed after the decision.
+        assert_eq!(status(None, Some("AIDAALICE")), Ok(Status::Invalid));
+        assert_eq!(status(Some("AIDAOTHER"), Some("AIDAALICE")), Ok(Status::Invalid));
+        assert!(status(Some(" "), None).unwrap_err().contains("not a unique ID"));
     }
 
     #[test]

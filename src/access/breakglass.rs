@@ -18,6 +18,7 @@ use super::time::{
 };
 use super::transition::is_ours;
 use crate::resource::call::{CallError, Class};
+use crate::resource::names::UserId;
 use crate::resource::record::{ID, Item, Records, Test, Value, Write};
 use crate::resource::record_key::{self, Prefix};
 
@@ -92,6 +93,9 @@ pub struct Event {
     pub invoker: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoker_arn: Option<String>,
+    /// The invoker's unique ID, which is not shown.
+    #[serde(skip)]
+    pub invoker_id: Option<UserId>,
     pub profile: String,
     pub reason_code: String,
     pub justification: String,
@@ -206,6 +210,7 @@ impl Event {
             id: id.to_owned(),
             invoker: text(item, "invoker")?,
             invoker_arn,
+            invoker_id: text(item, "invoker_id").map(UserId::new),
             profile: text(item, "profile")?,
             reason_code: text(item, "reason_code").unwrap_or_default(),
             justification: text(item, "justification").unwrap_or_default(),
@@ -231,6 +236,7 @@ impl Event {
             ("justification", &self.justification),
         ];
         let mut item: Item = texts.map(|(name, text)| (name.to_owned(), Value::text(text))).into();
+        item.extend(self.invoker_id.iter().map(|id| (String::from("invoker_id"), Value::text(id.as_str()))));
         item.insert(String::from("status"), Value::text(Status::Active.word()));
         item.insert(String::from("created_at"), precise(self.created_at));
         item.insert(String::from("ends_at"), whole(self.expires_at));
@@ -243,6 +249,7 @@ impl Event {
         self.status == Status::Active
             && self.invoker == user.name
             && self.invoker_arn.as_deref() == Some(user.arn.as_str())
+            && user.has_id(self.invoker_id.as_ref())
             && self.profile == profile
     }
 }

@@ -24,7 +24,7 @@ use super::log::Log;
 use crate::kind::policy_parameter;
 use crate::provider::Gateway;
 use crate::resource::call::{CallError, Class, GET_CALLER_IDENTITY};
-use crate::resource::names::{AccountId, PolicyRoot, RoleArn};
+use crate::resource::names::{AccountId, PolicyRoot, RoleArn, UserId};
 
 pub use refused::Refused;
 
@@ -127,9 +127,13 @@ pub trait Owned {
     /// Returns the ARN of the user, if the record names it.
     fn owner(&self) -> Option<&str>;
 
-    /// Returns whether the record is this user's. A name does not tell users of several accounts or roles apart.
+    /// Returns the unique ID of the user, if the record names it.
+    fn owner_id(&self) -> Option<&UserId>;
+
+    /// Returns whether the record is this user's. A name does not tell users of several accounts or roles apart, and an ARN can be that of
+    /// a deleted user.
     fn is_of(&self, user: &User) -> bool {
-        self.owner() == Some(&user.arn)
+        self.owner() == Some(&user.arn) && user.has_id(self.owner_id())
     }
 }
 
@@ -369,6 +373,7 @@ mod tests {
                 id: String::from("0123456789abcdef"),
                 requester: String::from("alice"),
                 requester_arn: String::from("arn:aws:iam::123456789012:user/alice"),
+                requester_id: None,
                 profile: String::from("prod"),
                 justification: String::from("Deploy the hotfix"),
                 duration: 3600,

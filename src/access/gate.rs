@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::emergency::{Action, Breakglass, Emergency};
 use super::locks::{self, LockTable, Unknown};
 use super::log::Unwritten;
-use super::requests::{Actor, Requests};
+use super::requests::{InForce, Requests};
 use super::time::later;
+pub use super::user::User;
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::kind::policy_parameter::{Content, PolicyParameter};
 use crate::policy::explain::{WouldAllow, explain};
@@ -19,8 +20,7 @@ use crate::policy::{self, Ask, Bound, BreakglassLimits, Effect, Mode, Policy, Ru
 use crate::provider::Gateway;
 use crate::resource::Live;
 use crate::resource::call::{CallError, Class};
-use crate::resource::caller::Caller;
-use crate::resource::names::{AccountId, UserId};
+use crate::resource::names::AccountId;
 
 /// The gate of a profile: its policy, and the tables of the records that can allow or deny access.
 #[derive(Debug, Clone, Copy)]
@@ -35,35 +35,6 @@ pub struct Gate<'a> {
     pub breakglass: &'a str,
     /// The tables that can contain locks.
     pub locks: &'a [LockTable],
-}
-
-/// The user who requests access.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct User {
-    #[serde(rename = "user")]
-    pub name: String,
-    pub arn: String,
-    pub account: AccountId,
-    /// The unique ID, which IAM policies know as `aws:userid`.
-    #[serde(skip)]
-    pub user_id: UserId,
-}
-
-impl User {
-    /// Returns the user as the actor of a change of records.
-    pub fn actor(&self) -> Actor<'_> {
-        Actor { name: &self.name, arn: &self.arn }
-    }
-
-    /// Returns the user of an identity. Fails if it is not of the account.
-    pub fn of(caller: Caller, account: Option<&AccountId>) -> Result<Self, Stopped> {
-        let name = caller.user().map_err(Stopped::NoUser)?;
-        let user = Self { name, arn: caller.arn, account: caller.account, user_id: caller.user_id };
-        if account.is_some_and(|account| *account != user.account) {
-            return Err(Stopped::WrongAccount(user));
-        }
-        Ok(user)
-    }
 }
 
 /// How credentials are requested.
@@ -429,12 +400,12 @@ impl Gate<'_> {
         let (user, rule) = (decision.user.name.clone(), &by.name);
         let requests = Requests(self.gateway.records(self.requests));
         let emergency = self.emergency(&decision.user, by, limits, now);
-        let request = requests.in_force(decision.user.actor(), self.profile, now);
+        let request = requests.in_force(&decision.user, self.profile, now);
         let (request, emergency) = future::join(request, emergency).await;
         let mut unread = Vec::new();
-        let request = request.unwrap_or_else(|error| {
+        let InForce { request, of_another } = request.unwrap_or_else(|error| {
             unread.push((Consulted::Requests, error));
-            None
+            InForce::default()
         });
         let emergency = emergency.unwrap_or_else(|error| {
             unread.push((Consulted::BreakGlass, error));
@@ -454,6 +425,12 @@ impl Gate<'_> {
         match emergency {
             Emergency::None => {
                 let mut why = format!("{takes}, and {user} has no active one for {}", self.profile);
+                if let Some(id) = &of_another {
+                    why.push_str(&format!(
+                        "; request {id} was made by an earlier user or role with the ARN of {user} and another unique ID: it \
+                         does not count, create a new request"
+                    ));
+                }
                 let readable = unread.iter().all(|(consulted, _)| *consulted != Consulted::Requests);
                 if readable && let Ok(Some(id)) = requests.old_form(decision.user.actor(), self.profile, now).await {
                     why.push_str(&format!(

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 pub use super::approval::{Actor, LONGEST, Request, Status, Verdict, WAITS};
 use super::approval::{Decided, Found, Submitted, Terms};
+use super::gate::User;
 use super::is_id;
 use super::time::{later, precise, text, whole};
 use super::transition::create;
@@ -30,7 +31,7 @@ const OLD: i32 = 100;
 /// The content of a new request.
 #[derive(Debug, Clone, Copy)]
 pub struct NewRequest<'a> {
-    pub by: Actor<'a>,
+    pub by: &'a User,
     pub profile: &'a str,
     pub justification: &'a str,
     /// In seconds.
@@ -74,6 +75,15 @@ pub enum Answered {
 pub struct Answer<'a> {
     pub verdict: Verdict,
     pub comment: Option<&'a str>,
+}
+
+/// The approvals of a user for a profile.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InForce {
+    /// The approved request whose access ends last.
+    pub request: Option<Request>,
+    /// The ID of an approved request of another user, who had the same ARN before.
+    pub of_another: Option<String>,
 }
 
 /// The requests of a table.
@@ -123,8 +133,9 @@ impl Requests<'_> {
     /// Writes a new request.
     pub async fn create(&self, id: &str, new: NewRequest<'_>, now: Timestamp) -> Result<Request, CallError> {
         let terms = Terms {
-            requester: new.by.name.to_owned(),
-            requester_arn: new.by.arn.to_owned(),
+            requester: new.by.name.clone(),
+            requester_arn: new.by.arn.clone(),
+            requester_id: new.by.id_to_record(),
             profile: new.profile.to_owned(),
             justification: new.justification.to_owned(),
             duration: new.duration,
@@ -202,13 +213,16 @@ impl Requests<'_> {
     /// Returns the approved request of a user for a profile whose access ends last.
     ///
     /// It reads by keys only, so other records in the table cannot slow it down.
-    pub async fn in_force(&self, user: Actor<'_>, profile: &str, now: Timestamp) -> Result<Option<Request>, CallError> {
-        let index = self.0.get(&index_key(user, profile)).await?;
+    pub async fn in_force(&self, user: &User, profile: &str, now: Timestamp) -> Result<InForce, CallError> {
+        let index = self.0.get(&index_key(user.actor(), profile)).await?;
         let listed = entries(index.as_ref()).into_iter().filter(|entry| entry.ends > now.as_second());
         let ids: Vec<String> = listed.map(|entry| entry.id).collect();
-        let (mut granted, mut failed): (Option<Request>, _) = (None, None);
+        let (mut granted, mut of_another, mut failed): (Option<Request>, _, _) = (None, None, None);
         for (id, found) in ids.iter().zip(future::join_all(ids.iter().map(|id| self.found(id))).await) {
             match found.map(|found| found.judged(id, now).ok().flatten()) {
+                Ok(Some(request)) if request.allows(user, profile) && !user.has_id(request.requester_id.as_ref()) => {
+                    of_another = Some(request.id);
+                }
                 Ok(Some(request)) if request.allows(user, profile) => {
                     let longer = granted.as_ref().is_none_or(|other| other.expires_at < request.expires_at);
                     granted = if longer { Some(request) } else { granted };
@@ -219,7 +233,7 @@ impl Requests<'_> {
         }
         match (granted, failed) {
             (None, Some(error)) => Err(error),
-            (granted, _) => Ok(granted),
+            (request, _) => Ok(InForce { request, of_another }),
         }
     }
 
@@ -265,6 +279,7 @@ impl Requests<'_> {
         let terms = Terms {
             requester: request.requester,
             requester_arn: request.requester_arn,
+            requester_id: request.requester_id,
             profile: request.profile,
             justification: request.justification,
             duration: request.duration,

@@ -13,6 +13,7 @@ use super::listing::{self, ListQuery, Listed};
 use super::time::{as_seconds, as_seconds_if, from_seconds, from_seconds_if, later, precise, read, text, whole};
 use super::transition::{create, is_ours};
 use crate::resource::call::{CallError, Class};
+use crate::resource::names::UserId;
 use crate::resource::record::{ID, Item, Records, Test, Value, Write};
 use crate::resource::record_key::Prefix;
 
@@ -60,6 +61,9 @@ pub struct Session {
     pub user: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_arn: Option<String>,
+    /// The user's unique ID, which is not shown.
+    #[serde(skip)]
+    pub user_id: Option<UserId>,
     pub profile: String,
     pub status: Status,
     #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
@@ -154,6 +158,7 @@ impl Session {
             id: id.to_owned(),
             user: text(item, "user")?,
             user_arn: text(item, "user_arn"),
+            user_id: text(item, "user_id").map(UserId::new),
             profile: text(item, "profile")?,
             status,
             started_at,
@@ -181,6 +186,7 @@ impl Session {
             ("status", self.status.word()),
         ];
         let mut item: Item = texts.map(|(name, text)| (name.to_owned(), Value::text(text))).into();
+        item.extend(self.user_id.iter().map(|id| (String::from("user_id"), Value::text(id.as_str()))));
         item.insert(String::from("started_at"), precise(self.started_at));
         item.insert(String::from("last_seen_at"), precise(self.last_seen_at));
         item.insert(String::from("expires_at"), whole(self.expires_at));

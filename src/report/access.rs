@@ -330,6 +330,7 @@ mod tests {
             id: String::from("0123456789abcdef"),
             requester: String::from("alice@example.com"),
             requester_arn: String::from("arn:aws:sts::123456789012:assumed-role/dev/alice@example.com"),
+            requester_id: None,
             profile: String::from("prod"),
             justification: justification.to_owned(),
             duration: 5400,

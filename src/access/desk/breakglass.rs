@@ -13,10 +13,15 @@ use crate::access::gate::{Decision, Remedy, Stopped, User};
 use crate::access::log::Outcome;
 use crate::access::time::later;
 use crate::policy::Mode;
+use crate::resource::names::UserId;
 
 impl Owned for Event {
     fn owner(&self) -> Option<&str> {
         self.invoker_arn.as_deref()
+    }
+
+    fn owner_id(&self) -> Option<&UserId> {
+        self.invoker_id.as_ref()
     }
 }
 
@@ -135,6 +140,7 @@ impl Open {
             id,
             invoker: user.name.clone(),
             invoker_arn: Some(user.arn.clone()),
+            invoker_id: user.id_to_record(),
             profile: self.profile.clone(),
             reason_code: self.reason_code.clone(),
             justification: self.justification.clone(),

@@ -276,6 +276,7 @@ impl Operation for StartSession {
             id: session.clone(),
             user: user.name.clone(),
             user_arn: Some(user.arn.clone()),
+            user_id: user.id_to_record(),
             profile: self.profile.clone(),
             status: Status::Active,
             started_at: now,

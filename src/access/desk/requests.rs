@@ -11,10 +11,15 @@ use crate::access::gate::Stopped;
 use crate::access::requests::{
     self as records, Answered, Known, LONGEST, NewRequest, Request, Requests, Status, Verdict,
 };
+use crate::resource::names::UserId;
 
 impl Owned for Request {
     fn owner(&self) -> Option<&str> {
         Some(&self.requester_arn)
+    }
+
+    fn owner_id(&self) -> Option<&UserId> {
+        self.requester_id.as_ref()
     }
 }
 
@@ -47,7 +52,7 @@ impl Operation for Create {
         desk.known_profile(&self.profile)?;
         let user = desk.user().await?;
         let Self { profile, justification, duration } = self;
-        let new = NewRequest { by: user.actor(), profile, justification, duration: *duration };
+        let new = NewRequest { by: &user, profile, justification, duration: *duration };
         Ok(requests(desk).create(&new_id()?, new, desk.now).await?)
     }
 }

@@ -7,10 +7,15 @@ use super::{
 };
 use crate::access::gate::Stopped;
 use crate::access::sessions::{Filter, Revoked, Session, Sessions, Status};
+use crate::resource::names::UserId;
 
 impl Owned for Session {
     fn owner(&self) -> Option<&str> {
         self.user_arn.as_deref()
+    }
+
+    fn owner_id(&self) -> Option<&UserId> {
+        self.user_id.as_ref()
     }
 }
 

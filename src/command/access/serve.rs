@@ -188,6 +188,7 @@ pub(super) async fn run(context: &Context, args: &ExecArgs, asked: Asked) -> Res
         id: session.clone(),
         user: user.name.clone(),
         user_arn: Some(user.arn.clone()),
+        user_id: user.id_to_record(),
         profile: asked.profile.clone(),
         status: Status::Active,
         started_at: now,

@@ -3,6 +3,7 @@
 mod example;
 mod identity;
 mod many;
+mod recreated;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
