@@ -20,6 +20,7 @@ pub mod shell;
 pub mod stamp;
 pub mod time;
 mod transition;
+mod user;
 
 pub use listing::Listed;
 pub use request_list::Filter as RequestFilter;

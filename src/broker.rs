@@ -29,7 +29,7 @@ use crate::resource::call::{CallError, Class};
 use crate::resource::caller::{Caller, name_of, partition_of};
 use crate::resource::names::{AccountId, PolicyRoot, RoleArn};
 use crate::resource::signed_identity::{AskDigest, BrokerUrl, Expected, SignedIdentity};
-use limits::Callers;
+use limits::{Callers, Verifications};
 use metrics::Metrics;
 
 pub use limits::Rate;
@@ -89,6 +89,7 @@ pub struct Broker {
     roles: Callers,
     /// One permit for each concurrent request.
     slots: Arc<Semaphore>,
+    verifications: Verifications,
     metrics: Metrics,
     /// When STS was last asked about the broker's own credentials, and whether it accepted them.
     ready: Mutex<Option<(Instant, bool)>>,
@@ -160,7 +161,8 @@ impl Broker {
         let (callers, roles) = (Callers::new(settings.rate), Callers::new(of_role));
         let (metrics, ready) = (Metrics::default(), Mutex::default());
         let slots = Arc::new(Semaphore::new(settings.at_once));
-        Self { settings, gateway, tables, policy_root, log, callers, roles, slots, metrics, ready }
+        let verifications = Verifications::new(settings.at_once);
+        Self { settings, gateway, tables, policy_root, log, callers, roles, slots, verifications, metrics, ready }
     }
 
     /// Performs a signed operation, and counts it in the metrics.
@@ -182,8 +184,7 @@ impl Broker {
         let Settings { url, endpoint, .. } = &self.settings;
         let recipient = Recipient { url, endpoint: endpoint.as_deref(), now: now() };
         let Opened { operation, arguments, identity } = open::<O>(body, &recipient)?;
-        let caller = self.gateway.caller_of(&identity).await.map_err(|error| not_identified(&error))?;
-        let user = user_of(caller);
+        let user = self.verified(&identity).await?;
         // The answer of STS can take seconds.
         let now = now();
         let act = |outcome, error: Option<String>| {
@@ -233,6 +234,20 @@ impl Broker {
                 Err(problem)
             }
         }
+    }
+
+    /// Returns the user of an identity, whom STS names.
+    async fn verified(&self, identity: &SignedIdentity) -> Result<User, Problem> {
+        let key = identity.key().unwrap_or_default();
+        let permit = self.verifications.begin(key, Instant::now()).ok_or(ProblemCode::Busy)?;
+        let caller = self.gateway.caller_of(identity).await.map_err(|error| not_identified(&error))?;
+        drop(permit);
+        let user = user_of(caller);
+        // Everybody has an AWS account and can sign correctly.
+        if self.settings.serves(&user) {
+            self.verifications.accepted(key, Instant::now());
+        }
+        Ok(user)
     }
 
     /// Counts a request, and returns whether the user and their role or account are within their rates.

@@ -1,9 +1,10 @@
-//! Rate limits of callers.
+//! Rate limits of callers, and the limit of identities that STS verifies at the same time.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 /// The maximum number of callers with a recorded limit. The least recent one is removed first, and gets a new limit when it returns.
@@ -50,9 +51,83 @@ impl Callers {
     }
 }
 
+/// How long an access key is known after STS accepted a signature of it.
+const KNOWN: Duration = Duration::from_secs(3600);
+
+/// The identities that STS verifies at the same time.
+///
+/// Anybody can send an identity with a wrong signature, and only STS can tell. All access keys that are not known share half of the
+/// permits, so a flood of wrong signatures leaves the other half to the users whose keys STS accepted before. A key ID is no secret, so a
+/// known key also has few permits of its own, and is not refused for wrong signatures.
+#[derive(Debug)]
+pub(super) struct Verifications {
+    others: Arc<Semaphore>,
+    of_key: usize,
+    /// When STS last accepted a signature of a key, and the permits of the key.
+    known: Mutex<HashMap<String, (Instant, Arc<Semaphore>)>>,
+}
+
+impl Verifications {
+    /// `at_once` is the maximum number of concurrent requests of the broker.
+    pub(super) fn new(at_once: usize) -> Self {
+        let others = Arc::new(Semaphore::new((at_once / 2).max(1)));
+        Self { others, of_key: (at_once / 16).max(1), known: Mutex::default() }
+    }
+
+    /// Returns a permit to verify an identity, if one is free.
+    pub(super) fn begin(&self, key: &str, now: Instant) -> Option<OwnedSemaphorePermit> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = known.get(key).filter(|(at, _)| now.duration_since(*at) < KNOWN).map(|(_, own)| Arc::clone(own));
+        drop(known);
+        own.and_then(|own| own.try_acquire_owned().ok()).or_else(|| Arc::clone(&self.others).try_acquire_owned().ok())
+    }
+
+    /// Records that STS accepted a signature of a key.
+    pub(super) fn accepted(&self, key: &str, now: Instant) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, _)) = known.get_mut(key) {
+            *at = now;
+            return;
+        }
+        if known.len() >= MAX_CALLERS {
+            known.retain(|_, (at, _)| now.duration_since(*at) < KNOWN);
+        }
+        if known.len() >= MAX_CALLERS {
+            let oldest = known.iter().min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone());
+            oldest.map(|key| known.remove(&key));
+        }
+        known.insert(key.to_owned(), (now, Arc::new(Semaphore::new(self.of_key))));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn unknown_keys_leave_permits_to_known_ones() {
+        let verifications = Verifications::new(32);
+        let begin = |key: &str| verifications.begin(key, Instant::now());
+        verifications.accepted("alice", Instant::now());
+        let flood: Vec<_> = (0..100).filter_map(|number| begin(&number.to_string())).collect();
+        assert_eq!(flood.len(), 16);
+        assert!(begin("bob").is_none());
+        let own: Vec<_> = (0..100).filter_map(|_| begin("alice")).collect();
+        assert_eq!(own.len(), 2);
+        drop(flood);
+        // A known key also has the permits of the others.
+        let more: Vec<_> = (0..100).filter_map(|_| begin("alice")).collect();
+        assert_eq!(more.len(), 16);
+        drop(own);
+        tokio::time::advance(KNOWN).await;
+        assert!(begin("alice").is_none(), "it is known for an hour");
+        drop(more);
+        assert!(begin("alice").is_some());
+        for number in 0..MAX_CALLERS + 100 {
+            verifications.accepted(&number.to_string(), Instant::now());
+        }
+        assert_eq!(verifications.known.lock().unwrap().len(), MAX_CALLERS);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn each_caller_has_a_separate_rate_limit() {

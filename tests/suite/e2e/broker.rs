@@ -1,6 +1,7 @@
 //! `sentinel broker` and its users, who have no permissions of their own.
 
 mod example;
+mod flood;
 mod identity;
 mod many;
 mod recreated;
