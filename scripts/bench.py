@@ -355,7 +355,7 @@ def targets(world):
         (folder / "sentinel.toml").write_text(manifest)
         lines = [row("50 targets of 20, 3", "time", "CPU", "memory"), row(*["---"] * 4)]
         apply = ["apply", "--yes", "--quiet"]
-        for name, words in (("plan", ["plan"]), ("first apply", apply), ("apply with nothing to do", apply), ("status", ["status"])):
+        for name, words in (("plan of a new manifest", ["plan"]), ("first apply", apply), ("apply with nothing to do", apply), ("status", ["status"])):
             run = world.measure([SENTINEL, *words, "--local"], folder)
             lines.append(row(name, seconds(run[0]), seconds(run[1]), f"{run[2]:.0f} MiB"))
             print(lines[-1], flush=True)
