@@ -79,8 +79,9 @@ const SCENES: [Scene; 5] = [
     },
     Scene {
         name: "policy-drift",
-        title: "A policy that drifted",
-        story: "The office now closes at 20:00, bob is no longer named, and a test case of the policy fails.",
+        title: "Changed policies",
+        story: "In prod, office hours now end at 20:00, and carol replaces bob: two test cases fail. In dev, the last \
+                rule was removed, which a lint reports.",
         set: |world| {
             world.run(&["apply", "--yes"]).expect(0);
             let prod = PROD.replace("17:00", "20:00").replace("users: [alice, bob]", "users: [alice, carol]");
@@ -92,7 +93,9 @@ const SCENES: [Scene; 5] = [
     Scene {
         name: "table-drift",
         title: "A table that drifted, with a refusal",
-        story: "An index of the manifest is missing, and an extra index exists. Deleting the extra index is refused.",
+        story: "Two indexes of the manifest are missing, TTL and point-in-time recovery are off, and there is an extra \
+                index. Deleting the extra index is refused, and with it all other changes of the table, except turning \
+                on point-in-time recovery: `apply` does that even so, and reports the table as refused.",
         set: |world| {
             world.run(&["apply", "--yes"]).expect(0);
             let index = |name: &str, sort: &str| {
@@ -115,7 +118,7 @@ const SCENES: [Scene; 5] = [
     Scene {
         name: "unreadable",
         title: "Partly unreadable",
-        story: "The caller has no permission to read one table, or the backups of another.",
+        story: "The caller may not read one table, nor the point-in-time recovery setting of another.",
         set: |world| {
             world.run(&["apply", "--yes"]).expect(0);
             world.fail("DescribeTable", "AccessDeniedException", "sentinel-requests");
@@ -254,8 +257,9 @@ fn write(path: &std::path::Path, text: &str) {
 const HEAD: &str = "\
 # Gallery
 
-This page shows five plans in every format. A test creates it from runs on the AWS emulator: `sentinel plan` on a terminal,
-and `--out-text`, `--out-json`, `--out-markdown`, `--out-html` and `--out-github` of the same run.
+This page shows five plans in every format (JSON as a link). A test creates it from runs on the AWS emulator: `sentinel plan` on
+a terminal, and `--out-text`, `--out-json`, `--out-markdown`, `--out-html` and `--out-github` of the same run.
+`scripts/accessibility --screenshots` takes the pictures of the HTML pages.
 ";
 
 /// Returns the contrast of two colors such as `#1f2328` (WCAG 2.2, "contrast ratio").
