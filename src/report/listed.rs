@@ -42,7 +42,7 @@ pub(super) fn orphan_notes(orphans: &Orphans) -> Vec<String> {
         false => format!("Orphans are unknown: {}.", gap.message.trim_end_matches('.')),
     });
     let partly = orphans.looked_at.map(|count| {
-        format!("Orphans: only the first {count} resources with the ownership tag were checked; --prune checks all.")
+        format!("Orphans: only the first {count} resources with the ownership tag were checked; --prune checks more.")
     });
     unknown.into_iter().chain(partly).collect()
 }

@@ -133,7 +133,7 @@ fn only_the_first_of_many_orphans_are_examined_and_reported() {
     world.run(&["apply", "--yes"]).expect(0);
     let run = world.run(&["plan"]).expect(0);
     if crate::world::moto().is_none() {
-        let line = "Orphans: only the first 100 resources with the ownership tag were checked; --prune checks all.";
+        let line = "Orphans: only the first 100 resources with the ownership tag were checked; --prune checks more.";
         assert!(run.stdout.contains(line), "{}", run.stdout);
     }
 }
