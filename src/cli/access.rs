@@ -55,7 +55,7 @@ pub enum AccessCommand {
     /// Get access in an emergency: it counts as an approval, and records who, why and how long.
     ///
     /// Each user can have one active event for each profile. Sentinel refuses if the profile's policy does not require
-    /// approval or forbids break-glass, and if its limits are reached: by default 3 events and 8 hours in any 24 hours.
+    /// approval, if it forbids break-glass, or if its limits are reached: by default 3 events and 8 hours in any 24 hours.
     Breakglass(BreakglassArgs),
     /// List break-glass events, newest first; your own unless a filter is given.
     BreakglassList(BreakglassListArgs),
