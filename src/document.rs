@@ -9,8 +9,8 @@ mod hidden;
 mod include;
 mod plain;
 mod reader;
+mod syntax;
 mod variables;
-mod words;
 pub mod write;
 
 use std::ops::Range;
@@ -28,6 +28,8 @@ pub use hidden::{CODE as HIDDEN, check_identifier, check_label, is_hidden};
 pub use plain::CODE as NOT_PLAIN;
 pub use reader::{Entry, Fields, Reader, closest};
 pub use variables::Variables;
+
+use syntax::Problem;
 
 /// A value and its span.
 #[derive(Debug, Clone, Eq)]
@@ -57,6 +59,11 @@ pub enum Value {
 }
 
 impl Value {
+    /// Returns whether the value is a map.
+    pub fn is_map(&self) -> bool {
+        matches!(self, Self::Map(_))
+    }
+
     /// Returns the value's type in words, with its article.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -81,6 +88,12 @@ pub fn from_toml_at(begins: usize, source: &Arc<Source>, faults: &mut Faults) ->
     let before = faults.len();
     hidden::check(source, faults);
     let (table, errors) = toml::de::DeTable::parse_recoverable(&source.text);
+    if !errors.is_empty()
+        && let Some((span, Problem { message, help })) = syntax::other_language(&source.text)
+    {
+        faults.push(syntax_fault(source, span.clone(), message, help));
+        return Node { span: moved(span, begins), value: Value::Map(Vec::new()) };
+    }
     // A hidden character is usually a syntax error too, and is reported once.
     let known = faults.len() > before;
     for error in errors.into_iter().filter(|_| !known) {
@@ -88,18 +101,22 @@ pub fn from_toml_at(begins: usize, source: &Arc<Source>, faults: &mut Faults) ->
         // The span of a wrong character can be empty.
         let end = if span.is_empty() { span.start + 1 } else { span.end };
         let text = source.text.get(span.start..end).unwrap_or_default();
-        let words::Words { message, help } = words::of_toml(error.message().trim(), text);
-        faults.push(Fault {
-            source: Arc::clone(source),
-            span,
-            message: format!("invalid TOML: {message}"),
-            label: String::from("here"),
-            help: help.map(str::to_owned),
-            code: None,
-            also: None,
-        });
+        let Problem { message, help } = syntax::of_toml(error.message().trim(), text);
+        faults.push(syntax_fault(source, span, format!("invalid TOML: {message}"), help));
     }
     Node { span: moved(table.span(), begins), value: toml_map(table.get_ref(), begins) }
+}
+
+fn syntax_fault(source: &Arc<Source>, span: Range<usize>, message: String, help: Option<&str>) -> Fault {
+    Fault {
+        source: Arc::clone(source),
+        span,
+        message,
+        label: String::from("here"),
+        help: help.map(str::to_owned),
+        code: None,
+        also: None,
+    }
 }
 
 fn moved(span: Range<usize>, by: usize) -> Range<usize> {
@@ -161,26 +178,22 @@ fn decode(source: &Arc<Source>, faults: &mut Faults, before: usize) -> Option<No
         Ok(root) => Some(yaml_node(root, &source.text)),
         Err(_) if faults.len() > before => None,
         Err(error) => {
+            if let Some((span, Problem { message, help })) = syntax::merge_conflict(&source.text) {
+                faults.push(syntax_fault(source, span, message, help));
+                return None;
+            }
             let error = error.without_snippet();
             let span = error.location().map_or(0..0, |location| byte_span(location, &source.text));
             let text = error.to_string();
             // The marked line shows the location, so the message does not repeat it.
-            let words = text.split(" at line ").next().unwrap_or(&text);
-            let words = words.strip_prefix("error: ").unwrap_or(words);
+            let text = text.split(" at line ").next().unwrap_or(&text);
+            let text = text.strip_prefix("error: ").unwrap_or(text);
             // The library's advice is for its callers, not for users.
-            let words = words.split(", set DuplicateKeyPolicy").next().unwrap_or(words);
-            let words =
-                words.split_once(": ").filter(|(head, _)| head.starts_with("line ")).map_or(words, |(_, rest)| rest);
-            let words::Words { message, help } = words::of_yaml(words.lines().next().unwrap_or_default().trim());
-            faults.push(Fault {
-                source: Arc::clone(source),
-                span,
-                message: format!("invalid YAML: {message}"),
-                label: String::from("here"),
-                help: help.map(str::to_owned),
-                code: None,
-                also: None,
-            });
+            let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
+            let text =
+                text.split_once(": ").filter(|(head, _)| head.starts_with("line ")).map_or(text, |(_, rest)| rest);
+            let Problem { message, help } = syntax::of_yaml(text.lines().next().unwrap_or_default().trim());
+            faults.push(syntax_fault(source, span, format!("invalid YAML: {message}"), help));
             None
         }
     }

@@ -82,7 +82,7 @@ pub(crate) fn read_text(path: &Path, limit: Limit) -> io::Result<String> {
 }
 
 fn text(bytes: Vec<u8>) -> io::Result<String> {
-    String::from_utf8(bytes).map_err(|_| invalid("this is not UTF-8 text"))
+    String::from_utf8(bytes).map_err(|_| invalid(NOT_UTF8))
 }
 
 /// An open folder, whose files are opened by relative paths. A link is followed if its target is within the folder. The call that opens the
@@ -208,7 +208,7 @@ pub(crate) fn read_line(from: &mut impl BufRead) -> io::Result<String> {
     if line.len() as u64 > LINE.bytes {
         return Err(too_large(LINE, None));
     }
-    String::from_utf8(line).map_err(|_| invalid("this is not UTF-8 text"))
+    String::from_utf8(line).map_err(|_| invalid(NOT_UTF8))
 }
 
 /// Opens the controlling terminal, if there is one.
@@ -313,6 +313,7 @@ fn check_kind(path: &Path, found: &Metadata) -> io::Result<()> {
     Err(invalid(if found.is_dir() { FOLDER } else { UNREADABLE }))
 }
 
+pub(crate) const NOT_UTF8: &str = "this is not UTF-8 text";
 pub(crate) const FOLDER: &str = "this is a folder, not a file";
 const UNREADABLE: &str = "this is not a regular file (but a pipe, a socket or a device), and cannot be read";
 

@@ -23,8 +23,8 @@ use crate::resource::destination::{self, Destination, Route};
 use crate::resource::digest;
 use crate::review::{Material, Materials, Place, Review};
 
-/// The version of the file's format.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version of the file's format. It changes with each incompatible change, such as a renamed value.
+pub const FORMAT_VERSION: u32 = 2;
 /// The document type in the file.
 const KIND: &str = "sentinel plan";
 /// The version of this tool. Steps are interpreted by the version that planned them.
@@ -197,6 +197,8 @@ impl SavedTarget {
 pub enum Unusable {
     #[error("is not a saved plan")]
     NotAPlan,
+    #[error("it is not a complete JSON document: line {line}, column {column}")]
+    NotJson { line: usize, column: usize },
     #[error("its format is version {found}, but this version of Sentinel reads version {FORMAT_VERSION}")]
     OtherFormat { found: u64 },
     #[error("it was made by Sentinel {found}, and this is Sentinel {TOOL_VERSION}")]
@@ -271,7 +273,10 @@ impl PlanFile {
     ///
     /// Returns the reason why the plan cannot be applied.
     pub fn read(text: &str) -> Result<Self, Unusable> {
-        let document: Value = serde_json::from_str(text).map_err(|_| Unusable::NotAPlan)?;
+        let document: Value = serde_json::from_str(text).map_err(|error| match text.trim_start().starts_with('{') {
+            true => Unusable::NotJson { line: error.line(), column: error.column() },
+            false => Unusable::NotAPlan,
+        })?;
         if !is_plan(&document) {
             return Err(Unusable::NotAPlan);
         }
@@ -348,10 +353,17 @@ mod tests {
     fn other_files_and_versions_are_distinguished() {
         let text = file().to_text().unwrap();
         let version = format!("\"tool_version\": \"{TOOL_VERSION}\"");
+        let format_version = format!("\"format_version\": {FORMAT_VERSION}");
         assert_eq!(PlanFile::read("[aws]"), Err(Unusable::NotAPlan));
         assert_eq!(PlanFile::read("{}"), Err(Unusable::NotAPlan));
-        let other = text.replace("\"format_version\": 1", "\"format_version\": 2");
-        assert_eq!(PlanFile::read(&other), Err(Unusable::OtherFormat { found: 2 }));
+        assert_eq!(
+            PlanFile::read(&text[..text.len() / 2]).unwrap_err().to_string().split(": ").next(),
+            Some("it is not a complete JSON document")
+        );
+        for found in [1, u64::from(FORMAT_VERSION) + 1] {
+            let other = text.replace(&format_version, &format!("\"format_version\": {found}"));
+            assert_eq!(PlanFile::read(&other), Err(Unusable::OtherFormat { found }));
+        }
         let other = text.replace(&version, "\"tool_version\": \"9.9.9\"");
         assert_eq!(PlanFile::read(&other), Err(Unusable::OtherVersion { found: String::from("9.9.9") }));
         assert_eq!(PlanFile::read(&text.replace("sentinel.toml", "other.toml")), Err(Unusable::Edited));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::values::{lasting, mfa_code, subject, text_of, words};
+use super::values::{lasting, mfa_code, positive, subject, text_of, words};
 use super::{
     AnswersCommand, AwsArgs, BrokerArgs, RootArgs, SessionIdArgs, SessionListArgs, SessionRevokeArgs, TargetArgs,
     profile_name, table_name,
@@ -193,7 +193,7 @@ pub struct BreakglassTable {
 #[derive(Debug, Clone, Args)]
 pub struct LimitArgs {
     /// The maximum number of entries.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = positive::<u32>)]
     pub limit: u32,
     /// List all entries.
     #[arg(long, conflicts_with = "limit")]

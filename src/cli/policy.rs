@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::values::positive;
 use super::{ApplyOptions, AwsArgs, ManifestArgs, RootArgs, TargetArgs, profile_name};
 
 #[derive(Debug, Subcommand)]
@@ -59,7 +60,7 @@ pub struct PolicyShowArgs {
     #[command(flatten)]
     pub live: LivePolicyArgs,
     /// The version [default: the newest].
-    #[arg(value_name = "VERSION", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(value_name = "VERSION", value_parser = positive::<i64>)]
     pub number: Option<i64>,
     /// Decrypt a policy that is in a `SecureString`, and print it.
     #[arg(long)]
@@ -80,10 +81,10 @@ pub struct PolicyDiffArgs {
     #[command(flatten)]
     pub live: LivePolicyArgs,
     /// The earlier version [default: the one before the later version].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = positive::<i64>)]
     pub from: Option<i64>,
     /// The later version [default: the newest].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = positive::<i64>)]
     pub to: Option<i64>,
     /// Decrypt a policy that is in a `SecureString`, and print the difference.
     #[arg(long)]
@@ -95,7 +96,7 @@ pub struct PolicyRollbackArgs {
     #[command(flatten)]
     pub live: LivePolicyArgs,
     /// The version whose text is written as a new version.
-    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "VERSION", value_parser = positive::<i64>)]
     pub to: i64,
     #[command(flatten)]
     pub options: ApplyOptions,

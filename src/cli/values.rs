@@ -30,9 +30,18 @@ pub(super) fn check(text: &str) -> Result<Check, String> {
     let known: Vec<&str> = Check::VARIANTS.iter().map(|one| one.word()).collect();
     let found = Check::VARIANTS.iter().copied().find(|one| one.word() == text);
     found.ok_or_else(|| {
-        let meant = closest(text, &known).map(|one| format!("did you mean {one}? ")).unwrap_or_default();
-        format!("{meant}valid values are: {}", known.join(", "))
+        let list = known.join(", ");
+        match closest(text, &known) {
+            Some(one) => format!("did you mean {one}? Valid values are: {list}"),
+            None => format!("valid values are: {list}"),
+        }
     })
+}
+
+/// Parses a number of at least 1.
+pub(super) fn positive<N: std::str::FromStr + PartialOrd + From<u8>>(text: &str) -> Result<N, String> {
+    let number = text.parse().ok().filter(|number| *number >= N::from(1));
+    number.ok_or_else(|| String::from("write a whole number of at least 1"))
 }
 
 /// Parses a moment.
@@ -96,6 +105,14 @@ mod tests {
         }
         for bad in ["", "alice ", "a/b", "arn:aws:iam::123456789012:role/Admin", "arn:aws:iam::123456789012:root"] {
             assert!(subject(bad).is_err(), "{bad} passed");
+        }
+    }
+
+    #[test]
+    fn numbers_have_a_plain_message() {
+        assert_eq!(positive::<i64>("12"), Ok(12));
+        for bad in ["0", "-1", "1.5", "x", "", "99999999999999999999"] {
+            assert_eq!(positive::<u32>(bad), Err(String::from("write a whole number of at least 1")));
         }
     }
 

@@ -119,7 +119,8 @@ fn read(path: &Path) -> Result<Arc<Source>, Error> {
                  --write-manifest sentinel.toml"
             }
             ErrorKind::PermissionDenied => "make it readable for you, or name another file with -f FILE",
-            _ => "correct it, or name another file with -f FILE",
+            _ if error.to_string() == files::NOT_UTF8 => "save it as UTF-8, or name another file with -f FILE",
+            _ => "name the manifest with -f FILE",
         };
         Error::read(path, error, missing).with_hint(hint)
     })?;

@@ -105,6 +105,15 @@ pub(super) fn same(path: &Path) -> Error {
     Error::usage(message, "give each a file of its own")
 }
 
+/// Checks that the folder of a new file exists.
+pub(super) fn check_folder(path: &Path) -> Result<(), Error> {
+    if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        let error = Error::file(path, "its folder does not exist");
+        return Err(error.with_hint("create the folder, or correct the path"));
+    }
+    Ok(())
+}
+
 /// Refuses to write over a file that is probably a manifest or a policy.
 pub(super) fn check(path: &Path) -> Result<(), Error> {
     let refused = |what: &str| Error::file(path, what);
@@ -118,9 +127,7 @@ pub(super) fn check(path: &Path) -> Result<(), Error> {
     if path.is_dir() {
         return Err(refused(files::FOLDER).with_hint("name a file"));
     }
-    if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-        return Err(refused("its folder does not exist").with_hint("create the folder, or correct the path"));
-    }
+    check_folder(path)?;
     if leads_out(path) {
         return Err(refused("its folder is a link out of the current folder; name the target folder of the link"));
     }

@@ -117,9 +117,11 @@ fn check_filters(project: &Project, scope: &Scope) -> Result<(), Error> {
         if !scope.prune && !desired.iter().any(|one| pattern.matches(one.address())) {
             let addresses: Vec<String> = desired.iter().map(|one| one.address().to_string()).collect();
             let names: Vec<&str> = addresses.iter().map(String::as_str).collect();
-            let meant =
-                closest(pattern.as_str(), &names).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
-            let hint = format!("{meant}the manifest has: {}", some(&names));
+            let list = some(&names);
+            let hint = match closest(pattern.as_str(), &names) {
+                Some(name) => format!("did you mean {name}? The manifest has: {list}"),
+                None => format!("the manifest has: {list}"),
+            };
             return Err(Error::usage(format!("{flag} {pattern} matches nothing in the manifest"), hint));
         }
     }

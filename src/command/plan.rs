@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::context::{Context, Project, Secrets};
-use super::output::{is_same, same};
+use super::output::{check_folder, is_same, same};
 use super::pass::{Attempt, Keep, Planned, Values, check_variables, scope};
 use crate::cli::{FilterArgs, Format, OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
@@ -26,6 +26,9 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
         && args.output.files().iter().any(|(_, other)| is_same(path, other))
     {
         return Err(same(path));
+    }
+    if let Some(path) = &args.out {
+        check_folder(path)?;
     }
     let mut project = context.project(&args.manifest.file)?;
     if args.show_secrets {
@@ -216,7 +219,11 @@ fn private(path: &Path, text: &str) -> std::io::Result<()> {
 /// Reads a saved plan, and makes the checks that need no AWS calls.
 pub(super) fn load(path: &Path) -> Result<PlanFile, Error> {
     let text = files::read_text(path, files::PLAN).map_err(|error| {
-        Error::read(path, error, "there is no such plan").with_hint("save one with: sentinel plan --out FILE")
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => "save a plan with: sentinel plan --out FILE",
+            _ => "name a plan that sentinel plan --out FILE saved",
+        };
+        Error::read(path, error, "there is no such plan").with_hint(hint)
     })?;
     PlanFile::read(&text).map_err(|why| Error::unusable_plan(&path.display().to_string(), &why))
 }

@@ -19,6 +19,10 @@ use crate::policy::{BreakglassLimits, Policy, parse};
 use crate::report::policy::{Tested, TestedCase, TestedFile, linted, tested};
 use crate::report::{escape, gates, json};
 
+/// The hint for a policy file that does not exist.
+const NO_POLICY: &str =
+    "name the file of a policy, such as policies/dev.yaml, or no file for all policies of the manifest";
+
 pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Error> {
     let (policies, reader) = if args.policies.is_empty() {
         of_manifest(context, &args.manifest.file)?
@@ -29,7 +33,8 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
     let mut results: Vec<TestedFile> = Vec::new();
     for path in policies {
         let shown = path.display().to_string();
-        let policy = parse(&Source::new(shown.clone(), reader.read(&path, files::POLICY, None)?), &mut faults);
+        let text = reader.read(&path, files::POLICY, Some(String::from(NO_POLICY)))?;
+        let policy = parse(&Source::new(shown.clone(), text), &mut faults);
         let cases_path = cases_file(&path);
         let hint = format!(
             "write the test cases of {shown} there: a list of user, profile, at and expect under \
@@ -110,7 +115,8 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
     for path in &paths {
         let setting = owners.get(&whole(path));
         let setting = setting.map(|own| Setting { profiles: &materials.profiles, own, tables: &materials.tables });
-        let source = Source::new(path.display().to_string(), reader.read(path, files::POLICY, None)?);
+        let text = reader.read(path, files::POLICY, Some(String::from(NO_POLICY)))?;
+        let source = Source::new(path.display().to_string(), text);
         let found = lint::lint(&source, setting, &mut faults);
         findings.extend(found.into_iter().map(|finding| (Arc::clone(&source), finding)));
     }
@@ -185,9 +191,10 @@ impl Reader {
 }
 
 fn failed(path: &Path, error: std::io::Error, hint: Option<String>) -> Error {
+    let is_missing = error.kind() == std::io::ErrorKind::NotFound;
     let error = Error::read(path, error, "there is no such file");
     match hint {
-        Some(hint) => error.with_hint(hint),
-        None => error,
+        Some(hint) if is_missing => error.with_hint(hint),
+        _ => error,
     }
 }

@@ -19,8 +19,11 @@ pub(super) fn run(context: &Context, args: &ReportMergeArgs) -> Result<Exit, Err
     let mut documents = Vec::new();
     for path in paths {
         let text = files::read_text(&path, files::PLAN).map_err(|error| Error::io(&path, error))?;
-        let document = serde_json::from_str(&text)
-            .map_err(|error| Error::file(&path, format!("this is not a JSON document: {error}")))?;
+        let document = serde_json::from_str(&text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            let what = format!("this is not a complete JSON document: line {line}, column {column}");
+            Error::file(&path, what).with_hint("write --json or --out-json of the shard again")
+        })?;
         documents.push((path.display().to_string(), document));
     }
     let hint = "write --json or --out-json of each shard to a separate file in the folder, with no other files that end in \

@@ -135,9 +135,12 @@ impl Folder {
         };
         text.map_err(|error| match files::leads_out(&error) {
             true => Invalid::new(format!("\"{}\" is a link out of the manifest's folder", file.display()), LINKS),
+            false if error.kind() == io::ErrorKind::NotFound => {
+                Invalid::new(format!("there is no file {}", file.display()), "create it, or correct the path")
+            }
             false => Invalid::new(
                 format!("{} cannot be read: {}", file.display(), files::system_words(&error)),
-                "create it, or correct the path",
+                "make it a readable TOML file, or correct the path",
             ),
         })
     }

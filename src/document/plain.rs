@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span};
 
-use super::words;
+use super::syntax::{self, Problem};
+use super::syntax_fault;
 use crate::diagnostic::{Fault, Faults, Source};
 
 /// The code of these faults in `sentinel explain`.
@@ -30,18 +31,8 @@ pub(super) fn check(source: &Arc<Source>, faults: &mut Faults) -> Option<Fault> 
                     pass.fault(at, String::from("a YAML directive"), help);
                     return None;
                 }
-                let words::Words { message, help } = words::of_yaml(error.info().trim());
-                let message = format!("invalid YAML: {message}");
-                let label = String::from("here");
-                return Some(Fault {
-                    source: Arc::clone(source),
-                    span: at,
-                    message,
-                    label,
-                    help: help.map(str::to_owned),
-                    code: None,
-                    also: None,
-                });
+                let Problem { message, help } = syntax::of_yaml(error.info().trim());
+                return Some(syntax_fault(source, at, format!("invalid YAML: {message}"), help));
             }
         }
     }

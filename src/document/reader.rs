@@ -26,6 +26,7 @@ impl PartialEq for Entry {
 #[derive(Debug)]
 pub struct Reader<'a> {
     source: Arc<Source>,
+    language: Language,
     faults: &'a mut Faults,
 }
 
@@ -33,9 +34,14 @@ impl<'a> Reader<'a> {
     /// The name of the whole manifest in messages.
     pub const ROOT: &'static str = "the manifest";
 
-    /// Returns a reader that records into `faults`.
+    /// Returns a reader of a TOML text that records into `faults`.
     pub fn new(source: &Arc<Source>, faults: &'a mut Faults) -> Self {
-        Self { source: Arc::clone(source), faults }
+        Self { source: Arc::clone(source), language: Language::Toml, faults }
+    }
+
+    /// Returns a reader of a YAML text that records into `faults`.
+    pub fn yaml(source: &Arc<Source>, faults: &'a mut Faults) -> Self {
+        Self { source: Arc::clone(source), language: Language::Yaml, faults }
     }
 
     /// Records a fault at the given bytes.
@@ -90,21 +96,33 @@ impl<'a> Reader<'a> {
         self.faults.code_last(code);
     }
 
+    /// Records a value of the wrong type. `what` names it as in `quoted`.
     pub fn wrong_type(&mut self, node: &Node, what: &str, expected: &str) {
-        let found = match node.value {
-            Value::Integer(number) if expected.starts_with("an integer") => number.to_string(),
-            _ => node.value.kind().to_owned(),
-        };
-        let message = format!("`{what}` must be {expected}, not {found}");
-        self.fault(node.span.clone(), message, format!("expected {expected}"), "");
+        self.wrong_type_with_help(node, what, expected, "");
     }
 
-    /// Reads a map. `what` names it in messages.
+    fn wrong_type_with_help(&mut self, node: &Node, what: &str, expected: &str, help: &str) {
+        let found = match node.value {
+            Value::Integer(number) if expected.starts_with("an integer") => number.to_string(),
+            Value::Map(_) => self.language.map().to_owned(),
+            _ => node.value.kind().to_owned(),
+        };
+        let message = format!("{} must be {expected}, not {found}", quoted(what));
+        self.fault(node.span.clone(), message, format!("expected {expected}"), help);
+    }
+
+    /// Reads a map. `what` names it in messages, as in `quoted`.
     pub fn map<'n>(&mut self, node: &'n Node, what: &str) -> Option<Fields<'n>> {
         if let Value::Map(entries) = &node.value {
             return Some(Fields { what: what.to_owned(), span: node.span.clone(), entries, asked: Vec::new() });
         }
-        self.wrong_type(node, what, "a table");
+        let is_list_of_maps = matches!(&node.value, Value::List(items) if items.iter().all(|item| item.value.is_map()));
+        let help = match self.language {
+            Language::Yaml => String::from("write KEY: VALUE"),
+            Language::Toml if is_list_of_maps => format!("write a header with single brackets, such as [{what}.NAME]"),
+            Language::Toml => String::from("write { KEY = VALUE }"),
+        };
+        self.wrong_type_with_help(node, what, self.language.map(), &help);
         None
     }
 
@@ -112,7 +130,11 @@ impl<'a> Reader<'a> {
         if let Value::List(items) = &node.value {
             return Some(items);
         }
-        self.wrong_type(node, what, "a list");
+        let help = match self.language {
+            Language::Yaml => "start each item with \"- \"",
+            Language::Toml => "write [VALUE], also for one value",
+        };
+        self.wrong_type_with_help(node, what, "a list", help);
         None
     }
 
@@ -121,7 +143,7 @@ impl<'a> Reader<'a> {
             Value::String(text) => return Some(text.clone()),
             Value::Integer(_) | Value::Bool(_) | Value::Other(_) => {
                 let written = self.source.text.get(node.span.clone()).unwrap_or_default().to_owned();
-                let message = format!("`{what}` must be a string, not {}", node.value.kind());
+                let message = format!("{} must be a string, not {}", quoted(what), node.value.kind());
                 self.fault(node.span.clone(), message, "expected a string", format!("quote it: \"{written}\""));
             }
             _ => self.wrong_type(node, what, "a string"),
@@ -133,7 +155,8 @@ impl<'a> Reader<'a> {
         if let Value::Bool(flag) = node.value {
             return Some(flag);
         }
-        self.wrong_type(node, what, "true or false");
+        let help = if matches!(node.value, Value::String(_)) { "write true or false without quotes" } else { "" };
+        self.wrong_type_with_help(node, what, "true or false", help);
         None
     }
 
@@ -142,7 +165,8 @@ impl<'a> Reader<'a> {
         match node.value {
             Value::Integer(number) if number >= 1 => Some(number),
             _ => {
-                self.wrong_type(node, what, "an integer of at least 1");
+                let help = if matches!(node.value, Value::String(_)) { "write the number without quotes" } else { "" };
+                self.wrong_type_with_help(node, what, "an integer of at least 1", help);
                 None
             }
         }
@@ -160,7 +184,8 @@ impl<'a> Reader<'a> {
             (_, Some(word)) => format!("did you mean \"{word}\"? Write one of: {}", words.join(", ")),
             (_, None) => format!("write one of: {}", words.join(", ")),
         };
-        self.fault(node.span.clone(), format!("`{what}` cannot be \"{text}\""), "not one of the choices", help);
+        let message = format!("{} cannot be \"{text}\"", quoted(what));
+        self.fault(node.span.clone(), message, "not one of the choices", help);
         None
     }
 
@@ -186,6 +211,28 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// The language of the text that a reader reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Language {
+    Toml,
+    Yaml,
+}
+
+impl Language {
+    /// Returns the language's name for a map, with its article.
+    fn map(self) -> &'static str {
+        match self {
+            Self::Toml => "a table",
+            Self::Yaml => "a mapping",
+        }
+    }
+}
+
+/// Returns the name of a value for a message: a key or a path of keys in backticks, and a phrase such as "the rule" unchanged.
+fn quoted(what: &str) -> String {
+    if what.starts_with("the ") { what.to_owned() } else { format!("`{what}`") }
 }
 
 /// A map being read. It records which keys were read, so the others are reported as unknown.
@@ -216,7 +263,7 @@ impl<'n> Fields<'n> {
     pub fn required(&mut self, reader: &mut Reader<'_>, name: &'static str, help: &str) -> Option<&'n Entry> {
         let found = self.get(name);
         if found.is_none() {
-            let message = format!("`{}` lacks `{name}`", self.what);
+            let message = format!("{} has no `{name}`", quoted(&self.what));
             reader.fault(self.span.clone(), message, format!("`{name}` is missing"), help);
         }
         found
@@ -236,10 +283,10 @@ impl<'n> Fields<'n> {
             );
             let what = match self.what.as_str() {
                 // The name of its file.
-                Reader::ROOT => reader.source.place(entry.key_span.start).0,
-                what => what,
+                Reader::ROOT => format!("`{}`", reader.source.place(entry.key_span.start).0),
+                what => quoted(what),
             };
-            let message = format!("unknown key `{}` in `{what}`", entry.key);
+            let message = format!("unknown key `{}` in {what}", entry.key);
             reader.fault(entry.key_span.clone(), message, "unknown key", help);
         }
     }

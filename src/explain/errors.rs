@@ -50,7 +50,7 @@ pub(super) fn entry(code: Code) -> Entry {
             "The folder of --local cannot be used: it is not writable, it or something in it is a link, a database in \
              it is damaged or has parts that Sentinel did not create, or another program is using it.",
             "error[E006]: the AWS emulator: …",
-            "Choose another folder with --local=PATH, or delete this one to start over. If the folder came with a \
+            "Name another folder with --local=PATH. To start over, delete the emulator's folder. If the folder came with a \
              checkout, find out who added it: a link in it could have made Sentinel write to another file.",
         ),
         Code::NotExported => (
@@ -360,7 +360,7 @@ pub(super) fn entry(code: Code) -> Entry {
             "Give each its own region, profile or role_arn, or remove one.",
         ),
         Code::Foreign => (
-            "The saved plan does not match the manifest at hand",
+            "The saved plan does not match the current manifest",
             "A saved plan is untrusted input. `apply PLANFILE` reads the manifest that the plan names, if it is below \
              the current folder, or the one that -f names. The plan's targets, regions, accounts, roles, AWS profiles \
              and policy root must match that manifest, and it must not delete a resource in the manifest.",
@@ -436,7 +436,7 @@ pub(super) fn hint(code: Code) -> Option<&'static str> {
         Code::Proxy => "correct HTTPS_PROXY, or unset it",
         Code::BadAnswer => "check --endpoint-url or AWS_ENDPOINT_URL if one is set, and the proxy",
         Code::Internal => "this is a bug: report it with the command and this message; -v shows the causes",
-        Code::Local => "choose another folder with --local=PATH, or delete this one to start over",
+        Code::Local => "name another folder with --local=PATH; to start over, delete the emulator's folder",
         Code::NoUser => "use the credentials of an IAM user, or of a role",
         Code::Circular => {
             "an AWS profile's credential_process probably runs Sentinel, which runs it again: name another AWS profile \

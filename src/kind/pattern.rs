@@ -31,7 +31,10 @@ impl FromStr for AddressPattern {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         const HELP: &str = "write an address such as profiles.dev, tables.sessions or 'tables.*'";
         let problem = |why: &dyn fmt::Display| Invalid::new(format!("the filter \"{text}\" is not valid: {why}"), HELP);
-        let pattern = Pattern::new(text).map_err(|error| problem(&error))?;
+        let pattern = Pattern::new(text).map_err(|_| {
+            // `glob` rejects a [ without ], and ** next to other characters.
+            problem(if text.contains("**") { &"write * instead of **" } else { &"a [ has no matching ]" })
+        })?;
         // A misspelled section matches no address, so an exclusion would silently exclude nothing.
         let literal = text.split(['*', '?', '[']).next().unwrap_or_default();
         let known = |section: &str| KindId::ALL.iter().any(|kind| kind.section() == section);

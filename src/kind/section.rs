@@ -136,7 +136,7 @@ pub fn read_tags(reader: &mut Reader<'_>, node: &Node, ownership: Option<&str>) 
                  none";
             reader.fault(entry.key_span.clone(), message, "the ownership tag", help);
         }
-        if let Some(value) = reader.checked(&entry.node, &entry.key, check_tag_value) {
+        if let Some(value) = reader.checked(&entry.node, &format!("tags.{}", entry.key), check_tag_value) {
             tags.insert(entry.key.clone(), value);
         }
     }

@@ -167,7 +167,7 @@ impl Folder {
                     format!("{} is a link; name the folder that it leads to with --local=PATH", shown.display())
                 }
                 Ok(FileType::Directory) | Err(_) => format!("{}: {error}", shown.display()),
-                Ok(_) => format!("{} is no folder; delete it, or name another with --local=PATH", shown.display()),
+                Ok(_) => format!("{} is a file, not a folder; name a folder with --local=PATH", shown.display()),
             }
         })
     }

@@ -9,7 +9,7 @@ use strum::VariantArray;
 
 use super::{Ask, Effect, Mode, Policy, Principal, evaluate};
 use crate::diagnostic::{Faults, Source};
-use crate::document::{self, Fields, Node, Reader, check_identifier, check_label};
+use crate::document::{self, Entry, Fields, Node, Reader, check_identifier, check_label};
 use crate::resource::Invalid;
 
 /// One test case.
@@ -78,7 +78,9 @@ pub struct Finding {
 
 /// The default settings of test cases.
 #[derive(Default)]
-struct Defaults {
+struct Common<'n> {
+    /// All settings as written, including invalid ones.
+    entries: &'n [Entry],
     user: Option<String>,
     principal: Option<String>,
     profile: Option<String>,
@@ -89,9 +91,9 @@ struct Defaults {
 /// Reads the test cases of a policy and adds their errors to the faults.
 pub fn parse(source: &Arc<Source>, policy: &Policy, faults: &mut Faults) -> Vec<Case> {
     let Some(root) = document::from_yaml(source, faults) else { return Vec::new() };
-    let mut reader = Reader::new(source, faults);
+    let mut reader = Reader::yaml(source, faults);
     let reader = &mut reader;
-    let Some(mut fields) = reader.map(&root, "cases file") else { return Vec::new() };
+    let Some(mut fields) = reader.map(&root, "the file of test cases") else { return Vec::new() };
     let defaults = read_common(reader, &mut fields);
     let cases = fields.required(reader, "cases", "add a list of test cases");
     let cases = cases.and_then(|entry| reader.list(&entry.node, "cases")).unwrap_or_default();
@@ -100,23 +102,24 @@ pub fn parse(source: &Arc<Source>, policy: &Policy, faults: &mut Faults) -> Vec<
 }
 
 /// Reads the settings that a test case and the defaults have in common.
-fn read_common(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Defaults {
+fn read_common<'n>(reader: &mut Reader<'_>, fields: &mut Fields<'n>) -> Common<'n> {
     let user = fields.get("user").and_then(|entry| reader.checked(&entry.node, "user", check_identifier));
     let principal = fields.get("principal").and_then(|entry| reader.checked(&entry.node, "principal", whole_arn));
     let profile = fields.get("profile").and_then(|entry| reader.checked(&entry.node, "profile", check_identifier));
     let mode = fields.get("mode").and_then(|entry| reader.variant(&entry.node, "mode"));
     let at = fields.get("at").and_then(|entry| reader.checked(&entry.node, "at", |text| moment(text).map(drop)));
-    Defaults { user, principal, profile, mode, at: at.and_then(|text| moment(&text).ok()) }
+    let at = at.and_then(|text| moment(&text).ok());
+    Common { entries: fields.all(), user, principal, profile, mode, at }
 }
 
 fn read_case(
     reader: &mut Reader<'_>,
     node: &Node,
-    defaults: &Defaults,
+    defaults: &Common<'_>,
     policy: &Policy,
     source: &Source,
 ) -> Option<Case> {
-    let mut fields = reader.map(node, "case")?;
+    let mut fields = reader.map(node, "the test case")?;
     let own = read_common(reader, &mut fields);
     let name = fields.get("name").and_then(|entry| reader.checked(&entry.node, "name", check_label));
     let rule = fields.get("rule").and_then(|entry| reader.checked(&entry.node, "rule", check_label));
@@ -142,7 +145,7 @@ fn read_case(
         ("at", timed && at.is_none()),
     ] {
         // A setting that is present but invalid has been reported already.
-        let written = |key: &str| fields.all().iter().any(|entry| entry.key == key);
+        let written = |key: &str| [own.entries, defaults.entries].into_iter().flatten().any(|entry| entry.key == key);
         if missing && !written(key) && !(key == "user" && written("principal")) {
             let help = match key {
                 "principal" => "the policy has principals, so add the caller's ARN, as STS returns it",
@@ -304,8 +307,11 @@ cases:
             "3: \"2026-01-14\" is not a time",
             "4: the test case has no `user`",
             "5: the test case has no `at`",
-            "6: unknown key `when` in `case`",
+            "6: unknown key `when` in the test case",
         ];
         assert_eq!(read(text).1, expected);
+        // An invalid setting for all test cases is one error.
+        let text = "profile: dev\nat: noon\ncases:\n  - { user: bob, expect: deny }\n";
+        assert_eq!(read(text).1, ["2: \"noon\" is not a time"]);
     }
 }

@@ -42,14 +42,14 @@ pub fn parse_located(source: &Arc<Source>, faults: &mut Faults) -> Option<(Polic
 
 fn read(source: &Arc<Source>, faults: &mut Faults) -> Option<(Policy, Vec<Range<usize>>)> {
     if source.text.trim().is_empty() {
-        let mut reader = Reader::new(source, faults);
+        let mut reader = Reader::yaml(source, faults);
         reader.fault(0..0, "the policy is empty", "nothing here", "write version: \"1\" and a list of rules");
         return None;
     }
     let root = document::from_yaml(source, faults)?;
-    let mut reader = Reader::new(source, faults);
+    let mut reader = Reader::yaml(source, faults);
     let reader = &mut reader;
-    let mut policy = reader.map(&root, "policy")?;
+    let mut policy = reader.map(&root, "the policy")?;
     if let Some(version) = policy.required(reader, "version", "add version: \"1\" as the first line") {
         reader.choice(&version.node, "version", &[("1", ())]);
     }
@@ -100,7 +100,7 @@ fn read_rules(reader: &mut Reader<'_>, node: &Node) -> (Vec<Rule>, Vec<Range<usi
     let mut names: HashMap<String, usize> = HashMap::new();
     let (mut rules, mut places) = (Vec::new(), Vec::new());
     for (index, rule) in nodes.iter().enumerate() {
-        let Some(mut fields) = reader.map(rule, "rule") else { continue };
+        let Some(mut fields) = reader.map(rule, "the rule") else { continue };
         let mut name = None;
         if let Some(entry) = fields.required(reader, "name", "give each rule its own name") {
             name = reader.checked(&entry.node, "name", check_label);
@@ -480,13 +480,13 @@ rules:
                 "4: `effect` cannot be \"alow\"",
                 "6: `mode` cannot be \"ftp\"",
                 "8: `days` cannot be \"Monday\"",
-                "9: `hours` lacks `end`",
+                "9: `hours` has no `end`",
                 "9: \"9:00\" is not a time of day",
                 "10: \"Mars/Olympus\" is not a time zone",
                 "11: unknown key `extra` in `conditions`",
                 "12: two rules have the name \"one\"",
                 "14: `session_table` is only valid with effect: require_server_session",
-                "15: `rule` lacks `name`",
+                "15: the rule has no `name`",
             ]
         );
     }
@@ -525,8 +525,8 @@ rules:
     #[test]
     fn a_policy_without_rules_is_a_fault() {
         assert_eq!(faults("version: \"1\"\nrules: []\n"), ["2: `rules` is empty"]);
-        assert_eq!(faults("version: \"1\"\n"), ["1: `policy` lacks `rules`"]);
+        assert_eq!(faults("version: \"1\"\n"), ["1: the policy has no `rules`"]);
         assert_eq!(faults(" \n"), ["1: the policy is empty"]);
-        assert_eq!(faults("- a\n"), ["1: `policy` must be a table, not a list"]);
+        assert_eq!(faults("- a\n"), ["1: the policy must be a mapping, not a list"]);
     }
 }

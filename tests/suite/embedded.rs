@@ -477,11 +477,11 @@ fn an_unreadable_store_is_an_immediate_error() {
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.a]\n");
     world.write("broken/us-east-1/aws.db", &"no database at all ".repeat(100)).write("file", "");
     let unreadable = "broken/us-east-1/aws.db: the database cannot be read: file is not a database";
-    for (folder, expected) in [("broken", unreadable), ("file", "file is no folder; delete it")] {
+    for (folder, expected) in [("broken", unreadable), ("file", "file is a file, not a folder")] {
         let local = format!("--local={folder}");
         let run = finish(world.command(&["plan", &local]).spawn().unwrap()).expect(1);
         assert!(run.stderr.contains(&format!("error[E006]: the AWS emulator: {expected}")), "{}", run.stderr);
-        assert!(run.stderr.contains("hint: choose another folder"), "{}", run.stderr);
+        assert!(run.stderr.contains("hint: name another folder"), "{}", run.stderr);
     }
 }
 

@@ -109,11 +109,11 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
         let missing = |fields: &mut Fields<'_>, name| fields.get(name).is_none();
         if missing(&mut fields, "name") {
             let help = "a table other than the built-in ones (approvals, breakglass, sessions) requires name: add it";
-            reader.fault(entry.key_span.clone(), format!("`tables.{key}` lacks `name`"), "no name", help);
+            reader.fault(entry.key_span.clone(), format!("`tables.{key}` has no `name`"), "no name", help);
         }
         if missing(&mut fields, "partition_key") && !removed {
             let help = "add partition_key = { name = \"id\", type = \"S\" }";
-            let message = format!("`tables.{key}` lacks `partition_key`");
+            let message = format!("`tables.{key}` has no `partition_key`");
             reader.fault(entry.key_span.clone(), message, "no partition key", help);
         }
     }

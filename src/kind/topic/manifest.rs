@@ -188,7 +188,7 @@ fn check_subscription(reader: &mut Reader<'_>, entry: &Entry, fields: &Settings<
     }
     match (read.protocol == Protocol::Firehose, fields.get("role")) {
         (true, None) => {
-            let message = format!("`subscriptions.{}` lacks `role`", entry.key);
+            let message = format!("`subscriptions.{}` has no `role`", entry.key);
             let help = "add role = \"arn:aws:iam::ACCOUNT:role/NAME\": SNS delivers to Firehose with it";
             reader.fault(entry.key_span.clone(), message, "no role", help);
         }

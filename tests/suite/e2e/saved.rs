@@ -53,7 +53,7 @@ fn a_saved_plan_is_shown_and_applied_step_by_step() {
     assert!(shown.stdout.contains(&run.stdout), "{}\nis not in\n{}", run.stdout, shown.stdout);
     assert!(world.calls().is_empty(), "showing a plan asks nobody");
     let plan = saved(&world);
-    assert_eq!(plan["format_version"], json!(1));
+    assert_eq!(plan["format_version"], json!(2));
     assert_eq!(plan["tool_version"], json!(env!("CARGO_PKG_VERSION")));
     assert!(plan["manifest"]["digest"].as_str().unwrap().starts_with("sha256:"));
     assert_eq!(plan["targets"][0]["target"]["caller"]["account"], json!("123456789012"));
@@ -186,7 +186,8 @@ fn an_edited_plan_or_another_version_is_refused() {
     let cases = [
         (edited, "it was changed after it was made"),
         (text.replace(version, "\"tool_version\": \"0.0.1\""), "it was made by Sentinel 0.0.1"),
-        (text.replace("\"format_version\": 1", "\"format_version\": 7"), "its format is version 7"),
+        (text.replace("\"format_version\": 2", "\"format_version\": 1"), "its format is version 1"),
+        (text.replace("\"format_version\": 2", "\"format_version\": 7"), "its format is version 7"),
         (String::from(MANIFEST), "is not a saved plan"),
     ];
     for (text, why) in cases {

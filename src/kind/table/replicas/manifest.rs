@@ -228,7 +228,7 @@ pub(in crate::kind::table) fn check(resolver: &mut Resolver<'_>, key: &str, tabl
                      such a table";
                 fault(
                     &place,
-                    format!("the replica in {region} lacks `key`, and `tables.{key}` has a key of its own"),
+                    format!("the replica in {region} has no `key`, and `tables.{key}` has a key of its own"),
                     help,
                     "no key",
                 );

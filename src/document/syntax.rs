@@ -1,16 +1,18 @@
 //! Plain messages for the parsers' syntax errors. An unknown message is passed on unchanged.
 
+use std::ops::Range;
+
 /// A message, and how to correct the error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Words {
+pub(super) struct Problem {
     pub(super) message: String,
     pub(super) help: Option<&'static str>,
 }
 
-type Known = &'static [(&'static str, &'static str, &'static str)];
+type Messages = &'static [(&'static str, &'static str, &'static str)];
 
 /// The beginning of the parser's message, the plain message, and the fix. Source: the messages of `toml_parser` 1.1.
-const TOML: Known = &[
+const TOML: Messages = &[
     ("string values must be quoted", "a string without quotes", "put it in double quotes"),
     ("invalid basic string", "a string without its closing quote", "add \" at its end"),
     ("invalid literal string", "a string without its closing quote", "add ' at its end"),
@@ -37,7 +39,7 @@ const TOML: Known = &[
 ];
 
 /// The same for YAML. Source: the messages of `granit-parser` 2 and `serde-saphyr` 2.
-const YAML: Known = &[
+const YAML: Messages = &[
     (
         "invalid indentation in multiline quoted scalar",
         "a quoted string is not closed, or its next line is not indented",
@@ -67,6 +69,7 @@ const YAML: Known = &[
     ("alias references unknown anchor", "an alias without an anchor", "define it first with &NAME, or write the value"),
     ("unclosed bracket", "a bracket that is not closed", "add the closing bracket"),
     ("tabs disallowed within this context", "a tab in the indentation", "indent with spaces"),
+    ("while scanning a plain scalar, found a tab", "a tab in the indentation of the next line", "indent with spaces"),
     (
         "invalid trailing content after double-quoted scalar",
         "text after a quoted string",
@@ -75,37 +78,92 @@ const YAML: Known = &[
 ];
 
 /// Returns the plain message for a TOML error in `text`.
-pub(super) fn of_toml(message: &str, text: &str) -> Words {
+pub(super) fn of_toml(message: &str, text: &str) -> Problem {
     match message {
         _ if message.starts_with("duplicate key") && !text.is_empty() => {
-            Words { message: format!("`{text}` is defined twice"), help: Some("remove one of the two") }
+            Problem { message: format!("`{text}` is defined twice"), help: Some("remove one of the two") }
         }
-        _ if message.starts_with("invalid unquoted key") && text == ":" => Words {
-            message: String::from("a colon after a key"),
-            help: Some("write KEY = VALUE, and sections as [SECTION.NAME]: this file is TOML, not YAML"),
-        },
-        _ => known(TOML, message),
+        _ if message.starts_with("invalid unquoted key") && text == ":" => {
+            Problem { message: String::from("a colon after a key"), help: Some("write KEY = VALUE") }
+        }
+        _ => lookup(TOML, message),
     }
 }
 
 /// Returns the plain message for a YAML error.
-pub(super) fn of_yaml(message: &str) -> Words {
+pub(super) fn of_yaml(message: &str) -> Problem {
     if let Some(key) = message.strip_prefix("duplicate mapping key: ") {
-        return Words { message: format!("the key `{key}` is defined twice"), help: Some("remove one of the two") };
+        return Problem { message: format!("the key `{key}` is defined twice"), help: Some("remove one of the two") };
     }
     if let Some(letter) = message.strip_prefix("unexpected character: `").and_then(|rest| rest.strip_suffix('\'')) {
         let message = format!("a value that starts with `{letter}`");
-        return Words { message, help: Some("put it in double quotes") };
+        return Problem { message, help: Some("put it in double quotes") };
     }
-    known(YAML, message)
+    lookup(YAML, message)
 }
 
-fn known(all: Known, message: &str) -> Words {
+fn lookup(all: Messages, message: &str) -> Problem {
     let found = all.iter().find(|(start, ..)| message.starts_with(start));
-    found.map_or(Words { message: message.to_owned(), help: None }, |(_, words, help)| Words {
-        message: (*words).to_owned(),
+    found.map_or(Problem { message: message.to_owned(), help: None }, |(_, message, help)| Problem {
+        message: (*message).to_owned(),
         help: Some(help),
     })
+}
+
+/// Returns the lines of a text that are neither empty nor comments, each with its span.
+fn lines(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
+    let start = |line: &str| line.as_ptr().addr() - text.as_ptr().addr();
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
+    lines.map(move |line| (start(line)..start(line) + line.len(), line))
+}
+
+/// Returns the first marker of a merge conflict in a text.
+pub(super) fn merge_conflict(text: &str) -> Option<(Range<usize>, Problem)> {
+    let (span, _) = lines(text).find(|(_, line)| line.starts_with("<<<<<<< "))?;
+    let help = "keep the version that you need, and delete the lines with <<<<<<<, ======= and >>>>>>>";
+    Some((span, Problem { message: String::from("the file has an unresolved merge conflict"), help: Some(help) }))
+}
+
+/// Returns the problem of a text that is invalid TOML because it is written in another language.
+pub(super) fn other_language(text: &str) -> Option<(Range<usize>, Problem)> {
+    if let Some(conflict) = merge_conflict(text) {
+        return Some(conflict);
+    }
+    let (span, first) = lines(text).next()?;
+    let language = match first.trim_start() {
+        line if line.starts_with('{') || is_json(text) => "JSON",
+        line if line.starts_with('<') => "HTML or XML",
+        _ if is_yaml(text) => "YAML",
+        _ => return None,
+    };
+    let is_policy = lines(text).any(|(_, line)| line.starts_with("rules:"));
+    let help = match language {
+        "YAML" if is_policy => {
+            "this looks like a policy: name it as `policy` of a [profiles.NAME] section in the manifest"
+        }
+        "YAML" | "JSON" => "write sections as [SECTION.NAME] and settings as KEY = VALUE",
+        _ => "name the manifest with -f FILE",
+    };
+    let message = format!("the file is {language}, but a manifest is TOML");
+    Some((span, Problem { message, help: Some(help) }))
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// Returns whether a text starts with a key or a marker of YAML, and has no header and no key of TOML.
+fn is_yaml(text: &str) -> bool {
+    let is_key = |key: &str| {
+        let key = key.trim().trim_matches(['"', '\'']);
+        !key.is_empty() && key.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-.".contains(letter))
+    };
+    let is_toml = |line: &str| line.starts_with('[') || line.split_once('=').is_some_and(|(key, _)| is_key(key));
+    let starts_yaml = |line: &str| {
+        let key = line.split_once(':').filter(|(_, rest)| rest.is_empty() || rest.starts_with(' '));
+        line == "---" || line.starts_with("- ") || key.is_some_and(|(key, _)| is_key(key))
+    };
+    lines(text).next().is_some_and(|(_, line)| starts_yaml(line)) && !lines(text).any(|(_, line)| is_toml(line))
 }
 
 #[cfg(test)]
@@ -127,7 +185,7 @@ mod tests {
             ("a = \"x\n", "a string without its closing quote"),
             ("a = 1\na = 2\n", "`a` is defined twice"),
             ("[a.b]\n[a.b]\n", "`b` is defined twice"),
-            ("a: 1\n", "a colon after a key"),
+            ("b = 1\na: 1\n", "a colon after a key"),
             ("= 3\n", "a key is missing"),
             ("a = \"\\q\"\n", "an unknown escape in a string"),
             ("a = 01\n", "a number with a leading zero"),
@@ -138,6 +196,33 @@ mod tests {
             let found = faults_of(text, |source, faults| drop(from_toml(source, faults)));
             assert_eq!(found.first(), Some(&(format!("invalid TOML: {expected}"), true)), "{text:?}: {found:?}");
         }
+    }
+
+    #[test]
+    fn a_manifest_in_another_language_has_one_error() {
+        for (text, expected) in [
+            ("# x\naws:\n  region: us-east-1\ntables:\n  approvals: {}\n", "the file is YAML, but a manifest is TOML"),
+            ("---\nprofiles:\n  - dev\n", "the file is YAML, but a manifest is TOML"),
+            ("version: \"1\"\nrules:\n  - name: a = b\n", "the file is YAML, but a manifest is TOML"),
+            ("{\n  \"aws\": {}\n}\n", "the file is JSON, but a manifest is TOML"),
+            ("{ \"aws\": ", "the file is JSON, but a manifest is TOML"),
+            ("[\n  { \"aws\": {} }\n]\n", "the file is JSON, but a manifest is TOML"),
+            ("<html>\n<body></body>\n", "the file is HTML or XML, but a manifest is TOML"),
+            ("[aws]\n<<<<<<< HEAD\na = 1\n=======\na = 2\n>>>>>>> x\n", "the file has an unresolved merge conflict"),
+        ] {
+            let found = faults_of(text, |source, faults| drop(from_toml(source, faults)));
+            assert_eq!(found, [(expected.to_owned(), true)], "{text:?}");
+        }
+        // One wrong line does not make a TOML file a YAML file.
+        let found = faults_of("aws: x\n[profiles.dev]\n", |source, faults| drop(from_toml(source, faults)));
+        assert_eq!(found[0], (String::from("invalid TOML: a colon after a key"), true));
+    }
+
+    #[test]
+    fn a_merge_conflict_in_yaml_is_one_error() {
+        let text = "a:\n<<<<<<< HEAD\n  - b\n=======\n  - c\n>>>>>>> x\n";
+        let found = faults_of(text, |source, faults| drop(from_yaml(source, faults)));
+        assert_eq!(found, [(String::from("the file has an unresolved merge conflict"), true)]);
     }
 
     #[test]
@@ -153,6 +238,7 @@ mod tests {
             ("a: @b\n", "a value that starts with `@`"),
             ("a: 1\na: 2\n", "the key `a` is defined twice"),
             ("a:\n\t- b\n", "a tab in the indentation"),
+            ("a: b\n\tc: d\n", "a tab in the indentation of the next line"),
             ("{ \"a\": \"1\" \"b\": \"2\" }\n", "text after a quoted string"),
         ] {
             let found = faults_of(text, |source, faults| drop(from_yaml(source, faults)));
