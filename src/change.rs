@@ -34,7 +34,7 @@ impl FieldValue {
 /// How a difference can be reconciled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Takes {
+pub enum ChangeMethod {
     /// AWS can change the field in place.
     InPlace,
     /// A part of the resource is deleted and created again, and loses its contents.
@@ -49,7 +49,7 @@ pub enum Takes {
     Time,
 }
 
-impl Takes {
+impl ChangeMethod {
     /// Returns whether Sentinel never reconciles the difference.
     pub fn is_never_done(self) -> bool {
         matches!(self, Self::NewResource | Self::NotPossible)
@@ -152,7 +152,8 @@ pub struct FieldChange<F = String> {
     pub path: F,
     #[serde(flatten)]
     pub sides: Sides<FieldValue>,
-    pub takes: Takes,
+    #[serde(rename = "takes")]
+    pub method: ChangeMethod,
     /// A short note on the change: "built in place, table stays available".
     pub how: String,
     /// The consent that the change requires.
@@ -162,8 +163,8 @@ pub struct FieldChange<F = String> {
 
 impl<F> FieldChange<F> {
     /// Returns a difference.
-    pub fn new(path: F, live: FieldValue, desired: FieldValue, takes: Takes, how: &str) -> Self {
-        Self { path, sides: Sides { live, desired }, takes, how: how.to_owned(), needs: None }
+    pub fn new(path: F, live: FieldValue, desired: FieldValue, method: ChangeMethod, how: &str) -> Self {
+        Self { path, sides: Sides { live, desired }, method, how: how.to_owned(), needs: None }
     }
 
     /// Returns the difference with a required consent.
@@ -177,7 +178,7 @@ impl<F> FieldChange<F> {
     where
         F: PartialEq,
     {
-        self.path == *field && self.takes == Takes::InPlace
+        self.path == *field && self.method == ChangeMethod::InPlace
     }
 
     /// Returns the difference as it is in a plan.
@@ -185,7 +186,7 @@ impl<F> FieldChange<F> {
     where
         F: fmt::Display,
     {
-        let Self { path, sides, takes, how, needs } = self;
-        FieldChange { path: path.to_string(), sides, takes, how, needs }
+        let Self { path, sides, method, how, needs } = self;
+        FieldChange { path: path.to_string(), sides, method, how, needs }
     }
 }

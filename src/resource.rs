@@ -26,7 +26,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::change::{FieldChange, FieldValue, Takes};
+use crate::change::{ChangeMethod, FieldChange, FieldValue};
 pub use fields::Fields;
 
 /// Tags, by key.
@@ -202,7 +202,7 @@ pub fn diff_tags<F>(live: &Tags, desired: &Tags, field: fn(String) -> F, changes
         let (before, after) = (live.get(key), desired.get(key));
         if before != after {
             let how = if after.is_some() { "tagged in place" } else { "untagged in place" };
-            changes.push(FieldChange::new(field(key.clone()), shown(before), shown(after), Takes::InPlace, how));
+            changes.push(FieldChange::new(field(key.clone()), shown(before), shown(after), ChangeMethod::InPlace, how));
         }
     }
 }

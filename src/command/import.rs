@@ -7,7 +7,7 @@ use super::gather::folder_of;
 use super::init::write_by;
 use super::local::Users;
 use super::status::{CarriedOptions, command_line};
-use crate::change::Takes;
+use crate::change::ChangeMethod;
 use crate::cli::ImportArgs;
 use crate::error::{Error, Exit};
 use crate::files::{self, Root};
@@ -81,7 +81,8 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
 
 /// Returns whether a resource will be in sync after AWS completes its current changes.
 fn settles(resource: &ResourcePlan) -> bool {
-    let passes = !resource.changes.is_empty() && resource.changes.iter().all(|change| change.takes == Takes::Time);
+    let passes =
+        !resource.changes.is_empty() && resource.changes.iter().all(|change| change.method == ChangeMethod::Time);
     resource.action == Action::Finish || passes
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::section::Resolver;
 use super::{Kind, KindId, Sections};
-use crate::change::{FieldChange, FieldValue, Takes};
+use crate::change::{ChangeMethod, FieldChange, FieldValue};
 use crate::document::GivenFile;
 use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::{Facts, Gap, Invalid, OWNER, Observed, Tags, check_tag_key};
@@ -126,7 +126,7 @@ impl<T> Desired<T> {
         let key = self.ownership.as_ref().filter(|_| self.adopt && facts.owned == Some(false))?;
         let before = facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::words);
         let after = FieldValue::words(OWNER);
-        Some(FieldChange::new(field(key.to_string()), before, after, Takes::InPlace, "adopted"))
+        Some(FieldChange::new(field(key.to_string()), before, after, ChangeMethod::InPlace, "adopted"))
     }
 
     /// Returns the ownership tag as a set of tags, if it is to be added.

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use super::permission::{Location, On};
 use super::{Desired, Presence};
-use crate::change::{FieldChange, FieldValue, Sides, Takes};
+use crate::change::{ChangeMethod, FieldChange, FieldValue, Sides};
 use crate::resource::call::{DESCRIBE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation};
 use crate::resource::names::OwnerKey;
 use crate::resource::{Facts, Fields, Live, Tags, diff_tags, digest, tag_words};
@@ -209,13 +209,13 @@ pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldC
         // A value of another type is read as ciphertext or a list, so its content is not compared.
         comparable = false;
         let (before, after) = (FieldValue::words(before.as_str()), FieldValue::words(desired.as_str()));
-        changes.push(FieldChange::new(Field::Type, before, after, Takes::NewResource, R::OTHER_TYPE));
+        changes.push(FieldChange::new(Field::Type, before, after, ChangeMethod::NewResource, R::OTHER_TYPE));
     }
     if is_secret_by_accident(managed, live) {
         comparable = false;
         let (before, after) = (FieldValue::words("SecureString"), FieldValue::words("not in the manifest"));
         let how = "the live value is a secret, which Sentinel compares only with type = \"SecureString\"";
-        changes.push(FieldChange::new(Field::Type, before, after, Takes::NotPossible, how));
+        changes.push(FieldChange::new(Field::Type, before, after, ChangeMethod::NotPossible, how));
     }
     if let (true, Some(desired), Some(before)) = (comparable, content, &live.content)
         && desired != before
@@ -228,26 +228,26 @@ pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldC
             let (live, desired) = (FieldValue::words("a secret"), FieldValue::words("another secret"));
             (Sides { live, desired }, R::SECRET)
         };
-        changes.push(FieldChange::new(R::VALUE, sides.live, sides.desired, Takes::InPlace, how));
+        changes.push(FieldChange::new(R::VALUE, sides.live, sides.desired, ChangeMethod::InPlace, how));
     }
     let rewrite = rewrite(managed, live);
     if let (Some(desired), Some(before)) = (tier, &live.tier)
         && desired != before
         && *desired != Tier::Intelligent
     {
-        let (takes, how) = match desired {
+        let (method, how) = match desired {
             Tier::Advanced if rewrite == Rewrite::NotPossible => {
-                (Takes::NotPossible, "its value is not a plain string, and Sentinel does not write it")
+                (ChangeMethod::NotPossible, "its value is not a plain string, and Sentinel does not write it")
             }
-            Tier::Advanced | Tier::Intelligent => (Takes::InPlace, "upgraded in place; this cannot be undone"),
+            Tier::Advanced | Tier::Intelligent => (ChangeMethod::InPlace, "upgraded in place; this cannot be undone"),
             Tier::Standard => (
-                Takes::NewResource,
+                ChangeMethod::NewResource,
                 "a tier cannot be lowered: the parameter would have to be deleted \
                  and created again",
             ),
         };
         let words = |tier: &Tier| FieldValue::words(tier.as_str());
-        changes.push(FieldChange::new(Field::Tier, words(before), words(desired), takes, how));
+        changes.push(FieldChange::new(Field::Tier, words(before), words(desired), method, how));
     }
     settings::diff(settings, &live.settings, rewrite, &mut changes);
     if let (Some(desired), Some(before)) = (labels, &live.labels) {
@@ -334,7 +334,7 @@ pub(super) fn repair<R: Role>(
 ) -> Vec<Write> {
     let name = || desired.name.clone();
     let is_separate = |field: &Field| matches!(field, Field::Tag(_) | Field::Label(_));
-    let written = changes.iter().any(|change| change.takes == Takes::InPlace && !is_separate(&change.path));
+    let written = changes.iter().any(|change| change.method == ChangeMethod::InPlace && !is_separate(&change.path));
     let version = live.facts.version.unwrap_or(0);
     let mut steps = Vec::new();
     if written {
@@ -382,7 +382,7 @@ mod tests {
             let changes = diff::<Values>(&managed, &Parameter { settings, ..secret.clone() });
             assert_eq!(changes[0].path, Field::Type);
             assert!(
-                changes.len() == 2 && changes.iter().all(|change| change.takes == Takes::NotPossible),
+                changes.len() == 2 && changes.iter().all(|change| change.method == ChangeMethod::NotPossible),
                 "{changes:?}"
             );
         }

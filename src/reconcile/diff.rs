@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::plan::{Action, Intent, ResourcePlan, Seen};
-use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::change::{ChangeMethod, Consent, FieldChange, FieldValue};
 use crate::kind::{Deletion, Desired, Kind, Layout, ObservedResource, Pair, Presence, Settled, Step, Visitor};
 use crate::resource::{Facts, Fields, Gap, Live, OWNER, Observed};
 
@@ -135,7 +135,7 @@ fn not_ours<K: Kind>(desired: &Desired<K>, live: &Live<K>) -> Option<FieldChange
     let key = desired.ownership.as_deref().unwrap_or_default();
     let before = live.facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::words);
     let how = "it does not have the ownership tag: remove removed = true, apply with --adopt, and add it again";
-    Some(FieldChange::new(format!("tags.{key}"), before, FieldValue::words(OWNER), Takes::NotPossible, how))
+    Some(FieldChange::new(format!("tags.{key}"), before, FieldValue::words(OWNER), ChangeMethod::NotPossible, how))
 }
 
 /// Returns the steps that add protection, each with the wait that follows it.

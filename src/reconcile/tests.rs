@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::*;
-use crate::change::{Consent, Takes};
+use crate::change::{ChangeMethod, Consent};
 use crate::kind::parameter_store::{Create, Overwrite, Write};
 use crate::kind::policy_parameter::{Content, ParameterType, PolicyParameter, PolicyStep};
 use crate::kind::table::{
@@ -433,7 +433,7 @@ fn a_scope_contains_selected_addresses_without_excluded_ones() {
 async fn a_table_being_deleted_is_in_progress() {
     let plan = planned(live_table("DELETING", Ttl::Disabled), Intent::Converge).await;
     assert!(matches!(&plan.steps[..], [Step::Table(TableStep::Defer { .. })]));
-    assert_eq!((plan.changes[0].path.as_str(), plan.changes[0].takes), ("status", Takes::Time));
+    assert_eq!((plan.changes[0].path.as_str(), plan.changes[0].takes), ("status", ChangeMethod::Time));
 }
 
 #[tokio::test]

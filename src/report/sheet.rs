@@ -9,7 +9,7 @@ use super::detail::{Detail, Section};
 use super::gates;
 use super::listed::{Listed, listed, orphan_notes};
 use super::versions::last_changed;
-use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::change::{ChangeMethod, Consent, FieldChange, FieldValue};
 use crate::kind::{Address, AddressPattern, KindId, Layout, Line, Presence, Shown, Site};
 use crate::policy::{Meaning, lint::Finding};
 use crate::reconcile::{Action, Estimate, Plan, ResourcePlan, guard};
@@ -325,7 +325,7 @@ fn lost(resource: &ResourcePlan) -> impl Iterator<Item = &'static str> {
 /// Returns why a difference is not applied: Sentinel never makes the change, or it loses something and is not allowed.
 fn why_refused(resource: &ResourcePlan) -> String {
     let withheld = !resource.withheld.is_empty();
-    let refused = |change: &&FieldChange| if withheld { change.needs.is_some() } else { change.takes.is_never_done() };
+    let refused = |change: &&FieldChange| if withheld { change.needs.is_some() } else { change.method.is_never_done() };
     let words = resource.changes.iter().filter(refused).map(|change| format!("{}: {}", change.path, change.how));
     let words: Vec<String> = words.collect();
     if words.is_empty() {
@@ -399,12 +399,12 @@ fn field(change: &FieldChange) -> Field<'_> {
         FieldValue::Words(words) => words.clone(),
         FieldValue::Document(_) => String::from("a document"),
     };
-    let loses = match change.takes {
-        Takes::InPlace if change.needs.is_some() => Some("removes protection"),
-        Takes::InPlace | Takes::Time => None,
-        Takes::Replacement | Takes::NewResource => Some("replacement"),
-        Takes::Deletion => Some("deletion"),
-        Takes::NotPossible => Some("not possible"),
+    let loses = match change.method {
+        ChangeMethod::InPlace if change.needs.is_some() => Some("removes protection"),
+        ChangeMethod::InPlace | ChangeMethod::Time => None,
+        ChangeMethod::Replacement | ChangeMethod::NewResource => Some("replacement"),
+        ChangeMethod::Deletion => Some("deletion"),
+        ChangeMethod::NotPossible => Some("not possible"),
     };
     Field { change, live: words(&change.sides.live), desired: words(&change.sides.desired), loses }
 }

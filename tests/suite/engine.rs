@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
-use sentinel::change::Takes;
+use sentinel::change::ChangeMethod;
 use sentinel::diagnostic::{Faults, Source};
 use sentinel::kind::Step;
 use sentinel::kind::Waiting;
@@ -244,7 +244,7 @@ async fn an_encryption_change_is_awaited() {
     let on = json!({ "TableName": "sentinel-sessions", "SSESpecification": { "Enabled": true } });
     update(on);
     let (plan, report) = pass(client, &managed, HOUR).await;
-    assert_eq!(plan.resources[0].changes[0].takes, Takes::Time);
+    assert_eq!(plan.resources[0].changes[0].method, ChangeMethod::Time);
     assert_eq!(report.verification, Verification::InSync);
 }
 

@@ -2,7 +2,7 @@
 
 use super::state::KeyState;
 use super::{Field, Key, KeyStep, Rotation};
-use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::change::{Consent, FieldChange, FieldValue, ChangeMethod};
 use crate::kind::{Desired, Settled};
 use crate::resource::{Live, diff_tags};
 
@@ -21,7 +21,7 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange<Field>> {
     if let Some(what) = &live.unlike {
         let how = "set when a key is created: give the section an alias that is not in use";
         let wanted = FieldValue::words("a symmetric encryption key of the account");
-        changes.push(FieldChange::new(Field::Type, FieldValue::words(what), wanted, Takes::NewResource, how));
+        changes.push(FieldChange::new(Field::Type, FieldValue::words(what), wanted, ChangeMethod::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (description, &live.description)
         && desired != before
@@ -53,7 +53,7 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange<Field>> {
     {
         let words = |flag: &bool| FieldValue::words(flag.to_string());
         let how = "set when a key is created: a change requires a new key with another alias";
-        changes.push(FieldChange::new(Field::MultiRegion, words(before), words(desired), Takes::NewResource, how));
+        changes.push(FieldChange::new(Field::MultiRegion, words(before), words(desired), ChangeMethod::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (tags, &live.tags) {
         diff_tags(before, desired, Field::Tag, &mut changes);
@@ -62,7 +62,7 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange<Field>> {
 }
 
 fn in_place(field: Field, live: FieldValue, desired: FieldValue, how: &str) -> FieldChange<Field> {
-    FieldChange::new(field, live, desired, Takes::InPlace, how)
+    FieldChange::new(field, live, desired, ChangeMethod::InPlace, how)
 }
 
 /// Adjusts the differences to the state of a key. A key that someone has disabled or scheduled for deletion is not changed, because
@@ -74,34 +74,34 @@ pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange<Field>>, repair:
     }
     let state = KeyState::of(&live.facts);
     let id = live.facts.arn.as_deref().unwrap_or("KEY");
-    let (takes, how) = match &state {
+    let (method, how) = match &state {
         KeyState::Enabled | KeyState::Updating => return Settled::Compared { changes, repair },
-        KeyState::Creating => (Takes::Time, String::from("AWS is creating it; run again after that")),
+        KeyState::Creating => (ChangeMethod::Time, String::from("AWS is creating it; run again after that")),
         KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => (
-            Takes::NotPossible,
+            ChangeMethod::NotPossible,
             format!(
                 "data encrypted with it is lost once it is deleted; to keep the key: aws kms cancel-key-deletion \
                  --key-id {id} && aws kms enable-key --key-id {id}"
             ),
         ),
         KeyState::Disabled => (
-            Takes::NotPossible,
+            ChangeMethod::NotPossible,
             format!(
                 "someone disabled it, and data encrypted with it cannot be read; to enable it: aws kms enable-key \
                  --key-id {id}"
             ),
         ),
         KeyState::PendingImport => (
-            Takes::NotPossible,
+            ChangeMethod::NotPossible,
             String::from("it waits for imported key material: see ImportKeyMaterial in the KMS guide"),
         ),
         KeyState::Unavailable => {
-            (Takes::NotPossible, String::from("its custom key store is disconnected: check it in the AWS console"))
+            (ChangeMethod::NotPossible, String::from("its custom key store is disconnected: check it in the AWS console"))
         }
-        KeyState::Other(_) => (Takes::NotPossible, String::from("check the key in the AWS console")),
+        KeyState::Other(_) => (ChangeMethod::NotPossible, String::from("check the key in the AWS console")),
     };
     let (before, after) = (FieldValue::words(state.to_string()), FieldValue::words(KeyState::Enabled.to_string()));
-    let mut all = vec![FieldChange::new(Field::Status, before, after, takes, &how)];
+    let mut all = vec![FieldChange::new(Field::Status, before, after, method, &how)];
     all.extend(changes);
     Settled::Compared { changes: all, repair: Vec::new() }
 }
@@ -150,7 +150,7 @@ mod tests {
         let line = |change: &FieldChange<Field>| {
             let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
             let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
-            format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.takes)
+            format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.method)
         };
         changes.iter().map(line).collect()
     }
@@ -229,17 +229,17 @@ mod tests {
         for state in ["Enabled", "Updating"] {
             assert_eq!(settled(state), (Vec::new(), 1), "{state}");
         }
-        for (state, takes, words) in [
-            ("Creating", Takes::Time, "run again"),
-            ("Disabled", Takes::NotPossible, "aws kms enable-key --key-id ARN"),
-            ("PendingDeletion", Takes::NotPossible, "aws kms cancel-key-deletion --key-id ARN"),
-            ("PendingReplicaDeletion", Takes::NotPossible, "aws kms cancel-key-deletion --key-id ARN"),
-            ("PendingImport", Takes::NotPossible, "ImportKeyMaterial"),
-            ("Unavailable", Takes::NotPossible, "custom key store"),
-            ("Other", Takes::NotPossible, "console"),
+        for (state, method, words) in [
+            ("Creating", ChangeMethod::Time, "run again"),
+            ("Disabled", ChangeMethod::NotPossible, "aws kms enable-key --key-id ARN"),
+            ("PendingDeletion", ChangeMethod::NotPossible, "aws kms cancel-key-deletion --key-id ARN"),
+            ("PendingReplicaDeletion", ChangeMethod::NotPossible, "aws kms cancel-key-deletion --key-id ARN"),
+            ("PendingImport", ChangeMethod::NotPossible, "ImportKeyMaterial"),
+            ("Unavailable", ChangeMethod::NotPossible, "custom key store"),
+            ("Other", ChangeMethod::NotPossible, "console"),
         ] {
             let (changes, steps) = settled(state);
-            assert_eq!((changes.len(), steps, changes[0].takes), (1, 0, takes), "{state}");
+            assert_eq!((changes.len(), steps, changes[0].method), (1, 0, method), "{state}");
             assert!(changes[0].how.contains(words), "{state}: {}", changes[0].how);
         }
     }

@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::api::Reading;
 use super::{Field, Label, ParameterApi, Role, Stored, Write, history};
-use crate::change::{FieldChange, FieldValue, Takes};
+use crate::change::{ChangeMethod, FieldChange, FieldValue};
 use crate::document::write::{line, quoted};
 use crate::document::{Fields, Reader};
 use crate::kind::Desired;
@@ -71,7 +71,7 @@ pub(super) fn words(labels: &BTreeSet<String>) -> String {
 pub(super) fn diff(desired: &BTreeSet<String>, live: &BTreeSet<String>, changes: &mut Vec<FieldChange<Field>>) {
     for label in desired.difference(live) {
         let (before, after) = (FieldValue::words("not on the newest version"), FieldValue::words("on it"));
-        changes.push(FieldChange::new(Field::Label(label.clone()), before, after, Takes::InPlace, "moved"));
+        changes.push(FieldChange::new(Field::Label(label.clone()), before, after, ChangeMethod::InPlace, "moved"));
     }
 }
 

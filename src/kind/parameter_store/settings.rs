@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Content, Field};
-use crate::change::{FieldChange, FieldValue, Takes};
+use crate::change::{ChangeMethod, FieldChange, FieldValue};
 use crate::document::write::{line, quoted};
 use crate::document::{Fields, Node, Reader};
 use crate::kind::import::Importer;
@@ -142,16 +142,18 @@ pub(super) enum Rewrite {
 /// cannot be sent again.
 pub(super) fn diff(managed: &Settings, live: &Settings, rewrite: Rewrite, changes: &mut Vec<FieldChange<Field>>) {
     let Settings { description, key, allowed_pattern, data_type, parameter_policies } = managed;
-    let (takes, how) = match rewrite {
-        Rewrite::Possible => (Takes::InPlace, "written as a new version"),
-        Rewrite::NotPossible => (Takes::NotPossible, "its value is not a plain string, and Sentinel does not write it"),
+    let (method, how) = match rewrite {
+        Rewrite::Possible => (ChangeMethod::InPlace, "written as a new version"),
+        Rewrite::NotPossible => {
+            (ChangeMethod::NotPossible, "its value is not a plain string, and Sentinel does not write it")
+        }
     };
     let value = |text: String| if text.is_empty() { FieldValue::Absent } else { FieldValue::words(text) };
     let mut compare = |field: Field, desired: Option<String>, before: Option<String>| {
         if let (Some(desired), Some(before)) = (desired, before)
             && desired != before
         {
-            changes.push(FieldChange::new(field, value(before), value(desired), takes, how));
+            changes.push(FieldChange::new(field, value(before), value(desired), method, how));
         }
     };
     compare(Field::Description, description.clone(), live.description.clone());

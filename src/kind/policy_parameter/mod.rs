@@ -320,7 +320,7 @@ pub fn below(location: &Location, policy_root: &PolicyRoot) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::Takes;
+    use crate::change::ChangeMethod;
     use crate::kind::KindStep;
     use crate::kind::parameter_store::{
         Delete, Tag, Untag, changes, create, delete, diff, opposite, reads, repair, seen,
@@ -361,7 +361,7 @@ mod tests {
         let (wanted, found) = (desired(state("new")), live(state("old")));
         let changes = diff(&wanted.managed, &found.state);
         assert_eq!(changes.len(), 1);
-        assert_eq!((&changes[0].path, changes[0].takes), (&Field::Content, Takes::InPlace));
+        assert_eq!((&changes[0].path, changes[0].method), (&Field::Content, ChangeMethod::InPlace));
         let steps = repair(&wanted, &found, &changes);
         let expected = Overwrite {
             name: String::from("/s/dev"),
@@ -380,7 +380,7 @@ mod tests {
         let wanted = desired(state("new"));
         let changes = diff(&wanted.managed, &found.state);
         assert_eq!(changes.len(), 1, "ciphertext is not compared");
-        assert_eq!(changes[0].takes, Takes::NewResource);
+        assert_eq!(changes[0].method, ChangeMethod::NewResource);
         let (before, after) = (FieldValue::words("SecureString"), FieldValue::words("String"));
         assert_eq!((&changes[0].sides.live, &changes[0].sides.desired), (&before, &after));
         assert_eq!(repair(&wanted, &found, &changes), []);
@@ -392,7 +392,7 @@ mod tests {
         let mut found = live(state("text"));
         (wanted.managed.tier, found.state.tier) = (Some(Tier::Advanced), Some(Tier::Standard));
         let changes = diff(&wanted.managed, &found.state);
-        assert_eq!(changes[0].takes, Takes::InPlace);
+        assert_eq!(changes[0].method, ChangeMethod::InPlace);
         let (before, after) = (FieldValue::words("standard"), FieldValue::words("advanced"));
         assert_eq!((&changes[0].sides.live, &changes[0].sides.desired), (&before, &after));
         assert!(matches!(
@@ -401,7 +401,7 @@ mod tests {
         ));
         (wanted.managed.tier, found.state.tier) = (Some(Tier::Standard), Some(Tier::Advanced));
         let changes = diff(&wanted.managed, &found.state);
-        assert_eq!(changes[0].takes, Takes::NewResource);
+        assert_eq!(changes[0].method, ChangeMethod::NewResource);
         assert_eq!(repair(&wanted, &found, &changes), []);
     }
 
@@ -414,7 +414,7 @@ mod tests {
         found.state.parameter_type = Some(ParameterType::SecureString);
         found.state.tier = Some(Tier::Standard);
         let changes = diff(&wanted.managed, &found.state);
-        assert_eq!((&changes[0].path, changes[0].takes), (&Field::Tier, Takes::NotPossible));
+        assert_eq!((&changes[0].path, changes[0].method), (&Field::Tier, ChangeMethod::NotPossible));
         assert_eq!(repair(&wanted, &found, &changes), []);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::home::Home;
 use super::{Boundary, Field, Role, rules, words};
-use crate::change::{Consent, FieldChange, FieldValue, Protection, Takes};
+use crate::change::{Consent, FieldChange, FieldValue, Protection, ChangeMethod};
 use crate::kind::document::PolicyDocument;
 use crate::kind::{Deletion, Desired, Settled};
 use crate::resource::{Live, diff_tags};
@@ -31,7 +31,7 @@ fn of_aws(live: &Role) -> Option<FieldChange<Field>> {
     let path = live.path.as_ref().filter(|path| rules::is_of_aws(path))?;
     let how = "it belongs to an AWS service, and Sentinel never changes such a role: choose another name";
     let wanted = FieldValue::words("a role of the account");
-    Some(FieldChange::new(Field::Path, FieldValue::words(path), wanted, Takes::NotPossible, how))
+    Some(FieldChange::new(Field::Path, FieldValue::words(path), wanted, ChangeMethod::NotPossible, how))
 }
 
 /// Returns the differences in the fields that both sides have, in display order.
@@ -55,7 +55,7 @@ pub(super) fn diff(managed: &Role, live: &Role) -> Vec<FieldChange<Field>> {
     {
         let how = "set when a role is created: a change requires a new role, with another ARN and ID";
         let (before, after) = (FieldValue::words(before), FieldValue::words(desired));
-        changes.push(FieldChange::new(Field::Path, before, after, Takes::NewResource, how));
+        changes.push(FieldChange::new(Field::Path, before, after, ChangeMethod::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (description, &live.description)
         && desired != before
@@ -92,7 +92,7 @@ pub(super) fn diff(managed: &Role, live: &Role) -> Vec<FieldChange<Field>> {
 }
 
 fn in_place(field: Field, live: impl Into<String>, desired: impl Into<String>) -> FieldChange<Field> {
-    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, IN_PLACE)
+    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), ChangeMethod::InPlace, IN_PLACE)
 }
 
 fn document(
@@ -106,19 +106,19 @@ fn document(
         FieldValue::Document(Arc::from(text))
     });
     let after = desired.map_or(FieldValue::Absent, |desired| FieldValue::Document(Arc::from(desired.pretty())));
-    FieldChange::new(field, before, after, Takes::InPlace, how)
+    FieldChange::new(field, before, after, ChangeMethod::InPlace, how)
 }
 
 fn diff_managed(live: &BTreeSet<String>, desired: &BTreeSet<String>, changes: &mut Vec<FieldChange<Field>>) {
     let attached = || FieldValue::words("attached");
     for arn in desired.difference(live) {
         let field = Field::ManagedPolicy(arn.clone());
-        changes.push(FieldChange::new(field, FieldValue::Absent, attached(), Takes::InPlace, "attached"));
+        changes.push(FieldChange::new(field, FieldValue::Absent, attached(), ChangeMethod::InPlace, "attached"));
     }
     for arn in live.difference(desired) {
         let how = "detached: the manifest lists the managed policies of the role, and not this one";
         let field = Field::ManagedPolicy(arn.clone());
-        changes.push(FieldChange::new(field, attached(), FieldValue::Absent, Takes::InPlace, how));
+        changes.push(FieldChange::new(field, attached(), FieldValue::Absent, ChangeMethod::InPlace, how));
     }
 }
 
@@ -164,7 +164,7 @@ pub(super) fn delete(desired: &Desired<Role>, live: &Live<Role>) -> Deletion<Rol
             desired.name
         );
         let in_use = FieldValue::words(profiles.join(", "));
-        let change = FieldChange::new(Field::InstanceProfiles, in_use, FieldValue::Absent, Takes::NotPossible, &how);
+        let change = FieldChange::new(Field::InstanceProfiles, in_use, FieldValue::Absent, ChangeMethod::NotPossible, &how);
         return Deletion { changes: vec![change], steps: Vec::new() };
     }
     Deletion::of(super::steps::delete(desired, live))
@@ -230,7 +230,7 @@ mod tests {
         let line = |change: &FieldChange<Field>| {
             let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
             let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
-            format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.takes)
+            format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.method)
         };
         let lines: Vec<String> = diff(&role(), &live).iter().map(line).collect();
         assert_eq!(lines, expected);
@@ -308,7 +308,7 @@ mod tests {
     fn a_role_of_aws_is_not_changed() {
         let live = live(Role { path: Some(String::from("/aws-service-role/x.amazonaws.com/")), ..role() });
         let all = changes(&desired(role()), &live);
-        assert_eq!((all.len(), all[0].takes), (1, Takes::NotPossible));
+        assert_eq!((all.len(), all[0].method), (1, ChangeMethod::NotPossible));
         let step = RoleStep::UntagRole { name: String::new(), keys: Vec::new() };
         let Settled::Compared { repair, .. } = settle(&live, all, vec![step]) else { panic!() };
         assert_eq!(repair, []);

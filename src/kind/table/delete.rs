@@ -6,7 +6,7 @@ use super::api::{SETTLING, TableApi, describe, failed, read_tags};
 use super::polling::Polling;
 use super::status::TableStatus;
 use super::{Autoscaling, DeletionProtection, Field, SeparateChange, Table, TableStep, protection, replicas};
-use crate::change::{FieldChange, FieldValue, Takes};
+use crate::change::{FieldChange, FieldValue, ChangeMethod};
 use crate::kind::{Deletion, Desired, Waiting};
 use crate::resource::call::{CREATE_BACKUP, CallError, Class, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, SCAN};
 use crate::resource::names::OwnerKey;
@@ -33,7 +33,7 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
             desired.name
         );
         let (on, off) = (FieldValue::words("on"), FieldValue::words("off"));
-        let change = FieldChange::new(Field::Setting(protection::KEY), on, off, Takes::NotPossible, &how);
+        let change = FieldChange::new(Field::Setting(protection::KEY), on, off, ChangeMethod::NotPossible, &how);
         return Deletion { changes: vec![change], steps: Vec::new() };
     }
     let (name, expects_id) = (desired.name.clone(), live.facts.id.clone());
@@ -43,13 +43,13 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
     }
     // AWS does not delete a table while it has replicas. Source: DDB-TABLE-266 in the lab notes of ack-api-quirks.
     let (mut changes, mut steps) = replicas::plan::removal(&name, live);
-    if changes.iter().any(|change| change.takes.is_never_done()) {
+    if changes.iter().any(|change| change.method.is_never_done()) {
         return Deletion { changes, steps: Vec::new() };
     }
     let backup_name = backup_name(&name);
     let how = "taken before the deletion, unless the table has no items";
     let backup = FieldValue::words(&backup_name);
-    let change = FieldChange::new(Field::Backup, FieldValue::Absent, backup, Takes::InPlace, how);
+    let change = FieldChange::new(Field::Backup, FieldValue::Absent, backup, ChangeMethod::InPlace, how);
     changes.push(change);
     steps.push(TableStep::BackUpTable { name: name.clone(), expects_id, backup_name });
     for (change, step) in live.state.settings.autoscaling.iter().flat_map(Autoscaling::removal) {
@@ -224,7 +224,7 @@ mod tests {
             live.state.settings.deletion_protection = Some(DeletionProtection(true));
         });
         assert!(
-            steps.is_empty() && changes[0].takes.is_never_done() && changes[0].path == Field::Setting(protection::KEY)
+            steps.is_empty() && changes[0].method.is_never_done() && changes[0].path == Field::Setting(protection::KEY)
         );
     }
 

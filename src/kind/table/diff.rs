@@ -6,7 +6,7 @@ use super::setting::{Setting, in_place};
 use super::{
     Attribute, Billing, Encryption, Field, Index, Key, Limits, LocalIndex, Replicas, Table, Ttl, Warm, replicas, words,
 };
-use crate::change::{Consent, FieldChange, FieldValue, Protection, Sides, Takes};
+use crate::change::{Consent, FieldChange, FieldValue, Protection, Sides, ChangeMethod};
 use crate::kind::Desired;
 use crate::resource::{Live, diff_tags};
 
@@ -15,7 +15,7 @@ pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange<
     let mut changes = diff(&desired.managed, &live.state);
     if let Some(changing) = &live.facts.changing {
         for change in changes.iter_mut().filter(|change| change.path.is_changing(changing)) {
-            (change.takes, change.needs) = (Takes::Time, None);
+            (change.method, change.needs) = (ChangeMethod::Time, None);
             change.how = String::from("AWS is changing it, and may still return the old value");
         }
     }
@@ -52,7 +52,7 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
         diff_encryption(before, desired, &mut changes);
         let mixes = before.is_of_customer() != desired.is_of_customer();
         if let Some(change) = changes.last_mut().filter(|_| mixes && live.has_replicas()) {
-            (change.takes, change.needs) = (Takes::NotPossible, None);
+            (change.method, change.needs) = (ChangeMethod::NotPossible, None);
             change.how = String::from(MIXED_KEYS);
         }
     }
@@ -78,7 +78,7 @@ fn refuse_mixed_keys(own: Option<&Encryption>, desired: &Replicas, changes: &mut
         let wanted = desired.regions.get(region).and_then(|table| table.encryption.as_ref());
         let mixes = wanted.is_some_and(|wanted| wanted.is_of_customer() != is_of_customer);
         if **field == Field::Encryption && mixes {
-            (change.takes, change.needs) = (Takes::NotPossible, None);
+            (change.method, change.needs) = (ChangeMethod::NotPossible, None);
             change.how = String::from(MIXED_KEYS);
         }
     }
@@ -97,7 +97,7 @@ fn diff_key(live: &Key, desired: &Key, changes: &mut Vec<FieldChange<Field>>) {
     let mut compare = |field: Field, before: String, after: String| {
         if before != after {
             let (before, after) = (FieldValue::words(before), FieldValue::words(after));
-            changes.push(FieldChange::new(field, before, after, Takes::NotPossible, NEW_TABLE));
+            changes.push(FieldChange::new(field, before, after, ChangeMethod::NotPossible, NEW_TABLE));
         }
     };
     compare(Field::PartitionKey, live.partition.name.clone(), desired.partition.name.clone());
@@ -114,20 +114,20 @@ fn diff_key(live: &Key, desired: &Key, changes: &mut Vec<FieldChange<Field>>) {
 }
 
 fn diff_ttl(live: &Ttl, desired: &Ttl, changes: &mut Vec<FieldChange<Field>>) {
-    let (takes, how) = match (live, desired) {
+    let (method, how) = match (live, desired) {
         (before, after) if before == after => return,
-        (Ttl::Disabling, Ttl::Disabled) => (Takes::Time, "AWS is turning it off, which takes up to an hour"),
-        (Ttl::Disabled, Ttl::Enabled(_)) => (Takes::InPlace, "enabled in place"),
+        (Ttl::Disabling, Ttl::Disabled) => (ChangeMethod::Time, "AWS is turning it off, which takes up to an hour"),
+        (Ttl::Disabled, Ttl::Enabled(_)) => (ChangeMethod::InPlace, "enabled in place"),
         (Ttl::Disabling, Ttl::Enabled(_)) => {
-            (Takes::Time, "AWS is turning it off, and accepts the new one an hour later")
+            (ChangeMethod::Time, "AWS is turning it off, and accepts the new one an hour later")
         }
         (Ttl::Enabled(_), Ttl::Enabled(_)) => {
-            (Takes::InPlace, "disabled now, enabled by a run an hour later, as AWS requires")
+            (ChangeMethod::InPlace, "disabled now, enabled by a run an hour later, as AWS requires")
         }
-        (_, Ttl::Disabled | Ttl::Disabling) => (Takes::InPlace, "disabled in place"),
+        (_, Ttl::Disabled | Ttl::Disabling) => (ChangeMethod::InPlace, "disabled in place"),
     };
     let (before, after) = (FieldValue::words(words::ttl(live)), FieldValue::words(words::ttl(desired)));
-    changes.push(FieldChange::new(Field::Ttl, before, after, takes, how));
+    changes.push(FieldChange::new(Field::Ttl, before, after, method, how));
 }
 
 fn diff_billing(live: Billing, desired: Billing, changes: &mut Vec<FieldChange<Field>>) {
@@ -252,7 +252,7 @@ fn diff_local_indexes(
         };
         let (before, after) = (word(before, after), word(after, before));
         let how = format!("AWS creates local indexes only with the table: {NEW_TABLE}");
-        changes.push(FieldChange::new(Field::LocalIndex(name.clone()), before, after, Takes::NotPossible, &how));
+        changes.push(FieldChange::new(Field::LocalIndex(name.clone()), before, after, ChangeMethod::NotPossible, &how));
     }
 }
 
@@ -270,7 +270,7 @@ fn diff_indexes(
         if table.local_indexes.iter().flatten().any(|(local, _)| local == name) {
             let (before, after) = (FieldValue::words("missing"), FieldValue::words(words::index(wanted)));
             let how = "a local index of the table already has this name";
-            changes.push(FieldChange::new(field(), before, after, Takes::NotPossible, how));
+            changes.push(FieldChange::new(field(), before, after, ChangeMethod::NotPossible, how));
             continue;
         }
         let clash = wanted.key.attributes().find_map(|one| own.iter().find(|own| is_other_type(own, one)));
@@ -282,7 +282,7 @@ fn diff_indexes(
                  keys of a table",
                 own.name, own.kind
             );
-            changes.push(FieldChange::new(field(), before, after, Takes::NotPossible, &how));
+            changes.push(FieldChange::new(field(), before, after, ChangeMethod::NotPossible, &how));
             continue;
         }
         let Some(found) = live.get(name) else {
@@ -297,7 +297,7 @@ fn diff_indexes(
                 None => String::from("built in place, table stays available"),
             };
             let (before, after) = (FieldValue::words("missing"), FieldValue::words(words::index(wanted)));
-            changes.push(FieldChange::new(field(), before, after, Takes::InPlace, &how));
+            changes.push(FieldChange::new(field(), before, after, ChangeMethod::InPlace, &how));
             continue;
         };
         // Capacity and limits are compared separately.
@@ -307,7 +307,7 @@ fn diff_indexes(
             let lost = at_risk(found, wanted, billing);
             let how = format!("deleted and built again; reads through it fail until then{lost}");
             let (before, after) = (FieldValue::words(before), FieldValue::words(after));
-            let change = FieldChange::new(field, before, after, Takes::Replacement, &how);
+            let change = FieldChange::new(field, before, after, ChangeMethod::Replacement, &how);
             changes.push(change.needing(Consent::Index));
         };
         if *key != wanted.key {
@@ -322,18 +322,18 @@ fn diff_indexes(
             && let Some((status, how)) = words::temporary_status(*status)
         {
             let (before, after) = (FieldValue::words(status), FieldValue::words("ACTIVE"));
-            changes.push(FieldChange::new(Field::IndexStatus(name.clone()), before, after, Takes::Time, how));
+            changes.push(FieldChange::new(Field::IndexStatus(name.clone()), before, after, ChangeMethod::Time, how));
         }
     }
     for (name, found) in live.iter().filter(|(name, _)| !desired.contains_key(*name)) {
         let field = || Field::Index(name.clone());
         let (before, after) = (FieldValue::words(words::index(found)), FieldValue::Absent);
         if found.status == super::IndexStatus::Deleting {
-            changes.push(FieldChange::new(field(), before, after, Takes::Time, "AWS is deleting it"));
+            changes.push(FieldChange::new(field(), before, after, ChangeMethod::Time, "AWS is deleting it"));
             continue;
         }
         let how = "not in the manifest; reads through it fail";
-        changes.push(FieldChange::new(field(), before, after, Takes::Deletion, how).needing(Consent::Index));
+        changes.push(FieldChange::new(field(), before, after, ChangeMethod::Deletion, how).needing(Consent::Index));
     }
 }
 
@@ -391,7 +391,7 @@ mod tests {
             .map(|change| {
                 let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
                 let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
-                format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.takes)
+                format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.method)
             })
             .collect()
     }
@@ -440,7 +440,7 @@ mod tests {
         let differs = |live: BTreeMap<String, LocalIndex>| {
             let live = Table { local_indexes: Some(live), ..Table::default() };
             let changes = diff(&desired, &live);
-            assert!(changes.iter().all(|change| change.takes == Takes::NotPossible));
+            assert!(changes.iter().all(|change| change.method == ChangeMethod::NotPossible));
             changes.into_iter().map(|change| change.path.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(differs(managed("by-size", index("size", Projection::All))), [""; 0]);
@@ -518,13 +518,13 @@ mod tests {
         let limited = Index { limits: Some(Limits { read: Some(40), write: None }), ..index("user") };
         let managed =
             Table { indexes: Some(BTreeMap::from([(String::from("user-index"), limited)])), ..Table::default() };
-        let takes = |billing| {
+        let method = |billing| {
             let live = Table { indexes: Some(BTreeMap::new()), billing: Some(billing), ..Table::default() };
-            diff(&managed, &live).iter().map(|change| change.takes).collect::<Vec<_>>()
+            diff(&managed, &live).iter().map(|change| change.method).collect::<Vec<_>>()
         };
-        assert_eq!(takes(Billing::PayPerRequest), [Takes::InPlace]);
+        assert_eq!(method(Billing::PayPerRequest), [ChangeMethod::InPlace]);
         let units = Capacity { read: 1, write: 1 };
-        assert_eq!(takes(Billing::Provisioned(units)), [Takes::InPlace, Takes::NotPossible]);
+        assert_eq!(method(Billing::Provisioned(units)), [ChangeMethod::InPlace, ChangeMethod::NotPossible]);
     }
 
     #[test]

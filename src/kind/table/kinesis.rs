@@ -10,7 +10,7 @@ use super::polling::Polling;
 use super::rules::check_home;
 use super::setting::{Phase, SeparateSetting, Setting, SettingChange, in_place};
 use super::{Field, Table, TableApi};
-use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
+use crate::change::{Consent, FieldChange, FieldValue, Sides, ChangeMethod};
 use crate::document::write::quoted;
 use crate::document::{self, Fields, Reader};
 use crate::kind::section::Resolver;
@@ -224,7 +224,7 @@ impl Setting for Kinesis {
             (Self::To { .. }, Self::To { .. }) => {
                 let (before, after) = (FieldValue::words(words(live)), FieldValue::words(words(self)));
                 let how = format!("the old one turned off, and the other on; {lost}");
-                FieldChange::new(field(), before, after, Takes::Replacement, &how).needing(Consent::Stream)
+                FieldChange::new(field(), before, after, ChangeMethod::Replacement, &how).needing(Consent::Stream)
             }
             (Self::To { .. }, _) => {
                 let how = "turned off; readers of the stream get no new records";

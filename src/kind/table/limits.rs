@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::setting::{Phase, Setting, SettingChange, UpdateTableSetting, in_place};
 use super::{Billing, Field, Table};
-use crate::change::{FieldChange, FieldValue, Sides, Takes};
+use crate::change::{FieldChange, FieldValue, Sides, ChangeMethod};
 use crate::document::{self, Fields, Node, Reader};
 use crate::kind::Line;
 use crate::resource::Invalid;
@@ -98,7 +98,7 @@ impl Limits {
                 let how = "the table is PROVISIONED, and only on-demand tables have limits: add billing_mode = \
                      \"PAY_PER_REQUEST\"";
                 let (before, after) = (FieldValue::words(word(live)), FieldValue::words(word(own)));
-                FieldChange::new(field(key), before, after, Takes::NotPossible, how)
+                FieldChange::new(field(key), before, after, ChangeMethod::NotPossible, how)
             }
             Some(Billing::PayPerRequest) | None => in_place(field(key), word(live), word(own), "changed in place"),
         };

@@ -61,7 +61,7 @@ use super::references::{Named, Reference};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
-use crate::change::{FieldChange, FieldValue, Takes};
+use crate::change::{FieldChange, FieldValue, ChangeMethod};
 use crate::document::{Entry, GivenFile};
 use crate::kind::{Line, Misplaced};
 use crate::resource::call::{
@@ -419,10 +419,10 @@ impl Kind for Table {
         repair: Vec<TableStep>,
     ) -> Settled<Self> {
         let status = TableStatus::of(&live.facts).unwrap_or(TableStatus::Active);
-        let not_active = |takes, how| {
+        let not_active = |method, how| {
             let words = |status: &TableStatus| FieldValue::words(status.to_string());
             let (before, after) = (words(&status), words(&TableStatus::Active));
-            vec![FieldChange::new(Field::Status, before, after, takes, how)]
+            vec![FieldChange::new(Field::Status, before, after, method, how)]
         };
         match &status {
             TableStatus::Active | TableStatus::Updating => Settled::Compared { changes, repair },
@@ -437,11 +437,11 @@ impl Kind for Table {
             TableStatus::Deleting => {
                 let why = String::from("the table is being deleted, and can be created again once it is gone");
                 let defer = TableStep::Defer { name: desired.name.clone(), why, seconds: None };
-                let changes = not_active(Takes::Time, "being deleted; run again once it is gone");
+                let changes = not_active(ChangeMethod::Time, "being deleted; run again once it is gone");
                 Settled::Compared { changes, repair: vec![defer] }
             }
             TableStatus::Other(_) => {
-                let changes = not_active(Takes::NotPossible, "check the table in the AWS console");
+                let changes = not_active(ChangeMethod::NotPossible, "check the table in the AWS console");
                 Settled::Compared { changes, repair }
             }
         }

@@ -12,7 +12,7 @@ use super::api::{SETTLING, failed};
 use super::polling::Polling;
 use super::setting::{Phase, SeparateSetting, Setting, SettingChange};
 use super::{Field, Stream, Table, TableApi};
-use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
+use crate::change::{Consent, FieldChange, FieldValue, Sides, ChangeMethod};
 use crate::document::write::quoted;
 use crate::document::{self, Fields, GivenFile, Reader};
 use crate::kind::document::PolicyDocument;
@@ -240,7 +240,7 @@ impl<H: Holder> Setting for ResourcePolicy<H> {
         };
         let (before, after) = (live.document.as_ref(), self.document.as_ref());
         let how = if after.is_some() { "changed in place" } else { "removed; its permissions no longer apply" };
-        let change = FieldChange::new(field(), shown(before, after), shown(after, None), Takes::InPlace, how);
+        let change = FieldChange::new(field(), shown(before, after), shown(after, None), ChangeMethod::InPlace, how);
         vec![if after.is_some() { change } else { change.needing(Consent::Protection) }]
     }
 

@@ -12,7 +12,7 @@ use super::{
     Autoscaling, Billing, Capacity, Encryption, Field, Index, Limits, Replicas, SeparateChange, Settings, Table,
     TableChange, TableStatus, Ttl, Warm, replicas,
 };
-use crate::change::{Consent, FieldChange, Protection, Sides, Takes};
+use crate::change::{Consent, FieldChange, Protection, Sides, ChangeMethod};
 use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep, StepTime};
 use crate::resource::call::{
@@ -249,7 +249,7 @@ pub(super) fn is_unfinished_creation(change: &FieldChange<Field>) -> bool {
     change.path.is_of_replica()
         || change.path == Field::Ttl
         || Settings::follows_creation(&change.path)
-        || change.takes == Takes::Time
+        || change.method == ChangeMethod::Time
 }
 
 const TTL_PAUSE: &str = "AWS accepts the next change of TTL an hour after the last";
@@ -263,7 +263,7 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
     let mut repair = Repair { name: &desired.name, steps: Vec::new() };
     let busy = live.facts.changing.is_some()
         || TableStatus::of(&live.facts).is_some_and(|status| status != TableStatus::Active);
-    let building = changes.iter().any(|change| change.takes == Takes::Time && change.path.is_of_index());
+    let building = changes.iter().any(|change| change.method == ChangeMethod::Time && change.path.is_of_index());
     if busy || building {
         repair.wait();
     }

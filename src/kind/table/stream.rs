@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::setting::{Phase, Setting, SettingChange, UpdateTableSetting, in_place};
 use super::{Field, Table};
-use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
+use crate::change::{Consent, FieldChange, FieldValue, Sides, ChangeMethod};
 use crate::document::write::quoted;
 use crate::document::{self, Fields, Reader};
 use crate::kind::Line;
@@ -126,19 +126,19 @@ impl Setting for Stream {
             _ if tables.live.has_replicas() => {
                 let (before, after) = (FieldValue::words(live.word()), FieldValue::words(self.word()));
                 let how = "a table with replicas needs its stream: remove the replicas first";
-                FieldChange::new(Field::Setting(KEY), before, after, Takes::NotPossible, how)
+                FieldChange::new(Field::Setting(KEY), before, after, ChangeMethod::NotPossible, how)
             }
             (Self::Off, _) => in_place(Field::Setting(KEY), live.word(), self.word(), "turned on in place"),
             (_, Self::Off) => {
                 let how = format!("turned off; {lost}");
                 let (before, after) = (FieldValue::words(live.word()), FieldValue::words(self.word()));
-                let change = FieldChange::new(Field::Setting(KEY), before, after, Takes::Deletion, &how);
+                let change = FieldChange::new(Field::Setting(KEY), before, after, ChangeMethod::Deletion, &how);
                 change.needing(Consent::Stream)
             }
             (_, _) => {
                 let how = format!("turned off, and on again as a stream with another ARN; of this one, {lost}");
                 let (before, after) = (FieldValue::words(live.word()), FieldValue::words(self.word()));
-                let change = FieldChange::new(Field::Setting(KEY), before, after, Takes::Replacement, &how);
+                let change = FieldChange::new(Field::Setting(KEY), before, after, ChangeMethod::Replacement, &how);
                 change.needing(Consent::Stream)
             }
         };

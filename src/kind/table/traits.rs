@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types as sdk;
 use serde_json::Value;
 
 use super::{Field, Table, TableApi};
-use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
+use crate::change::{Consent, FieldChange, FieldValue, Sides, ChangeMethod};
 use crate::document::{Fields, GivenFile, Reader};
 use crate::kind::import::Importer;
 use crate::kind::section::Resolver;
@@ -204,7 +204,7 @@ pub(super) fn in_place(
     desired: impl Into<String>,
     how: &str,
 ) -> FieldChange<Field> {
-    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, how)
+    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), ChangeMethod::InPlace, how)
 }
 
 /// Returns the difference of a protective setting: turning it on is safe, turning it off requires consent.

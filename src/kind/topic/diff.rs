@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::field::SubscriptionId;
 use super::{Field, Part, Subscription, Topic, filter, words};
-use crate::change::{Consent, FieldChange, FieldValue, Protection, Takes};
+use crate::change::{Consent, FieldChange, FieldValue, Protection, ChangeMethod};
 use crate::kind::document::{PolicyDocument, pretty};
 use crate::resource::{Switch, diff_tags};
 
@@ -25,7 +25,7 @@ pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange<Field>> {
         let (before, after) =
             (FieldValue::words(Switch::from(*before).word()), FieldValue::words(Switch::from(*desired).word()));
         let how = "AWS sets the type of a topic when it is created, and cannot change it";
-        changes.push(FieldChange::new(Field::Fifo, before, after, Takes::NewResource, how));
+        changes.push(FieldChange::new(Field::Fifo, before, after, ChangeMethod::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (content_based_deduplication, &live.content_based_deduplication)
         && desired != before
@@ -66,18 +66,18 @@ pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange<Field>> {
 }
 
 fn in_place(field: Field, live: impl Into<String>, desired: impl Into<String>) -> FieldChange<Field> {
-    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, IN_PLACE)
+    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), ChangeMethod::InPlace, IN_PLACE)
 }
 
 fn diff_policy(live: &PolicyDocument, desired: &PolicyDocument) -> FieldChange<Field> {
     let before = FieldValue::Document(Arc::from(live.pretty_beside(desired)));
     let after = FieldValue::Document(Arc::from(desired.pretty()));
-    FieldChange::new(Field::Policy, before, after, Takes::InPlace, IN_PLACE)
+    FieldChange::new(Field::Policy, before, after, ChangeMethod::InPlace, IN_PLACE)
 }
 
 fn document(field: Field, live: &Value, desired: &Value) -> FieldChange<Field> {
     let side = |value: &Value| FieldValue::Document(Arc::from(pretty(value)));
-    FieldChange::new(field, side(live), side(desired), Takes::InPlace, IN_PLACE)
+    FieldChange::new(field, side(live), side(desired), ChangeMethod::InPlace, IN_PLACE)
 }
 
 fn diff_subscriptions(
@@ -89,12 +89,12 @@ fn diff_subscriptions(
         let field = || Field::Subscription(SubscriptionId(id.clone()));
         let Some(found) = live.get(id) else {
             let (before, after) = (FieldValue::words("missing"), FieldValue::words("subscribed"));
-            changes.push(FieldChange::new(field(), before, after, Takes::InPlace, "subscribed"));
+            changes.push(FieldChange::new(field(), before, after, ChangeMethod::InPlace, "subscribed"));
             continue;
         };
         if found.arn.is_none() {
             let (before, after) = (FieldValue::words("pending"), FieldValue::words("confirmed"));
-            changes.push(FieldChange::new(field(), before, after, Takes::Time, words::WAITS));
+            changes.push(FieldChange::new(field(), before, after, ChangeMethod::Time, words::WAITS));
             continue;
         }
         diff_subscription(id, found, wanted, changes);
@@ -105,7 +105,7 @@ fn diff_subscriptions(
             let how = "not in the manifest; its endpoint gets no more messages";
             let (before, after) = (FieldValue::words("subscribed"), FieldValue::Absent);
             let change =
-                FieldChange::new(Field::Subscription(SubscriptionId(id.clone())), before, after, Takes::Deletion, how);
+                FieldChange::new(Field::Subscription(SubscriptionId(id.clone())), before, after, ChangeMethod::Deletion, how);
             changes.push(change.needing(Consent::Subscription));
         }
     }
@@ -190,7 +190,7 @@ mod tests {
             .map(|change| {
                 let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
                 let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
-                format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.takes)
+                format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.method)
             })
             .collect();
         assert_eq!(lines, expected);

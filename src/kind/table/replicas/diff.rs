@@ -1,7 +1,7 @@
 //! The differences between live and desired replicas.
 
 use super::{Consistency, ReplicaStatus, Replicas, setting_lines};
-use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::change::{Consent, FieldChange, FieldValue, ChangeMethod};
 use crate::kind::table::{DeletionProtection, Field, Table, diff as tables};
 
 const FROZEN: &str = "AWS adds and removes no single region of a group with strong consistency: remove all replicas, then add them \
@@ -10,38 +10,38 @@ const FROZEN: &str = "AWS adds and removes no single region of a group with stro
 /// Adds the differences.
 pub(in crate::kind::table) fn diff(live: &Replicas, desired: &Replicas, changes: &mut Vec<FieldChange<Field>>) {
     let frozen = live.is_frozen();
-    let change = |field: Field, before: FieldValue, after: FieldValue, takes: Takes, how: &str| {
-        FieldChange::new(field, before, after, takes, how)
+    let change = |field: Field, before: FieldValue, after: FieldValue, method: ChangeMethod, how: &str| {
+        FieldChange::new(field, before, after, method, how)
     };
     for (region, wanted) in &desired.regions {
-        let status = |word: &ReplicaStatus, takes, how| {
+        let status = |word: &ReplicaStatus, method, how| {
             let (before, after) = (FieldValue::words(word.to_string()), FieldValue::words("ACTIVE"));
-            change(Field::ReplicaStatus(region.clone()), before, after, takes, how)
+            change(Field::ReplicaStatus(region.clone()), before, after, method, how)
         };
         match live.statuses.get(region) {
             None => {
                 let after = FieldValue::words(words(wanted));
-                let (takes, how) = match frozen {
-                    true => (Takes::NotPossible, FROZEN),
-                    false => (Takes::InPlace, "added in place; AWS copies the items, in minutes to hours"),
+                let (method, how) = match frozen {
+                    true => (ChangeMethod::NotPossible, FROZEN),
+                    false => (ChangeMethod::InPlace, "added in place; AWS copies the items, in minutes to hours"),
                 };
-                changes.push(change(Field::Replica(region.clone()), FieldValue::words("missing"), after, takes, how));
+                changes.push(change(Field::Replica(region.clone()), FieldValue::words("missing"), after, method, how));
             }
             Some(word @ ReplicaStatus::Creating) => {
-                changes.push(status(word, Takes::Time, "AWS is copying the items, in minutes to hours"));
+                changes.push(status(word, ChangeMethod::Time, "AWS is copying the items, in minutes to hours"));
             }
             Some(word @ ReplicaStatus::Deleting) => {
-                changes.push(status(word, Takes::Time, "AWS is deleting it; it can be added again once it is gone"));
+                changes.push(status(word, ChangeMethod::Time, "AWS is deleting it; it can be added again once it is gone"));
             }
             Some(word @ ReplicaStatus::Other(_)) => {
-                changes.push(status(word, Takes::NotPossible, "check the replica in the AWS console"));
+                changes.push(status(word, ChangeMethod::NotPossible, "check the replica in the AWS console"));
             }
             Some(ReplicaStatus::Active | ReplicaStatus::Updating) => {
                 let found = live.regions.get(region).cloned().unwrap_or_default();
                 changes.extend(tables::diff(wanted, &found).into_iter().map(|one| FieldChange {
                     path: Field::InReplica(region.clone(), Box::new(one.path)),
                     sides: one.sides,
-                    takes: one.takes,
+                    method: one.method,
                     how: one.how,
                     needs: one.needs,
                 }));
@@ -53,21 +53,21 @@ pub(in crate::kind::table) fn diff(live: &Replicas, desired: &Replicas, changes:
         let before = FieldValue::words(words(found));
         changes.push(match live.statuses.get(region) {
             Some(ReplicaStatus::Deleting) => {
-                change(field, before, FieldValue::Absent, Takes::Time, "AWS is deleting it")
+                change(field, before, FieldValue::Absent, ChangeMethod::Time, "AWS is deleting it")
             }
             _ if frozen && !desired.regions.is_empty() => {
-                change(field, before, FieldValue::Absent, Takes::NotPossible, FROZEN)
+                change(field, before, FieldValue::Absent, ChangeMethod::NotPossible, FROZEN)
             }
             _ if is_protected(found) => {
                 let how = format!(
                     "first turn its deletion protection off: aws dynamodb update-table --region {region} --table-name \
                      TABLE --no-deletion-protection-enabled"
                 );
-                change(field, before, FieldValue::Absent, Takes::NotPossible, &how)
+                change(field, before, FieldValue::Absent, ChangeMethod::NotPossible, &how)
             }
             _ => {
                 let how = "not in the manifest; its table is deleted, and reads and writes in that region fail";
-                change(field, before, FieldValue::Absent, Takes::Deletion, how).needing(Consent::Replica)
+                change(field, before, FieldValue::Absent, ChangeMethod::Deletion, how).needing(Consent::Replica)
             }
         });
     }
@@ -83,7 +83,7 @@ fn diff_mode(live: &Replicas, desired: &Replicas, changes: &mut Vec<FieldChange<
         if before != after {
             let (before, after) = (FieldValue::words(before), FieldValue::words(after));
             let how = "set with the first replica: remove all replicas, then add them again";
-            changes.push(FieldChange::new(Field::Setting(key), before, after, Takes::NotPossible, how));
+            changes.push(FieldChange::new(Field::Setting(key), before, after, ChangeMethod::NotPossible, how));
         }
     };
     if let Some(wanted) = desired.consistency {
@@ -137,7 +137,7 @@ mod tests {
         let mut changes = Vec::new();
         diff(live, desired, &mut changes);
         let needs = |needs: Option<Consent>| needs.map(|needs| format!(", needs {needs}")).unwrap_or_default();
-        changes.iter().map(|change| format!("{} [{:?}{}]", change.path, change.takes, needs(change.needs))).collect()
+        changes.iter().map(|change| format!("{} [{:?}{}]", change.path, change.method, needs(change.needs))).collect()
     }
 
     #[test]
