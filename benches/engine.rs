@@ -18,7 +18,7 @@ use sentinel::resource::interrupt::Interrupt;
 use sentinel::resource::names::RegionName;
 use sentinel::resource::pacer::Pace;
 use sentinel::resource::traffic::Traffic;
-use sentinel::review::{Materials, Review};
+use sentinel::review::{Review, ReviewInputs};
 
 fn main() {
     divan::main();
@@ -105,7 +105,7 @@ fn plan_on_the_embedded_aws(bencher: Bencher<'_, '_>, policies: usize) {
 #[divan::bench(args = [Format::Text, Format::Json, Format::Markdown, Format::Html], sample_count = 10)]
 fn write_a_plan_of_1000(bencher: Bencher<'_, '_>, format: Format) {
     let plan = plan(&load(&text(1000)));
-    let review = Review::of(&plan, &Materials::default());
+    let review = Review::of(&plan, &ReviewInputs::default());
     bencher.bench_local(|| {
         let part = Part { name: None, index: None, body: Ok(Body::Plan(&plan, &review)) };
         Shown { command: "plan", preface: None, extra: Vec::new(), parts: vec![part], detail: Detail::All }

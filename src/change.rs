@@ -19,15 +19,16 @@ pub enum FieldValue {
     /// The field does not exist.
     Absent,
     /// A short text.
-    Words(String),
+    #[serde(rename = "words")]
+    Text(String),
     /// A document with many lines.
     Document(Arc<str>),
 }
 
 impl FieldValue {
     /// Returns a short text.
-    pub fn words(text: impl Into<String>) -> Self {
-        Self::Words(text.into())
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
     }
 }
 

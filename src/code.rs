@@ -125,9 +125,9 @@ codes! {
     /// A plan changes more existing resources than the limit allows.
     Extent = "E404",
     /// Two targets have the same account and region.
-    Twins = "E405",
+    DuplicateTargets = "E405",
     /// A saved plan is for another manifest.
-    Foreign = "E406",
+    PlanMismatch = "E406",
     /// A policy, or the state of a record, denies the access.
     AccessDenied = "E501",
     /// The command to run could not be started.

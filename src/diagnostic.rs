@@ -136,12 +136,12 @@ pub struct Fault {
     /// The code of the explanation, if the fault has its own.
     pub code: Option<&'static str>,
     /// A second position that belongs to the fault, such as an earlier definition.
-    pub also: Option<Box<Mark>>,
+    pub related: Option<Box<RelatedSpan>>,
 }
 
 /// The second position of a fault.
 #[derive(Debug, Clone)]
-pub struct Mark {
+pub struct RelatedSpan {
     pub source: Arc<Source>,
     pub span: Range<usize>,
     pub label: String,
@@ -166,8 +166,8 @@ pub struct Faults {
 impl Faults {
     pub fn push(&mut self, mut fault: Fault) {
         (fault.source, fault.span) = within(&fault.source, fault.span);
-        if let Some(also) = &mut fault.also {
-            (also.source, also.span) = within(&also.source, also.span.clone());
+        if let Some(related) = &mut fault.related {
+            (related.source, related.span) = within(&related.source, related.span.clone());
         }
         let is_suppressed = |(path, span): &(String, Range<usize>)| *path == fault.source.path && *span == fault.span;
         if !self.suppressed.iter().any(is_suppressed) {

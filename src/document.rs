@@ -115,7 +115,7 @@ fn syntax_fault(source: &Arc<Source>, span: Range<usize>, message: String, help:
         label: String::from("here"),
         help: help.map(str::to_owned),
         code: None,
-        also: None,
+        related: None,
     }
 }
 

@@ -215,14 +215,14 @@ impl Error {
 
     /// Returns the error for a file that could not be read or written.
     pub fn io(path: &Path, source: std::io::Error) -> Self {
-        let (path, what) = (path.display().to_string(), files::system_words(&source));
+        let (path, what) = (path.display().to_string(), files::system_text(&source));
         Self::File { path, what, hint: None, source: Some(source) }
     }
 
     /// Returns the error for a file that could not be read, with a special message if it does not exist.
     pub fn read(path: &Path, source: std::io::Error, missing: &str) -> Self {
         let found = source.kind() != std::io::ErrorKind::NotFound;
-        let what = if found { files::system_words(&source) } else { missing.to_owned() };
+        let what = if found { files::system_text(&source) } else { missing.to_owned() };
         Self::File { path: path.display().to_string(), what, hint: None, source: Some(source) }
     }
 

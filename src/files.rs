@@ -170,10 +170,10 @@ impl Root {
 }
 
 /// Returns the system's message for an error, without the error number.
-pub(crate) fn system_words(error: &io::Error) -> String {
+pub(crate) fn system_text(error: &io::Error) -> String {
     let text = error.to_string();
-    let words = error.raw_os_error().and_then(|number| text.strip_suffix(&format!(" (os error {number})")));
-    words.map(str::to_owned).unwrap_or(text)
+    let description = error.raw_os_error().and_then(|number| text.strip_suffix(&format!(" (os error {number})")));
+    description.map(str::to_owned).unwrap_or(text)
 }
 
 /// Returns whether a path was refused because it leads out of a [`Root`]. Such an error has no system error number.

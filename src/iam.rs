@@ -43,7 +43,7 @@ pub struct Statement {
 
 /// Permissions beyond those for the resources of the manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Beyond<'a> {
+pub struct AdditionalPermissions<'a> {
     pub prune: bool,
     /// Whether a plan lists all resources with the ownership tag.
     pub orphans: bool,
@@ -109,7 +109,7 @@ const ASSUME: [&str; 3] = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSe
 
 /// The owners of the records that a policy allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
+enum RecordOwner {
     /// The caller, if the records belong to a user.
     Caller,
     /// All users, on whose behalf the broker calls.
@@ -117,18 +117,18 @@ enum Whose {
 }
 
 /// Returns the keys of a kind of record as a `StringLike` pattern.
-fn keys_like(prefix: Prefix, whose: Whose) -> String {
-    match (prefix, whose) {
+fn keys_like(prefix: Prefix, owner: RecordOwner) -> String {
+    match (prefix, owner) {
         // IAM replaces the variable by the caller's unique ID.
-        (Prefix::Place, Whose::Caller) => prefix.key("${aws:userid}#*"),
+        (Prefix::Place, RecordOwner::Caller) => prefix.key("${aws:userid}#*"),
         _ => prefix.key("*"),
     }
 }
 
 /// Returns the condition that every item of a call has a key of these kinds. `ForAllValues` is also true for a call without the condition
 /// key, which `Null` refuses. Source: IAM User Guide, "Multivalued context keys".
-fn only_keys(prefixes: &[Prefix], whose: Whose) -> Value {
-    let keys: Vec<String> = prefixes.iter().map(|prefix| keys_like(*prefix, whose)).collect();
+fn only_keys(prefixes: &[Prefix], owner: RecordOwner) -> Value {
+    let keys: Vec<String> = prefixes.iter().map(|prefix| keys_like(*prefix, owner)).collect();
     json!({
         "ForAllValues:StringLike": { "dynamodb:LeadingKeys": keys },
         "Null": { "dynamodb:LeadingKeys": "false" },
@@ -141,7 +141,7 @@ pub fn policies(
     location: &Location,
     policy_root: &PolicyRoot,
     desired: &[DesiredResource],
-    beyond: Beyond<'_>,
+    additional: AdditionalPermissions<'_>,
 ) -> Vec<Document> {
     let mut statements = Statements::default();
     match purpose {
@@ -153,13 +153,13 @@ pub fn policies(
         Use::Role(role) => statements.users(&[role], location, policy_root, desired),
         Use::Broker => {
             statements.users(Role::ALL, location, policy_root, desired);
-            let roles = brokered_arns(location, desired, beyond.roles);
+            let roles = brokered_arns(location, desired, additional.roles);
             if !roles.is_empty() {
                 statements.allow("SentinelRoles", ASSUME.map(String::from).to_vec(), roles);
             }
         }
         Use::TrustCheck => {
-            statements.trust_check(location, brokered_arns(location, desired, beyond.roles), beyond.checked);
+            statements.trust_check(location, brokered_arns(location, desired, additional.roles), additional.checked);
         }
     }
     let listing = match purpose {
@@ -167,12 +167,12 @@ pub fn policies(
         Use::Apply => Some(Purpose::Write),
         Use::Role(_) | Use::Broker | Use::TrustCheck => None,
     };
-    if let Some(listing) = listing.filter(|_| beyond.prune) {
+    if let Some(listing) = listing.filter(|_| additional.prune) {
         for kind in KindId::ALL {
             statements.permit(kind.unlisted_permissions(location, policy_root, listing));
         }
     }
-    if listing.is_some() && beyond.orphans {
+    if listing.is_some() && additional.orphans {
         // Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Resource Group Tagging API".
         statements.allow("SentinelOrphanList", actions(&[GET_RESOURCES]), vec![String::from("*")]);
     }
@@ -292,8 +292,8 @@ impl Statements {
             }
         }
         if !writes.is_empty() {
-            let whose = if roles.len() > 1 { Whose::Anyone } else { Whose::Caller };
-            let condition = Some(only_keys(&writes, whose));
+            let owner = if roles.len() > 1 { RecordOwner::Anyone } else { RecordOwner::Caller };
+            let condition = Some(only_keys(&writes, owner));
             self.allow_if(&format!("{statement}Write"), actions(&WRITE_RECORDS), vec![arn.clone()], condition);
         }
     }
@@ -345,10 +345,10 @@ pub fn of_role(
     region: Option<RegionName>,
     policy_root: &PolicyRoot,
     desired: &[DesiredResource],
-    beyond: Beyond<'_>,
+    additional: AdditionalPermissions<'_>,
 ) -> Vec<PolicyDocument> {
     let location = Location { region, account: Some(AccountId::new(role::ACCOUNT)) };
-    let documents = policies(purpose, &location, policy_root, desired, beyond);
+    let documents = policies(purpose, &location, policy_root, desired, additional);
     documents.iter().map(|document| role::anywhere(&PolicyDocument::from(json!(document)))).collect()
 }
 
@@ -458,10 +458,13 @@ mod tests {
     fn the_broker_writes_the_records_of_all_users_and_assumes_roles() {
         let table = Desired::new(Address::new(KindId::Table, "breakglass"), "b", Table::default());
         let roles = [String::from("arn:aws:iam::210987654321:role/admin")];
-        let beyond = Beyond { roles: Brokered { elsewhere: &roles, referenced: &[] }, ..Beyond::default() };
+        let additional = AdditionalPermissions {
+            roles: Brokered { elsewhere: &roles, referenced: &[] },
+            ..AdditionalPermissions::default()
+        };
         let of = |purpose| {
             let documents =
-                policies(purpose, &Location::default(), &PolicyRoot::default(), &[table.clone().into()], beyond);
+                policies(purpose, &Location::default(), &PolicyRoot::default(), &[table.clone().into()], additional);
             serde_json::to_string(&documents).unwrap()
         };
         let (broker, operator) = (of(Use::Broker), of(Use::Role(Role::Operator)));

@@ -386,13 +386,13 @@ pub enum Settled<K: Kind> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     pub name: String,
-    pub words: String,
+    pub text: String,
 }
 
 impl Line {
     /// Returns a line.
-    pub fn new(name: impl Into<String>, words: impl Into<String>) -> Self {
-        Self { name: name.into(), words: words.into() }
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into() }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::manifest::cases_file;
 use crate::reconcile::{Pass, Plan};
 use crate::resource::destination::{self, Destination, Route};
 use crate::resource::digest;
-use crate::review::{Material, Materials, Place, Review};
+use crate::review::{Place, Review, ReviewInput, ReviewInputs};
 
 /// The version of the file's format. It changes with each incompatible change, such as a renamed value.
 pub const FORMAT_VERSION: u32 = 2;
@@ -38,7 +38,7 @@ pub struct PlanFile {
     pub manifest: Origin,
     /// Everything else that the files contribute: the reviews follow from it.
     #[serde(default)]
-    pub materials: SavedMaterials,
+    pub review_inputs: SavedReviewInputs,
     /// One for each target.
     pub targets: Vec<SavedTarget>,
 }
@@ -49,7 +49,7 @@ pub struct Origin {
     pub path: String,
     /// The other files that were named with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub also: Vec<String>,
+    pub other_paths: Vec<String>,
     /// `sha256:…` of its text.
     pub digest: String,
     /// The files that it consists of, if there are several, including included files.
@@ -66,12 +66,12 @@ pub struct OriginFile {
 
 impl Origin {
     /// Returns the origin of a manifest; `also` are the other files that were named.
-    pub fn of(source: &Arc<Source>, also: Vec<String>) -> Self {
+    pub fn of(source: &Arc<Source>, other_paths: Vec<String>) -> Self {
         let parts = source.parts();
         let file =
             |(_, part): &(usize, Arc<Source>)| OriginFile { path: part.path.clone(), digest: digest(&part.text) };
         let files = if parts.len() > 1 { parts.iter().map(file).collect() } else { Vec::new() };
-        Self { path: source.path.clone(), also, digest: digest(&source.text), files }
+        Self { path: source.path.clone(), other_paths, digest: digest(&source.text), files }
     }
 
     /// Returns the files that changed, or that only one of the two has.
@@ -91,9 +91,9 @@ impl Origin {
 
 /// The inputs of a review other than the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedMaterials {
+pub struct SavedReviewInputs {
     /// Every resource of the manifest.
-    pub resources: BTreeMap<Address, SavedMaterial>,
+    pub resources: BTreeMap<Address, SavedReviewInput>,
     /// The text of each file of test cases, by its path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cases: BTreeMap<String, String>,
@@ -104,7 +104,7 @@ pub struct SavedMaterials {
 
 /// The location of a resource in the manifest, and its policy file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedMaterial {
+pub struct SavedReviewInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
     /// The file of the line, if it is not the manifest itself.
@@ -115,21 +115,21 @@ pub struct SavedMaterial {
     pub policy: Option<String>,
 }
 
-impl SavedMaterials {
+impl SavedReviewInputs {
     /// Returns the saved materials; `policies` are the policy files as written in the manifest.
-    pub fn new(manifest: &str, materials: &Materials, policies: &BTreeMap<String, String>) -> Self {
-        let of = materials.of.iter().map(|(address, material)| {
+    pub fn new(manifest: &str, review_inputs: &ReviewInputs, policies: &BTreeMap<String, String>) -> Self {
+        let of = review_inputs.resources.iter().map(|(address, inputs)| {
             let policy = policies.get(&address.key).filter(|_| address.kind == KindId::Policy).cloned();
-            let place = material.place.as_ref();
+            let place = inputs.place.as_ref();
             let file = place.filter(|place| *place.path != *manifest).map(|place| place.path.to_string());
-            (address.clone(), SavedMaterial { line: place.map(|place| place.line), file, policy })
+            (address.clone(), SavedReviewInput { line: place.map(|place| place.line), file, policy })
         });
-        let open = materials.of.values().filter(|material| !material.secret);
-        let cases = open.filter_map(|material| material.cases.as_ref());
+        let open = review_inputs.resources.values().filter(|inputs| !inputs.secret);
+        let cases = open.filter_map(|inputs| inputs.cases.as_ref());
         Self {
             resources: of.collect(),
             cases: cases.map(|source| (source.path.clone(), source.text.clone())).collect(),
-            tables: materials.tables.clone(),
+            tables: review_inputs.tables.clone(),
         }
     }
 }
@@ -147,7 +147,7 @@ pub struct SavedTarget {
     pub review: Review,
     /// The inputs of its review, if they differ from those of other targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub materials: Option<SavedMaterials>,
+    pub review_inputs: Option<SavedReviewInputs>,
 }
 
 /// The credentials of a target.
@@ -187,7 +187,7 @@ impl SavedTarget {
             plan: pass.plan.clone(),
             desired: pass.desired.clone(),
             review: review.clone(),
-            materials: None,
+            review_inputs: None,
         }
     }
 }
@@ -222,23 +222,23 @@ fn digest_of(document: &Value) -> String {
 
 impl PlanFile {
     /// Returns the file of these plans.
-    pub fn new(manifest: Origin, materials: SavedMaterials, targets: Vec<SavedTarget>) -> Self {
+    pub fn new(manifest: Origin, review_inputs: SavedReviewInputs, targets: Vec<SavedTarget>) -> Self {
         let (kind, tool_version) = (KIND.to_owned(), TOOL_VERSION.to_owned());
-        Self { format_version: FORMAT_VERSION, kind, tool_version, manifest, materials, targets }
+        Self { format_version: FORMAT_VERSION, kind, tool_version, manifest, review_inputs, targets }
     }
 
     /// Returns the inputs of the reviews.
-    pub fn materials(&self) -> Materials {
-        self.materials_of(&self.materials)
+    pub fn review_inputs(&self) -> ReviewInputs {
+        self.review_inputs_of(&self.review_inputs)
     }
 
     /// Returns the inputs of a target's review; `shared` are the materials of all targets.
-    pub fn materials_at<'a>(&self, target: &SavedTarget, shared: &'a Materials) -> Cow<'a, Materials> {
-        target.materials.as_ref().map_or(Cow::Borrowed(shared), |own| Cow::Owned(self.materials_of(own)))
+    pub fn review_inputs_at<'a>(&self, target: &SavedTarget, shared: &'a ReviewInputs) -> Cow<'a, ReviewInputs> {
+        target.review_inputs.as_ref().map_or(Cow::Borrowed(shared), |own| Cow::Owned(self.review_inputs_of(own)))
     }
 
-    fn materials_of(&self, saved: &SavedMaterials) -> Materials {
-        let SavedMaterials { resources, cases, tables } = saved;
+    fn review_inputs_of(&self, saved: &SavedReviewInputs) -> ReviewInputs {
+        let SavedReviewInputs { resources, cases, tables } = saved;
         let folder = Path::new(&self.manifest.path).parent().unwrap_or(Path::new(""));
         let path: Arc<str> = self.manifest.path.as_str().into();
         let of = resources.iter().map(|(address, saved)| {
@@ -249,11 +249,15 @@ impl PlanFile {
             let beside = policy.as_deref().map(|policy| cases_file(policy).display().to_string());
             let cases = beside.and_then(|path| Some(Source::new(path.clone(), cases.get(&path)?.clone())));
             let policy = policy.map(|path| path.display().to_string());
-            (address.clone(), Material { place, policy, cases, secret: false })
+            (address.clone(), ReviewInput { place, policy, cases, secret: false })
         });
-        let of: BTreeMap<Address, Material> = of.collect();
+        let of: BTreeMap<Address, ReviewInput> = of.collect();
         let profiles = of.keys().filter(|address| address.kind == KindId::Policy);
-        Materials { profiles: profiles.map(|address| address.key.clone()).collect(), tables: tables.clone(), of }
+        ReviewInputs {
+            profiles: profiles.map(|address| address.key.clone()).collect(),
+            tables: tables.clone(),
+            resources: of,
+        }
     }
 
     /// Returns its text.
@@ -335,9 +339,9 @@ mod tests {
             gates: Vec::new(),
         };
         let (connection, review) = (SavedConnection::default(), Review::default());
-        let target = SavedTarget { connection, plan, desired: Vec::new(), review, materials: None };
+        let target = SavedTarget { connection, plan, desired: Vec::new(), review, review_inputs: None };
         let origin = Origin::of(&Source::new("sentinel.toml", "x"), Vec::new());
-        PlanFile::new(origin, SavedMaterials::default(), vec![target])
+        PlanFile::new(origin, SavedReviewInputs::default(), vec![target])
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use bound::{Bound, RolePattern};
 pub use cases::moment;
 pub use evaluate::{Ask, evaluate};
 pub use meaning::{Direction, Exactness, Meaning, compare, meaning};
-pub use moments::holds_until;
+pub use moments::granted_until;
 pub use parse::{parse, parse_located};
 pub use principal::Principal;
 pub use starter::{Starter, starter};

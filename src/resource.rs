@@ -113,7 +113,7 @@ pub struct Facts {
     pub progress: Vec<String>,
     /// Settings that no manifest can express. Sentinel does not change them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub also: Vec<String>,
+    pub unmanaged_settings: Vec<String>,
     /// Whether it carries the ownership tag; `None` if the tag was not read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owned: Option<bool>,
@@ -196,7 +196,7 @@ pub fn take_owner(tags: &mut Tags, key: Option<&str>, facts: &mut Facts) {
 
 /// Compares two sets of tags and ignores AWS's own (`aws:…`). `field` returns the field of a tag key.
 pub fn diff_tags<F>(live: &Tags, desired: &Tags, field: fn(String) -> F, changes: &mut Vec<FieldChange<F>>) {
-    let shown = |value: Option<&String>| value.map_or(FieldValue::Absent, FieldValue::words);
+    let shown = |value: Option<&String>| value.map_or(FieldValue::Absent, FieldValue::text);
     let keys: std::collections::BTreeSet<&String> = live.keys().chain(desired.keys()).collect();
     for key in keys.into_iter().filter(|key| !key.starts_with("aws:")) {
         let (before, after) = (live.get(key), desired.get(key));
@@ -208,7 +208,7 @@ pub fn diff_tags<F>(live: &Tags, desired: &Tags, field: fn(String) -> F, changes
 }
 
 /// Returns tags as text, without AWS's own.
-pub fn tag_words(tags: &Tags) -> String {
+pub fn tag_text(tags: &Tags) -> String {
     let own = tags.iter().filter(|(key, _)| !key.starts_with("aws:"));
     own.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
 }
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn tags_of_aws_are_ignored() {
         let live = tags(&[("aws:cloudformation", "x"), ("a", "1"), ("b", "2")]);
-        assert_eq!(tag_words(&live), "a=1, b=2");
+        assert_eq!(tag_text(&live), "a=1, b=2");
         let mut changes = Vec::new();
         diff_tags(&live, &tags(&[("a", "1"), ("c", "3")]), |key| format!("tags.{key}"), &mut changes);
         let changes: Vec<(&str, &str)> = changes.iter().map(|one| (one.path.as_str(), one.how.as_str())).collect();

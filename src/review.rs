@@ -28,7 +28,7 @@ pub struct Place {
 
 /// The files of one resource.
 #[derive(Debug, Clone, Default)]
-pub struct Material {
+pub struct ReviewInput {
     /// The line in the manifest.
     pub place: Option<Place>,
     /// The path of its policy, as the user would type it.
@@ -41,8 +41,8 @@ pub struct Material {
 
 /// The files of the manifest and its resources.
 #[derive(Debug, Clone, Default)]
-pub struct Materials {
-    pub of: BTreeMap<Address, Material>,
+pub struct ReviewInputs {
+    pub resources: BTreeMap<Address, ReviewInput>,
     /// The profiles of the manifest.
     pub profiles: BTreeSet<String>,
     /// The tables of the manifest, by their keys and AWS names.
@@ -98,19 +98,19 @@ impl Review {
     }
 
     /// Reviews a plan with the contents of files.
-    pub fn of(plan: &Plan, materials: &Materials) -> Self {
-        let policy_of = |address: &Address| materials.of.get(address)?.policy.as_deref();
+    pub fn of(plan: &Plan, review_inputs: &ReviewInputs) -> Self {
+        let policy_of = |address: &Address| review_inputs.resources.get(address)?.policy.as_deref();
         let written = plan.resources.iter().filter(|resource| contents(resource).is_some());
         let mut sharing: Sharing<'_> =
             written.filter_map(|resource| Some((policy_of(&resource.address)?, BTreeSet::new()))).collect();
-        for (address, material) in &materials.of {
-            if let Some(own) = material.policy.as_deref().and_then(|policy| sharing.get_mut(policy)) {
+        for (address, inputs) in &review_inputs.resources {
+            if let Some(own) = inputs.policy.as_deref().and_then(|policy| sharing.get_mut(policy)) {
                 own.insert(address.key.clone());
             }
         }
         let mut review = BTreeMap::new();
         for resource in &plan.resources {
-            let remarks = remarks(resource, materials, &sharing);
+            let remarks = remarks(resource, review_inputs, &sharing);
             if remarks != Remarks::default() {
                 review.insert(resource.address.clone(), remarks);
             }
@@ -122,17 +122,17 @@ impl Review {
 /// The profiles that use each policy file that the plan writes.
 type Sharing<'a> = BTreeMap<&'a str, BTreeSet<String>>;
 
-fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>) -> Remarks {
-    let material = materials.of.get(&resource.address);
-    let mut remarks = Remarks { source: material.and_then(|material| material.place.clone()), ..Remarks::default() };
+fn remarks(resource: &ResourcePlan, review_inputs: &ReviewInputs, sharing: &Sharing<'_>) -> Remarks {
+    let inputs = review_inputs.resources.get(&resource.address);
+    let mut remarks = Remarks { source: inputs.and_then(|inputs| inputs.place.clone()), ..Remarks::default() };
     let profile = &resource.address.key;
     if resource.action == Action::Delete && resource.address.kind == KindId::Policy {
         // A profile without a policy gives nobody access.
-        let words = format!("nobody gets {profile} anymore");
-        remarks.means.push(Meaning { direction: Direction::Closes, words });
+        let text = format!("nobody gets {profile} anymore");
+        remarks.means.push(Meaning { direction: Direction::Closes, text });
     }
     let Some(Contents { live, desired }) = contents(resource) else { return remarks };
-    let file = material.and_then(|material| material.policy.as_deref());
+    let file = inputs.and_then(|inputs| inputs.policy.as_deref());
     let path = file.unwrap_or(&resource.name);
     let read = |text: &str| parse(&Source::new(path, text), &mut Faults::default());
     let Some(after) = read(desired) else { return remarks };
@@ -147,9 +147,9 @@ fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>
     let alone = BTreeSet::from([profile.clone()]);
     let own = sharing.get(path).unwrap_or(&alone);
     let about_another = |case: &str| case != profile && own.contains(case);
-    let cases = material.and_then(|material| material.cases.as_ref());
+    let cases = inputs.and_then(|inputs| inputs.cases.as_ref());
     remarks.cases = cases.map(|cases| case_changes(cases, before.as_ref(), &after, about_another)).unwrap_or_default();
-    let setting = Setting { profiles: &materials.profiles, own, tables: &materials.tables };
+    let setting = Setting { profiles: &review_inputs.profiles, own, tables: &review_inputs.tables };
     // Sentinel generates a default-deny, so it needs no lint.
     if file.is_some() {
         remarks.findings = lint::lint(&Source::new(path, desired), Some(setting), &mut Faults::default());

@@ -38,7 +38,7 @@ pub(crate) struct Bounds {
     /// The maximum size of a request body.
     pub(crate) body_bytes: usize,
     /// The maximum memory for the bodies of all requests in progress.
-    pub(crate) held_bytes: usize,
+    pub(crate) total_body_bytes: usize,
 }
 
 /// The maximum size of a request head, and the maximum number of headers.
@@ -56,7 +56,7 @@ impl Bounds {
             body: timeout,
             stall: timeout,
             body_bytes,
-            held_bytes: body_bytes.saturating_mul(4),
+            total_body_bytes: body_bytes.saturating_mul(4),
         }
     }
 }
@@ -101,7 +101,7 @@ pub(crate) trait Handshake: Clone + Send + Sync + 'static {
     /// The stream after the handshake.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    fn shake(self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    fn handshake(self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
 /// No handshake: HTTP without TLS.
@@ -111,7 +111,7 @@ pub(crate) struct Plain;
 impl Handshake for Plain {
     type Stream = TcpStream;
 
-    async fn shake(self, stream: TcpStream) -> io::Result<TcpStream> {
+    async fn handshake(self, stream: TcpStream) -> io::Result<TcpStream> {
         Ok(stream)
     }
 }
@@ -145,7 +145,7 @@ pub(crate) async fn serve_until<A>(
     let mut connections = Connections::default();
     let (ending, ended) = watch::channel(());
     let mut end = pin!(end);
-    let memory = Arc::new(Semaphore::new(bounds.held_bytes));
+    let memory = Arc::new(Semaphore::new(bounds.total_body_bytes));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -187,7 +187,7 @@ pub(crate) async fn serve_until<A>(
         let (handshake, mut ended) = (handshake.clone(), ended.clone());
         connections.add(Arc::clone(&activity), async move {
             let shaken = tokio::select! {
-                shaken = tokio::time::timeout(bounds.head, handshake.shake(stream)) => shaken,
+                shaken = tokio::time::timeout(bounds.head, handshake.handshake(stream)) => shaken,
                 () = activity.closing.notified() => return,
             };
             let Ok(Ok(stream)) = shaken else { return };
@@ -423,7 +423,7 @@ mod tests {
             body: SHORT,
             stall: SHORT,
             body_bytes: 1000,
-            held_bytes: 1500,
+            total_body_bytes: 1500,
         }
     }
 

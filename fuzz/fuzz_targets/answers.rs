@@ -18,7 +18,7 @@ use sentinel::resource::interrupt::Interrupt;
 use sentinel::resource::names::{PolicyRoot, RegionName};
 use sentinel::resource::pacer::Pace;
 use sentinel::resource::traffic::Traffic;
-use sentinel::review::{Materials, Review};
+use sentinel::review::{ReviewInputs, Review};
 
 const MANIFEST: &str = r#"
 [profiles.dev]
@@ -113,6 +113,6 @@ fuzz_target!(|data: &[u8]| WORLD.with(|world| {
     let pass = reconcile::plan(&world.reader, target, &world.loaded.desired, Scope::of(Intent::Converge));
     let Ok(pass) = world.runtime.block_on(pass) else { return };
     let shown =
-        without_color(&text::plan(&pass.plan, &Review::of(&pass.plan, &Materials::default()), Detail::All, Some(100)));
+        without_color(&text::plan(&pass.plan, &Review::of(&pass.plan, &ReviewInputs::default()), Detail::All, Some(100)));
     assert!(!shown.contains(|letter: char| letter.is_control() && letter != '\n'), "{shown:?}");
 }));

@@ -59,7 +59,7 @@ pub(super) enum Emergency {
     None,
     Open(Event),
     /// There is an active event beyond the limits, and why.
-    Beyond(Event, String),
+    OverLimits(Event, String),
 }
 
 /// Returns the rule for which a user could use a break-glass event now, in any of the modes.
@@ -97,7 +97,7 @@ impl Gate<'_> {
         Ok(match usage.excess(lasting, limits) {
             Some(excess) => {
                 let why = excess.message(user, self.profile, limits);
-                Emergency::Beyond(event, why)
+                Emergency::OverLimits(event, why)
             }
             None => Emergency::Open(event),
         })

@@ -16,7 +16,7 @@ pub use super::user::User;
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::kind::policy_parameter::{Content, PolicyParameter};
 use crate::policy::explain::{WouldAllow, explain};
-use crate::policy::{self, Ask, Bound, BreakglassLimits, Effect, Mode, Policy, Rule, evaluate, holds_until};
+use crate::policy::{self, Ask, Bound, BreakglassLimits, Effect, Mode, Policy, Rule, evaluate, granted_until};
 use crate::provider::Gateway;
 use crate::resource::Live;
 use crate::resource::call::{CallError, Class};
@@ -109,12 +109,12 @@ pub struct Decision {
     pub bound: Bound,
     /// The records that could not be read and might have allowed access.
     #[serde(skip)]
-    pub unread: Vec<(Consulted, CallError)>,
+    pub unread: Vec<(RecordSource, CallError)>,
 }
 
 /// A table whose records can allow or deny access.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Consulted {
+pub enum RecordSource {
     Requests,
     BreakGlass,
     /// The table with this name, for locks.
@@ -273,7 +273,7 @@ impl Gate<'_> {
             return Ok(decision.refused(None, why));
         }
         // Access also ends when the policy would no longer allow it.
-        let until = [decision.until, longest, holds_until(&policy, rule, &ask)].into_iter().flatten().min();
+        let until = [decision.until, longest, granted_until(&policy, rule, &ask)].into_iter().flatten().min();
         Ok(Decision { until, ..decision })
     }
 
@@ -347,7 +347,7 @@ impl Gate<'_> {
                     table.name,
                     self.profile
                 );
-                decision.unread.push((Consulted::Locks(table.name.clone()), error));
+                decision.unread.push((RecordSource::Locks(table.name.clone()), error));
                 Ok(Err(decision.refused(None, why)))
             }
             Err((_, Unknown::Call(error))) => Err(Stopped::Call(error)),
@@ -404,11 +404,11 @@ impl Gate<'_> {
         let (request, emergency) = future::join(request, emergency).await;
         let mut unread = Vec::new();
         let InForce { request, of_another } = request.unwrap_or_else(|error| {
-            unread.push((Consulted::Requests, error));
+            unread.push((RecordSource::Requests, error));
             InForce::default()
         });
         let emergency = emergency.unwrap_or_else(|error| {
-            unread.push((Consulted::BreakGlass, error));
+            unread.push((RecordSource::BreakGlass, error));
             Emergency::None
         });
         if let Some(request) = request {
@@ -431,7 +431,7 @@ impl Gate<'_> {
                          does not count, create a new request"
                     ));
                 }
-                let readable = unread.iter().all(|(consulted, _)| *consulted != Consulted::Requests);
+                let readable = unread.iter().all(|(consulted, _)| *consulted != RecordSource::Requests);
                 if readable && let Ok(Some(id)) = requests.old_form(decision.user.actor(), self.profile, now).await {
                     why.push_str(&format!(
                         "; request {id} was written by an older version, in which its requester could mark it as \
@@ -447,7 +447,7 @@ impl Gate<'_> {
                 let until = Some(event.expires_at);
                 Decision { breakglass_id: Some(event.id), breakglass, until, ..decision.with(Verdict::Allow, why) }
             }
-            Emergency::Beyond(event, why) => {
+            Emergency::OverLimits(event, why) => {
                 let why = format!("{takes}, and break-glass event {} does not count: {why}", event.id);
                 let breakglass = Some(Breakglass::of(&event, Action::Refused));
                 let refused = decision.refused(Some(Remedy::Request), why);

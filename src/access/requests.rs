@@ -41,7 +41,7 @@ pub struct NewRequest<'a> {
 /// The result of reading a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Known {
+pub enum RequestLookup {
     Request(Box<Request>),
     /// Nothing.
     Nothing,
@@ -59,7 +59,7 @@ pub enum Known {
 pub enum Answered {
     Done(Box<Request>),
     /// There is no request that could be changed.
-    Not(Known),
+    Not(RequestLookup),
     /// The request is the user's own, which only others can decide.
     Own(Box<Request>),
     /// The request is of another account, and only users of that account can decide it.
@@ -192,20 +192,20 @@ impl Requests<'_> {
         Ok(found)
     }
 
-    async fn known(&self, id: &str, found: &Found, now: Timestamp) -> Result<Known, CallError> {
+    async fn known(&self, id: &str, found: &Found, now: Timestamp) -> Result<RequestLookup, CallError> {
         match found.judged(id, now) {
-            Ok(Some(request)) => Ok(Known::Request(Box::new(request))),
-            Err(why) => Ok(Known::Malformed(why)),
-            Ok(None) if id.contains('#') || id.is_empty() => Ok(Known::Nothing),
+            Ok(Some(request)) => Ok(RequestLookup::Request(Box::new(request))),
+            Err(why) => Ok(RequestLookup::Malformed(why)),
+            Ok(None) if id.contains('#') || id.is_empty() => Ok(RequestLookup::Nothing),
             Ok(None) => Ok(match self.0.get(id).await? {
-                Some(old) => Known::Old { profile: text(&old, "profile") },
-                None => Known::Nothing,
+                Some(old) => RequestLookup::Old { profile: text(&old, "profile") },
+                None => RequestLookup::Nothing,
             }),
         }
     }
 
     /// Reads a request with its decision and its revocation.
-    pub async fn get(&self, id: &str, now: Timestamp) -> Result<Known, CallError> {
+    pub async fn get(&self, id: &str, now: Timestamp) -> Result<RequestLookup, CallError> {
         let found = self.found(id).await?;
         self.known(id, &found, now).await
     }
@@ -264,7 +264,7 @@ impl Requests<'_> {
     ) -> Result<Answered, CallError> {
         let found = self.found(id).await?;
         let request = match self.known(id, &found, now).await? {
-            Known::Request(request) => request,
+            RequestLookup::Request(request) => request,
             other => return Ok(Answered::Not(other)),
         };
         if by.is(request.requester()) {
@@ -350,7 +350,7 @@ impl Requests<'_> {
     pub async fn cancel(&self, id: &str, by: Actor<'_>, mark: &str, now: Timestamp) -> Result<Answered, CallError> {
         let found = self.found(id).await?;
         let request = match self.known(id, &found, now).await? {
-            Known::Request(request) => request,
+            RequestLookup::Request(request) => request,
             other => return Ok(Answered::Not(other)),
         };
         if !by.is(request.requester()) {
@@ -386,13 +386,13 @@ impl Requests<'_> {
         let found = self.found(id).await?;
         let lasting = found.may_last(now);
         match self.known(id, &found, now).await? {
-            Known::Request(request) => {
+            RequestLookup::Request(request) => {
                 let open = matches!(request.status, Status::Pending | Status::Approved | Status::Invalid);
                 if request.status == Status::Revoked || !(open || lasting) {
                     return Ok(Answered::Over(request));
                 }
             }
-            Known::Malformed(_) if lasting && found.revocation.is_none() => {}
+            RequestLookup::Malformed(_) if lasting && found.revocation.is_none() => {}
             other => return Ok(Answered::Not(other)),
         }
         let mut item = Item::from([
@@ -445,12 +445,14 @@ impl Requests<'_> {
             _ => &[Status::Cancelled],
         };
         let known = match (self.known(id, &found, now).await?, found.as_decided(id)) {
-            (Known::Malformed(_), Some(found)) if prefix == Prefix::Revocation => self.known(id, &found, now).await?,
+            (RequestLookup::Malformed(_), Some(found)) if prefix == Prefix::Revocation => {
+                self.known(id, &found, now).await?
+            }
             (known, _) => known,
         };
         Ok(match known {
-            Known::Request(request) if ours && done.contains(&request.status) => Answered::Done(request),
-            Known::Request(request) => Answered::Over(request),
+            RequestLookup::Request(request) if ours && done.contains(&request.status) => Answered::Done(request),
+            RequestLookup::Request(request) => Answered::Over(request),
             other => Answered::Not(other),
         })
     }

@@ -59,7 +59,7 @@ impl Server {
             body: timeout,
             stall: timeout,
             body_bytes: LONGEST,
-            held_bytes: LONGEST * 512,
+            total_body_bytes: LONGEST * 512,
         };
         Ok(Self { listener, address, tls, bounds, metrics: None })
     }

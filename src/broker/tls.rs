@@ -88,7 +88,7 @@ impl Tls {
 impl Handshake for Tls {
     type Stream = TlsStream<TcpStream>;
 
-    async fn shake(self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    async fn handshake(self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let config = Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner).1);
         TlsAcceptor::from(config).accept(stream).await
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::values::{lasting, mfa_code, positive, subject, text_of, words};
+use super::values::{choices, lasting, mfa_code, positive, subject, text_of};
 use super::{
     AnswersCommand, AwsArgs, BrokerArgs, RootArgs, SessionIdArgs, SessionListArgs, SessionRevokeArgs, TargetArgs,
     profile_name, table_name,
@@ -235,7 +235,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "USER")]
     pub requester: Option<String>,
     /// Only those with this status.
-    #[arg(long, value_name = "STATUS", value_parser = words(requests::Status::ALL, requests::Status::word))]
+    #[arg(long, value_name = "STATUS", value_parser = choices(requests::Status::ALL, requests::Status::word))]
     pub status: Option<requests::Status>,
     /// Only those for this profile.
     #[arg(long, value_name = "NAME", value_parser = profile_name)]
@@ -439,7 +439,7 @@ pub struct BreakglassListArgs {
     #[arg(long, value_name = "USER")]
     pub invoker: Option<String>,
     /// Only those with this status.
-    #[arg(long, value_name = "STATUS", value_parser = words(breakglass::Status::ALL, breakglass::Status::word))]
+    #[arg(long, value_name = "STATUS", value_parser = choices(breakglass::Status::ALL, breakglass::Status::word))]
     pub status: Option<breakglass::Status>,
     /// Only those for this profile.
     #[arg(long, value_name = "NAME", value_parser = profile_name)]

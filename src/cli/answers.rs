@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::values::{moment, subject, words};
+use super::values::{choices, moment, subject};
 use super::{AwsArgs, RootArgs, TargetArgs, profile_name};
 use crate::policy::Mode;
 
@@ -27,7 +27,7 @@ pub struct QuestionArgs {
     #[arg(long = "at", value_name = "TIME", value_parser = moment)]
     pub time: Option<Timestamp>,
     /// How credentials are requested: by exec (cli), by exec --server (server), or by credentials (credential_process).
-    #[arg(long, value_name = "MODE", value_parser = words(Mode::ALL, Mode::word), default_value = "cli")]
+    #[arg(long, value_name = "MODE", value_parser = choices(Mode::ALL, Mode::word), default_value = "cli")]
     pub mode: Mode,
     #[command(flatten)]
     pub aws: AwsArgs,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::values::{text_of, words};
+use super::values::{choices, text_of};
 use super::{AwsArgs, BrokerArgs, LimitArgs, TargetArgs, table_name};
 use crate::access::sessions;
 
@@ -19,7 +19,7 @@ pub struct SessionListArgs {
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     /// Only those with this status.
-    #[arg(long, value_name = "STATUS", value_parser = words(sessions::Status::ALL, sessions::Status::word))]
+    #[arg(long, value_name = "STATUS", value_parser = choices(sessions::Status::ALL, sessions::Status::word))]
     pub status: Option<sessions::Status>,
     /// Only those of this server.
     #[arg(long, value_name = "ID")]

@@ -14,7 +14,7 @@ use crate::resource::secret::Secret;
 use crate::review::fail_on::Check;
 
 /// Returns a parser for a fixed set of words.
-pub(super) fn words<T: Copy + Send + Sync + 'static>(
+pub(super) fn choices<T: Copy + Send + Sync + 'static>(
     all: &[T],
     word: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {

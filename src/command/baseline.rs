@@ -93,7 +93,7 @@ pub(super) struct Compared {
 
 impl Compared {
     /// Returns it as text.
-    pub(super) fn words(&self, path: &Path) -> String {
+    pub(super) fn describe(&self, path: &Path) -> String {
         let what = match self.drifted {
             0 => String::from("nothing has drifted"),
             1 => String::from("1 resource has drifted or could not be read"),

@@ -24,7 +24,7 @@ use crate::resource::destination::{Destination, Region};
 use crate::resource::interrupt::{Cause, Interrupt};
 use crate::resource::names::{AwsProfile, PolicyRoot, RegionName};
 use crate::resource::traffic::Traffic;
-use crate::review::{Material, Materials, Place};
+use crate::review::{Place, ReviewInput, ReviewInputs};
 
 /// The options for account, region and broker. Options that the command does not accept are empty.
 #[derive(Debug)]
@@ -123,16 +123,16 @@ impl Project {
     }
 
     /// Returns the texts that reviews use in addition to the manifest.
-    pub(super) fn materials(&self) -> Materials {
-        self.materials_in(&self.loaded.manifest.sections, &self.loaded.desired, |_| true)
+    pub(super) fn review_inputs(&self) -> ReviewInputs {
+        self.review_inputs_in(&self.loaded.manifest.sections, &self.loaded.desired, |_| true)
     }
 
     /// The same for one target. `shared` is used if the target does not differ from others.
-    pub(super) fn materials_of(&self, wanted: &DesiredAt<'_>, shared: &Arc<Materials>) -> Arc<Materials> {
+    pub(super) fn review_inputs_of(&self, wanted: &DesiredAt<'_>, shared: &Arc<ReviewInputs>) -> Arc<ReviewInputs> {
         let Some((sections, varied)) = &wanted.own else { return Arc::clone(shared) };
-        let mut own = self.materials_in(sections, &wanted.desired, |address| varied.contains(address));
-        let others = shared.of.iter().filter(|(address, _)| !varied.contains(address));
-        own.of.extend(others.map(|(address, material)| (address.clone(), material.clone())));
+        let mut own = self.review_inputs_in(sections, &wanted.desired, |address| varied.contains(address));
+        let others = shared.resources.iter().filter(|(address, _)| !varied.contains(address));
+        own.resources.extend(others.map(|(address, inputs)| (address.clone(), inputs.clone())));
         Arc::new(own)
     }
 
@@ -143,12 +143,12 @@ impl Project {
         profiles.filter_map(|(key, section)| Some((key.clone(), section.policy.clone()?))).collect()
     }
 
-    fn materials_in(
+    fn review_inputs_in(
         &self,
         sections: &Sections,
         desired: &[DesiredResource],
         wanted: impl Fn(&Address) -> bool,
-    ) -> Materials {
+    ) -> ReviewInputs {
         let folder = Folder::new(&self.folder);
         let of = desired.iter().filter(|desired| wanted(desired.address())).map(|desired| {
             let address = desired.address();
@@ -166,11 +166,11 @@ impl Project {
             let policy = policy.map(|path| path.display().to_string());
             let secret = section
                 .is_some_and(|section| section.parameter_type == Some(policy_parameter::ParameterType::SecureString));
-            (address.clone(), Material { place, policy, cases, secret })
+            (address.clone(), ReviewInput { place, policy, cases, secret })
         });
         let tables = desired.iter().filter_map(|one| one.of::<Table>());
-        Materials {
-            of: of.collect(),
+        ReviewInputs {
+            resources: of.collect(),
             profiles: sections.profiles.keys().cloned().collect(),
             tables: tables.flat_map(|table| [table.address.key.clone(), table.name.clone()]).collect(),
         }
@@ -232,13 +232,13 @@ impl Context {
     pub(super) async fn reading<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         tokio::select! {
             biased;
-            () = self.interrupt.wait() => Err(self.cut_short()),
+            () = self.interrupt.wait() => Err(self.interruption_error()),
             result = work => result,
         }
     }
 
     /// Returns the error for a run that ended before it changed anything.
-    pub(super) fn cut_short(&self) -> Error {
+    pub(super) fn interruption_error(&self) -> Error {
         match self.interrupt.cause() {
             Some(Cause::Deadline) => Error::OutOfTime,
             Some(Cause::User) | None => Error::Interrupted,
@@ -338,7 +338,7 @@ impl Context {
         self.deadline.pause();
         let answer = tokio::select! {
             answer = answer => Ok(answer.unwrap_or_default().trim().to_owned()),
-            () = self.interrupt.wait() => Err(self.cut_short()),
+            () = self.interrupt.wait() => Err(self.interruption_error()),
         };
         self.deadline.go_on(&self.interrupt);
         answer

@@ -53,7 +53,7 @@ pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Error> {
 fn message(payload: &(dyn Any + Send), location: Option<&Location<'_>>) -> String {
     let place = location.map_or(String::new(), |at| format!(" at {}:{}:{}", file(at.file()), at.line(), at.column()));
     match payload.downcast_ref::<&'static str>() {
-        Some(words) => format!("a panic{place}: {words}"),
+        Some(text) => format!("a panic{place}: {text}"),
         None => format!("a panic{place}"),
     }
 }

@@ -73,8 +73,8 @@ fn nobody(manifest: &Manifest) -> Caller {
 
 fn gate(role: Option<&RoleArn>, broker: Option<&RoleArn>, roles: &Roles<'_>, plan: Option<&Plan>) -> Gate {
     let known = |arn: Option<&RoleArn>| match arn.and_then(|arn| roles.present.get_key_value(arn)) {
-        Some((arn, (_, trust))) => Known::In(arn, trust),
-        None => arn.map_or(Known::Unnamed, |arn| Known::Elsewhere(arn.clone())),
+        Some((arn, (_, trust))) => ManifestRole::In(arn, trust),
+        None => arn.map_or(ManifestRole::Unnamed, |arn| ManifestRole::Elsewhere(arn.clone())),
     };
     let (of_role, of_broker) = (known(role), known(broker));
     let found = findings(of_role.as_role(), of_broker.as_role());
@@ -99,13 +99,13 @@ fn gate(role: Option<&RoleArn>, broker: Option<&RoleArn>, roles: &Roles<'_>, pla
 }
 
 /// What a manifest has of a role.
-enum Known<'a> {
+enum ManifestRole<'a> {
     Unnamed,
     Elsewhere(RoleArn),
     In(&'a RoleArn, &'a PolicyDocument),
 }
 
-impl Known<'_> {
+impl ManifestRole<'_> {
     fn as_role(&self) -> Role<'_> {
         match self {
             Self::Unnamed => Role::Unnamed,

@@ -138,8 +138,8 @@ fn of_manifest(context: &Context, paths: &[PathBuf]) -> Result<Vec<Input>, Error
         }
     }
     let secret: BTreeSet<PathBuf> = project
-        .materials()
-        .of
+        .review_inputs()
+        .resources
         .into_values()
         .filter(|one| one.secret)
         .filter_map(|one| one.policy)

@@ -86,7 +86,7 @@ pub(super) fn gather(paths: &[PathBuf]) -> Result<Gathered, Error> {
 fn fault(source: &Arc<Source>, span: std::ops::Range<usize>, invalid: Invalid, label: &str) -> Fault {
     let source = Arc::clone(source);
     let help = Some(invalid.help);
-    Fault { source, span, message: invalid.problem, label: label.to_owned(), help, code: None, also: None }
+    Fault { source, span, message: invalid.problem, label: label.to_owned(), help, code: None, related: None }
 }
 
 /// Returns the folder of a file; for standard input, the current folder.

@@ -7,7 +7,7 @@ use super::context::{Context, Need, no_region};
 use super::pass::scope;
 use crate::cli::{IamArgs, Purpose, ReachArgs};
 use crate::error::{Error, Exit};
-use crate::iam::{self, Beyond, Document, Location, TrustChecked, Use};
+use crate::iam::{self, AdditionalPermissions, Document, Location, TrustChecked, Use};
 use crate::kind::DesiredResource;
 use crate::kind::references::Service;
 use crate::manifest::BrokeredRoles;
@@ -65,14 +65,14 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
         let roles = BrokeredRoles::new(&manifest.broker, &manifest.sections);
         let broker = manifest.sections.serving(Service::Broker);
         let principals = assumed_roles(&manifest.broker);
-        let beyond = Beyond {
+        let additional = AdditionalPermissions {
             prune: scope.prune,
             orphans: scope.ownership.is_some(),
             roles: roles.as_brokered(),
             checked: TrustChecked { broker: broker.as_deref(), principals: &principals },
         };
         let part = |purpose: &Use| {
-            let documents = iam::policies(*purpose, &place, root, &desired, beyond);
+            let documents = iam::policies(*purpose, &place, root, &desired, additional);
             if documents.len() > 1 {
                 let count = documents.len();
                 context

@@ -198,13 +198,13 @@ impl Context {
         keep: Keep,
     ) -> Result<Vec<Attempt>, Error> {
         let destinations = self.destinations(project, filter.into()).await?;
-        let materials = &Arc::new(project.materials());
+        let review_inputs = &Arc::new(project.review_inputs());
         let users = &if self.global.local.is_some() { Users::of(project) } else { Users::default() };
         let many = destinations.len() > 1;
         let plan = |destination: Destination, account: Answered| async move {
             let planned = async {
                 if self.interrupt.raised() {
-                    return Err(self.cut_short());
+                    return Err(self.interruption_error());
                 }
                 let wanted = project.wanted(&destination)?;
                 if values == Values::Needed {
@@ -214,7 +214,7 @@ impl Context {
                 let mut planned = self.plan(reader, destination.clone(), users, &wanted.desired, scope.clone()).await?;
                 planned.pass.plan.gates =
                     enforced::gates(&project.loaded.manifest, &wanted.desired, Some(&planned.pass.plan));
-                planned.review = Review::of(&planned.pass.plan, &project.materials_of(&wanted, materials));
+                planned.review = Review::of(&planned.pass.plan, &project.review_inputs_of(&wanted, review_inputs));
                 if many {
                     planned.slim(keep);
                 }
@@ -227,7 +227,7 @@ impl Context {
         let mut attempts: Vec<Attempt> = concurrently(destinations, Work::Reading, account_of, plan).await;
         match self.interrupt.cause() {
             Some(Cause::Deadline) if many => {}
-            Some(_) => return Err(self.cut_short()),
+            Some(_) => return Err(self.interruption_error()),
             None => {}
         }
         let manifest = &project.loaded.manifest;
@@ -388,7 +388,12 @@ fn refuse_twins(attempts: &mut [Attempt], others: &[Destination<Option<RegionNam
             let (account, region) = place;
             let message = format!("targets {own} and {twin} are the same: account {account}, region {region}");
             let hint = String::from("give each its own region, profile or role_arn, or remove one");
-            *attempt = Err(Error::Refused(guard::Refusal { code: Code::Twins, message, details: Vec::new(), hint }));
+            *attempt = Err(Error::Refused(guard::Refusal {
+                code: Code::DuplicateTargets,
+                message,
+                details: Vec::new(),
+                hint,
+            }));
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::cli::{FilterArgs, Format, OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
 use crate::files;
 use crate::kind::{DesiredResource, policy_parameter};
-use crate::planfile::{Origin, PlanFile, SavedMaterials, SavedTarget};
+use crate::planfile::{Origin, PlanFile, SavedReviewInputs, SavedTarget};
 use crate::reconcile::{Plan, Scope};
 use crate::report::output::{Body, Part, Shown};
 use crate::report::{Detail, text};
@@ -78,7 +78,7 @@ fn findings(
     if checks.is_empty() {
         return Ok(found);
     }
-    let shared = Arc::new(project.materials());
+    let shared = Arc::new(project.review_inputs());
     for (destination, attempt) in attempts {
         let mut own = match attempt {
             Ok(planned) => fail_on::of_plan(checks, &planned.pass.plan, &planned.review),
@@ -91,7 +91,7 @@ fn findings(
             let wanted = project.wanted(destination)?;
             let desired: Vec<&DesiredResource> =
                 wanted.desired.iter().filter(|one| scope.holds(one.address())).collect();
-            own.extend(fail_on::of_cases(&desired, &project.materials_of(&wanted, &shared)));
+            own.extend(fail_on::of_cases(&desired, &project.review_inputs_of(&wanted, &shared)));
         }
         for one in &mut own {
             one.target.clone_from(&destination.name);
@@ -178,23 +178,23 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path, error)),
         _ => {}
     }
-    let shared = Arc::new(project.materials());
+    let shared = Arc::new(project.review_inputs());
     let mut saved = Vec::new();
     for planned in planned {
         let mut target = SavedTarget::new(&planned.pass, &planned.review);
         if project.loaded.varies() {
             let wanted = project.wanted(&planned.pass.plan.target)?;
-            let materials = project.materials_of(&wanted, &shared);
-            target.materials =
-                Some(SavedMaterials::new(&project.source.path, &materials, &project.policies(Some(&wanted))));
+            let review_inputs = project.review_inputs_of(&wanted, &shared);
+            target.review_inputs =
+                Some(SavedReviewInputs::new(&project.source.path, &review_inputs, &project.policies(Some(&wanted))));
         }
         saved.push(target);
     }
     let manifest = project.source.path.clone();
-    let also = project.paths.iter().skip(1).map(|path| path.display().to_string()).collect();
-    let origin = Origin::of(&project.source, also);
-    let materials = SavedMaterials::new(&manifest, &shared, &project.policies(None));
-    let file = PlanFile::new(origin, materials, saved);
+    let other_paths = project.paths.iter().skip(1).map(|path| path.display().to_string()).collect();
+    let origin = Origin::of(&project.source, other_paths);
+    let review_inputs = SavedReviewInputs::new(&manifest, &shared, &project.policies(None));
+    let file = PlanFile::new(origin, review_inputs, saved);
     let text = file.to_text().map_err(Error::unwritable)?;
     let most = files::PLAN.bytes();
     if text.len() as u64 > most {

@@ -90,13 +90,13 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
         true => Some(context.project(&args.manifest.file)?),
         false => None,
     };
-    let materials = manifest.as_ref().map(Project::materials).unwrap_or_default();
+    let review_inputs = manifest.as_ref().map(Project::review_inputs).unwrap_or_default();
     let mut paths = args.policies.clone();
     // The profiles of each file, by its canonical path.
     let mut owners: HashMap<PathBuf, BTreeSet<String>> = HashMap::new();
     let mut listed = BTreeSet::new();
     let of_manifest =
-        materials.of.iter().filter_map(|(address, one)| Some((address, one.policy.as_ref()?, one.secret)));
+        review_inputs.resources.iter().filter_map(|(address, one)| Some((address, one.policy.as_ref()?, one.secret)));
     for (address, policy, secret) in of_manifest {
         let path = PathBuf::from(policy);
         let of_file = owners.entry(whole(&path)).or_default();
@@ -114,7 +114,8 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
     let mut findings: Vec<(Arc<Source>, Finding)> = Vec::new();
     for path in &paths {
         let setting = owners.get(&whole(path));
-        let setting = setting.map(|own| Setting { profiles: &materials.profiles, own, tables: &materials.tables });
+        let setting =
+            setting.map(|own| Setting { profiles: &review_inputs.profiles, own, tables: &review_inputs.tables });
         let text = reader.read(path, files::POLICY, Some(String::from(NO_POLICY)))?;
         let source = Source::new(path.display().to_string(), text);
         let found = lint::lint(&source, setting, &mut faults);

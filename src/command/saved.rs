@@ -26,7 +26,7 @@ use crate::reconcile::{self, Pass, Plan};
 use crate::report::text;
 use crate::resource::destination::{Destination, Region, Route};
 use crate::resource::names::{AccountId, RegionName};
-use crate::review::{Materials, Review};
+use crate::review::{Review, ReviewInputs};
 
 /// Applies a saved plan. Reads AWS again first, and changes nothing if any resource of the plan has changed since.
 pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Result<Exit, Error> {
@@ -36,28 +36,28 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
     }
     let project = match args.detached {
         true => None,
-        false => Some(at_hand(context, &file, &args.file)?),
+        false => Some(current_project(context, &file, &args.file)?),
     };
-    let (wanted, materials) = match &project {
+    let (wanted, review_inputs) = match &project {
         Some(project) => {
             let wanted = check(context, &file, project).await?;
             tell_changes(context, &file, project, &wanted);
-            (wanted, Arc::new(project.materials()))
+            (wanted, Arc::new(project.review_inputs()))
         }
-        None => (Vec::new(), Arc::new(file.materials())),
+        None => (Vec::new(), Arc::new(file.review_inputs())),
     };
     restore_secrets(&mut file, project.as_ref(), &wanted)?;
-    let materials = file.targets.iter().enumerate().map(|(index, saved)| match (&project, wanted.get(index)) {
-        (Some(project), Some(wanted)) => project.materials_of(wanted, &materials),
-        _ => Arc::new(file.materials_at(saved, &materials).into_owned()),
+    let review_inputs = file.targets.iter().enumerate().map(|(index, saved)| match (&project, wanted.get(index)) {
+        (Some(project), Some(wanted)) => project.review_inputs_of(wanted, &review_inputs),
+        _ => Arc::new(file.review_inputs_at(saved, &review_inputs).into_owned()),
     });
-    let looks: Vec<(&SavedTarget, Arc<Materials>)> = file.targets.iter().zip(materials).collect();
+    let looks: Vec<(&SavedTarget, Arc<ReviewInputs>)> = file.targets.iter().zip(review_inputs).collect();
     // The plan contains the account of its credentials, but not that of the manifest.
     let account = |(saved, _): &(&SavedTarget, _)| {
         let reached = Destination { caller: saved.plan.target.caller.clone(), ..destination(context, saved) };
         account_of(&reached)
     };
-    let look = |(saved, materials), account| observe_again(context, saved, materials, account);
+    let look = |(saved, review_inputs), account| observe_again(context, saved, review_inputs, account);
     let looked = concurrently(looks, Work::Reading, account, look).await;
     let mut attempts = Vec::new();
     for mut planned in unmoved(context, &file, looked)? {
@@ -89,8 +89,8 @@ fn unmoved(context: &Context, file: &PlanFile, looked: Vec<Result<Planned, Error
                 context.terminal.note(&text::error_of(&of, error));
             }
             if let Some(name) = name {
-                let words = format!("target {name} has changed since it was planned, or could not be read again:");
-                context.terminal.note(&format!("{}\n", crate::report::escape(&words)));
+                let text = format!("target {name} has changed since it was planned, or could not be read again:");
+                context.terminal.note(&format!("{}\n", crate::report::escape(&text)));
             }
             Err(first)
         }
@@ -149,7 +149,7 @@ fn unknown_secret(desired: &DesiredResource, project: Option<&Project>, now: Opt
     };
     let address = desired.address();
     Refusal {
-        code: Code::Foreign,
+        code: Code::PlanMismatch,
         message: format!("the plan writes the secret of {address}, but contains only its digest; nothing was changed"),
         details: Vec::new(),
         hint,
@@ -171,18 +171,19 @@ fn check_flags(context: &Context, target: &Destination) -> Result<(), Error> {
 
 /// Returns the path of the manifest: that of the option, or the one in the plan. The latter must be below the current folder, since the
 /// plan is untrusted and could name any file.
-fn at_hand(context: &Context, file: &PlanFile, named: &[PathBuf]) -> Result<Project, Error> {
+fn current_project(context: &Context, file: &PlanFile, named: &[PathBuf]) -> Result<Project, Error> {
     if !named.is_empty() {
         return context.project(named);
     }
-    let paths: Vec<PathBuf> = [&file.manifest.path].into_iter().chain(&file.manifest.also).map(PathBuf::from).collect();
+    let paths: Vec<PathBuf> =
+        [&file.manifest.path].into_iter().chain(&file.manifest.other_paths).map(PathBuf::from).collect();
     let is_ours = |path: &PathBuf| {
         let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MAX_MANIFEST);
         is_file && is_below(path, Path::new("."))
     };
     let Some(path) = paths.iter().find(|path| !is_ours(path)) else { return context.project(&paths) };
     Err(Error::Refused(Refusal {
-        code: Code::Foreign,
+        code: Code::PlanMismatch,
         message: format!("the plan was made from {}, which is not a file in this folder", path.display()),
         details: Vec::new(),
         hint: String::from("name the manifest with -f FILE; to apply the plan without a manifest, add --detached"),
@@ -198,7 +199,7 @@ const MAX_MANIFEST: u64 = 16 << 20;
 async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> Result<Vec<DesiredAt<'p>>, Error> {
     let refused = |why: String| {
         Error::Refused(Refusal {
-            code: Code::Foreign,
+            code: Code::PlanMismatch,
             message: format!("the plan is not for {}: {why}; nothing was changed", project.source.path),
             details: Vec::new(),
             hint: String::from(
@@ -226,7 +227,7 @@ async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> 
             let name = target.name.as_deref().unwrap_or_default();
             return Err(refused(format!("the manifest has no target {name}")));
         };
-        let words = |value: Option<&str>, none: &str| value.unwrap_or(none).to_owned();
+        let describe = |value: Option<&str>, none: &str| value.unwrap_or(none).to_owned();
         if target.policy_root != project.loaded.policy_root {
             let root = &project.loaded.policy_root;
             return Err(refused(format!("its policy root is {}, the manifest's is {root}", target.policy_root)));
@@ -245,14 +246,14 @@ async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> 
             }
         }
         if connection.route.role_arn != expected.route.role_arn {
-            let said = words(expected.route.role_arn.as_deref(), "none");
-            let role = words(connection.route.role_arn.as_deref(), "none");
+            let said = describe(expected.route.role_arn.as_deref(), "none");
+            let role = describe(connection.route.role_arn.as_deref(), "none");
             return Err(refused(format!("the role it assumes is {role}, the manifest's is {said}")));
         }
         // The option replaces it.
         if context.global.aws_profile.is_none() && connection.route.aws_profile != expected.route.aws_profile {
-            let said = words(expected.route.aws_profile.as_deref(), "none");
-            let profile = words(connection.route.aws_profile.as_deref(), "none");
+            let said = describe(expected.route.aws_profile.as_deref(), "none");
+            let profile = describe(connection.route.aws_profile.as_deref(), "none");
             return Err(refused(format!("the AWS profile it uses is {profile}, the manifest's is {said}")));
         }
         let account = target.account();
@@ -260,13 +261,13 @@ async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> 
         if let Some(meant) = meant.filter(|meant| Some(*meant) != account) {
             return Err(refused(format!(
                 "its account is {}, the manifest's is {meant}",
-                words(account.map(AccountId::as_str), "none")
+                describe(account.map(AccountId::as_str), "none")
             )));
         }
         let ownership = manifest.aws.ownership_key();
         if plan.scope.ownership != ownership {
-            let said = words(ownership.as_deref(), "none");
-            let key = words(plan.scope.ownership.as_deref(), "none");
+            let said = describe(ownership.as_deref(), "none");
+            let key = describe(plan.scope.ownership.as_deref(), "none");
             return Err(refused(format!("its ownership tag is {key}, the manifest's is {said}")));
         }
         let wanted = project.wanted(&Destination::clone(expected).with_region(target.region.clone()))?;
@@ -320,8 +321,8 @@ fn tell_changes(context: &Context, file: &PlanFile, project: &Project, wanted: &
         [path] => format!("{path} has changed"),
         paths => format!("{} have changed", some(paths)),
     };
-    let words = format!("{what} since the plan was made; apply makes the saved changes.{otherwise}");
-    context.terminal.note(&format!("{}\n", crate::report::escape(&words)));
+    let text = format!("{what} since the plan was made; apply makes the saved changes.{otherwise}");
+    context.terminal.note(&format!("{}\n", crate::report::escape(&text)));
 }
 
 /// Returns the destination of a target of a saved plan.
@@ -344,17 +345,17 @@ fn destination(context: &Context, saved: &SavedTarget) -> Destination {
 async fn observe_again(
     context: &Context,
     saved: &SavedTarget,
-    materials: Arc<Materials>,
+    review_inputs: Arc<ReviewInputs>,
     account: Answered,
 ) -> Result<Planned, Error> {
     let span = span_of(&saved.plan.target);
-    Box::pin(looked_at(context, saved, materials, account)).instrument(span).await
+    Box::pin(looked_at(context, saved, review_inputs, account)).instrument(span).await
 }
 
 async fn looked_at(
     context: &Context,
     saved: &SavedTarget,
-    materials: Arc<Materials>,
+    review_inputs: Arc<ReviewInputs>,
     account: Answered,
 ) -> Result<Planned, Error> {
     let SavedTarget { connection, plan, desired, .. } = saved;
@@ -391,7 +392,7 @@ async fn looked_at(
             resource.gaps = gaps;
         }
     }
-    let review = Review::of(&pass.plan, &materials);
+    let review = Review::of(&pass.plan, &review_inputs);
     Ok(Planned { reader: Some(reader), users, settled: None, pass, review })
 }
 

@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
     let compared = baseline.as_mut().map_or(Ok(None), |baseline| baseline.compare(&attempts));
     if let (Ok(compared), Some(path)) = (&compared, &args.baseline) {
         context.terminal.note(&match compared {
-            Some(compared) => compared.words(path),
+            Some(compared) => compared.describe(path),
             None => format!("Baseline {}: nothing could be read; the file was not changed.\n", path.display()),
         });
     }
@@ -155,7 +155,12 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
                 .map(|one| ParameterStatus {
                     profile: profile_of(&one.name, &root).to_owned(),
                     name: one.name,
-                    state: State::Present { status: None, also: Vec::new(), items: None, progress: Vec::new() },
+                    state: State::Present {
+                        status: None,
+                        unmanaged_settings: Vec::new(),
+                        items: None,
+                        progress: Vec::new(),
+                    },
                     version: one.live.facts.version,
                     modified: one.live.facts.modified,
                     drift: Vec::new(),
@@ -274,8 +279,8 @@ fn state(resource: &ResourcePlan) -> State {
         Action::Unknown { .. } => State::Unknown { gaps: resource.gaps.clone() },
         Action::Finish | Action::Unchanged | Action::Update | Action::Delete | Action::Drift | Action::Refused => {
             let facts = &resource.facts;
-            let (status, also) = (facts.status.clone(), facts.also.clone());
-            State::Present { status, also, items: facts.items, progress: facts.progress.clone() }
+            let (status, unmanaged_settings) = (facts.status.clone(), facts.unmanaged_settings.clone());
+            State::Present { status, unmanaged_settings, items: facts.items, progress: facts.progress.clone() }
         }
     }
 }

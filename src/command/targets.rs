@@ -75,8 +75,8 @@ impl Context {
             if !accounts.inactive.is_empty() {
                 let ids: Vec<String> = accounts.inactive.iter().map(|(id, state)| format!("{id} ({state})")).collect();
                 let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-                let words = format!("targets.{name}: skipped {} accounts: {}", ids.len(), some(&ids));
-                self.terminal.note(&format!("{}\n", crate::report::escape(&words)));
+                let text = format!("targets.{name}: skipped {} accounts: {}", ids.len(), some(&ids));
+                self.terminal.note(&format!("{}\n", crate::report::escape(&text)));
             }
             found.insert(name.to_owned(), accounts.accounts);
         }

@@ -136,8 +136,8 @@ fn at_target<'p>(context: &Context, project: &'p Project) -> Result<Option<Desir
             let all = loaded.manifest.destinations(&loaded.policy_root, &Discovered::new());
             let Some(first) = all.into_iter().next() else { return Ok(None) };
             if let Some(name) = &first.name {
-                let words = format!("Drawn as it is at the target {name}; name another one with --target.");
-                context.terminal.note(&format!("{}\n", crate::report::escape(&words)));
+                let text = format!("Drawn as it is at the target {name}; name another one with --target.");
+                context.terminal.note(&format!("{}\n", crate::report::escape(&text)));
             }
             first
         }

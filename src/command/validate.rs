@@ -21,8 +21,8 @@ fn check_cases(project: &Project) -> Result<(), Error> {
     let contents: BTreeMap<_, _> =
         contents.filter_map(|one| Some((&one.address, one.managed.content.as_ref()?.text()?))).collect();
     let mut seen = BTreeSet::new();
-    for (address, material) in project.materials().of {
-        if let (Some(cases), Some(content)) = (material.cases, contents.get(&address))
+    for (address, inputs) in project.review_inputs().resources {
+        if let (Some(cases), Some(content)) = (inputs.cases, contents.get(&address))
             && !seen.contains(&cases.path)
             && let Some(policy) = parse(&Source::new(cases.path.clone(), *content), &mut Faults::default())
         {

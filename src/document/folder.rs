@@ -139,7 +139,7 @@ impl Folder {
                 Invalid::new(format!("there is no file {}", file.display()), "create it, or correct the path")
             }
             false => Invalid::new(
-                format!("{} cannot be read: {}", file.display(), files::system_words(&error)),
+                format!("{} cannot be read: {}", file.display(), files::system_text(&error)),
                 "make it a readable TOML file, or correct the path",
             ),
         })
@@ -162,7 +162,7 @@ impl Folder {
             }
             let problem = match error.kind() {
                 io::ErrorKind::NotFound => format!("there is no {what}file {file}"),
-                _ => format!("the {what}file {file} cannot be read: {}", files::system_words(&error)),
+                _ => format!("the {what}file {file} cannot be read: {}", files::system_text(&error)),
             };
             let help = match error.kind() {
                 io::ErrorKind::PermissionDenied => "check the permissions of the file and of its folder",

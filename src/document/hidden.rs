@@ -23,7 +23,7 @@ pub(super) fn check(source: &Arc<Source>, faults: &mut Faults) {
                 label: String::from("here"),
                 help: Some(help.to_owned()),
                 code: Some(CODE),
-                also: None,
+                related: None,
             });
         }
         start += line.len();

@@ -86,7 +86,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Invalid {
         return Invalid::new(format!("\"{path}\" is a link out of the manifest's folder"), LINKS);
     }
     let help = "make it readable, correct the link, or write a pattern that does not match it";
-    Invalid::new(format!("\"{path}\" cannot be read: {}", files::system_words(error)), help)
+    Invalid::new(format!("\"{path}\" cannot be read: {}", files::system_text(error)), help)
 }
 
 #[cfg(test)]

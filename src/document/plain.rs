@@ -111,7 +111,7 @@ impl Pass<'_> {
             label: String::from("not allowed here"),
             help: Some(help.to_owned()),
             code: Some(CODE),
-            also: None,
+            related: None,
         });
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use strum::VariantArray;
 
 use super::{Node, Value};
-use crate::diagnostic::{Fault, Faults, Mark, Source};
+use crate::diagnostic::{Fault, Faults, RelatedSpan, Source};
 use crate::resource::Invalid;
 
 /// A key, its value, and their spans.
@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
             label: label.into(),
             help,
             code: None,
-            also: None,
+            related: None,
         });
     }
 
@@ -74,7 +74,8 @@ impl<'a> Reader<'a> {
     /// Records a fault that refers to two locations.
     pub fn twice(&mut self, first: Range<usize>, second: Range<usize>, message: String, help: &str) {
         let source = Arc::clone(&self.source);
-        let also = Box::new(Mark { source: Arc::clone(&source), span: first, label: String::from("first here") });
+        let related =
+            Box::new(RelatedSpan { source: Arc::clone(&source), span: first, label: String::from("first here") });
         self.faults.push(Fault {
             source,
             span: second,
@@ -82,7 +83,7 @@ impl<'a> Reader<'a> {
             label: String::from("again here"),
             help: Some(help.to_owned()),
             code: None,
-            also: Some(also),
+            related: Some(related),
         });
     }
 

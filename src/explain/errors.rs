@@ -353,13 +353,13 @@ pub(super) fn entry(code: Code) -> Entry {
             "error[E404]: this would change or delete 12 of 20 existing resources (60%); nothing was changed",
             "Review the plan. If the changes are intended, add --force.",
         ),
-        Code::Twins => (
+        Code::DuplicateTargets => (
             "Two targets are the same account and region",
             "Two targets with the same resources would work against each other.",
             "error[E405]: targets a and b are the same: account 123456789012, region us-east-1",
             "Give each its own region, profile or role_arn, or remove one.",
         ),
-        Code::Foreign => (
+        Code::PlanMismatch => (
             "The saved plan does not match the current manifest",
             "A saved plan is untrusted input. `apply PLANFILE` reads the manifest that the plan names, if it is below \
              the current folder, or the one that -f names. The plan's targets, regions, accounts, roles, AWS profiles \

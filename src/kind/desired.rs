@@ -124,8 +124,8 @@ impl<T> Desired<T> {
     /// Returns the difference for a missing ownership tag, if the tag is to be added.
     pub(super) fn adoption<F>(&self, facts: &Facts, field: fn(String) -> F) -> Option<FieldChange<F>> {
         let key = self.ownership.as_ref().filter(|_| self.adopt && facts.owned == Some(false))?;
-        let before = facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::words);
-        let after = FieldValue::words(OWNER);
+        let before = facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::text);
+        let after = FieldValue::text(OWNER);
         Some(FieldChange::new(field(key.to_string()), before, after, ChangeMethod::InPlace, "adopted"))
     }
 

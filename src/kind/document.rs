@@ -85,7 +85,7 @@ impl PolicyDocument {
     }
 
     /// Returns its size for display, such as `2 statements`.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self.0["Statement"].as_array().map_or(0, Vec::len) {
             1 => String::from("1 statement"),
             count => format!("{count} statements"),
@@ -136,12 +136,12 @@ pub fn pretty(value: &Value) -> String {
 pub fn parse_json(text: &str) -> Result<Value, Invalid> {
     let failed = |error: serde_json::Error| {
         let message = error.to_string();
-        let words = match error.classify() {
+        let description = match error.classify() {
             serde_json::error::Category::Eof => "the document is not complete",
             _ => message.split(" at line ").next().unwrap_or(&message),
         };
         let location = format!("line {}, column {}", error.line(), error.column());
-        Invalid::new(format!("invalid JSON: {words} ({location})"), "write one JSON document, without comments")
+        Invalid::new(format!("invalid JSON: {description} ({location})"), "write one JSON document, without comments")
     };
     let mut reader = serde_json::Deserializer::from_str(text.trim_start_matches('\u{feff}'));
     let value = Unique.deserialize(&mut reader).map_err(failed)?;

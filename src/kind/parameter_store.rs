@@ -29,7 +29,7 @@ use super::{Desired, Presence};
 use crate::change::{ChangeMethod, FieldChange, FieldValue, Sides};
 use crate::resource::call::{DESCRIBE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation};
 use crate::resource::names::OwnerKey;
-use crate::resource::{Facts, Fields, Live, Tags, diff_tags, digest, tag_words};
+use crate::resource::{Facts, Fields, Live, Tags, diff_tags, digest, tag_text};
 
 pub use api::{ParameterApi, Reading};
 pub use content::{Content, Secret};
@@ -208,12 +208,12 @@ pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldC
     {
         // A value of another type is read as ciphertext or a list, so its content is not compared.
         comparable = false;
-        let (before, after) = (FieldValue::words(before.as_str()), FieldValue::words(desired.as_str()));
+        let (before, after) = (FieldValue::text(before.as_str()), FieldValue::text(desired.as_str()));
         changes.push(FieldChange::new(Field::Type, before, after, ChangeMethod::NewResource, R::OTHER_TYPE));
     }
     if is_secret_by_accident(managed, live) {
         comparable = false;
-        let (before, after) = (FieldValue::words("SecureString"), FieldValue::words("not in the manifest"));
+        let (before, after) = (FieldValue::text("SecureString"), FieldValue::text("not in the manifest"));
         let how = "the live value is a secret, which Sentinel compares only with type = \"SecureString\"";
         changes.push(FieldChange::new(Field::Type, before, after, ChangeMethod::NotPossible, how));
     }
@@ -225,7 +225,7 @@ pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldC
         let (sides, how) = if let (Some(desired), Some(live)) = (desired.shown(), before.text()) {
             (R::sides(Sides { live, desired }), "written as a new version")
         } else {
-            let (live, desired) = (FieldValue::words("a secret"), FieldValue::words("another secret"));
+            let (live, desired) = (FieldValue::text("a secret"), FieldValue::text("another secret"));
             (Sides { live, desired }, R::SECRET)
         };
         changes.push(FieldChange::new(R::VALUE, sides.live, sides.desired, ChangeMethod::InPlace, how));
@@ -246,8 +246,8 @@ pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldC
                  and created again",
             ),
         };
-        let words = |tier: &Tier| FieldValue::words(tier.as_str());
-        changes.push(FieldChange::new(Field::Tier, words(before), words(desired), method, how));
+        let describe = |tier: &Tier| FieldValue::text(tier.as_str());
+        changes.push(FieldChange::new(Field::Tier, describe(before), describe(desired), method, how));
     }
     settings::diff(settings, &live.settings, rewrite, &mut changes);
     if let (Some(desired), Some(before)) = (labels, &live.labels) {
@@ -320,10 +320,10 @@ pub(super) fn seen<R: Role>(live: &Live<Stored<R>>) -> Fields {
         ("modified", secret.then_some(live.facts.modified).flatten().map(|at| at.to_string())),
         ("type", parameter_type.as_ref().map(|kind| kind.as_str().to_owned())),
         ("tier", tier.map(|tier| tier.as_str().to_owned())),
-        ("labels", labels.as_ref().map(labels::words)),
-        ("tags", tags.as_ref().map(tag_words)),
+        ("labels", labels.as_ref().map(labels::describe)),
+        ("tags", tags.as_ref().map(tag_text)),
     ];
-    seen.into_iter().chain(settings.seen()).filter_map(|(field, words)| Some((field, words?))).collect()
+    seen.into_iter().chain(settings.seen()).filter_map(|(field, description)| Some((field, description?))).collect()
 }
 
 /// Returns the steps that repair the differences, as far as AWS supports it in place.

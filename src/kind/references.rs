@@ -140,7 +140,7 @@ fn unknown(resolver: &mut Resolver<'_>, all: &[Address], from: &Address, setting
         label: String::from("refers to nothing"),
         help: Some(help),
         code: None,
-        also: None,
+        related: None,
     });
 }
 

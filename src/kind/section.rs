@@ -198,7 +198,7 @@ impl Resolver<'_> {
             label: label.to_owned(),
             help: Some(invalid.help),
             code: None,
-            also: None,
+            related: None,
         }
     }
 

@@ -209,7 +209,7 @@ fn is_plain(sql: &str) -> bool {
         "VIRTUAL",
         "WHERE",
     ];
-    let Some(words) = words(sql) else { return false };
+    let Some(words) = tokens(sql) else { return false };
     // In a table, nested brackets are its keys; in an index they would call a function.
     let index = words.iter().take(3).any(|word| word == "INDEX");
     let mut depth = 0_usize;
@@ -232,7 +232,7 @@ fn is_plain(sql: &str) -> bool {
 }
 
 /// Returns the words and brackets of a definition in upper case, without quoted names and literals, if it contains nothing else.
-fn words(sql: &str) -> Option<Vec<String>> {
+fn tokens(sql: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut rest = sql.chars().peekable();
     while let Some(letter) = rest.next() {

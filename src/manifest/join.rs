@@ -150,8 +150,8 @@ mod tests {
         let root = read(&Source::joined(sources), &mut faults);
         let place = |at: &Arc<Source>, span: &Range<usize>| format!("{}:{}", at.path, at.line(span.start));
         let said = faults.into_sorted().into_iter().map(|fault| {
-            let also = fault.also.map(|also| place(&also.source, &also.span)).unwrap_or_default();
-            format!("{} {} {also}", place(&fault.source, &fault.span), fault.message)
+            let related = fault.related.map(|related| place(&related.source, &related.span)).unwrap_or_default();
+            format!("{} {} {related}", place(&fault.source, &fault.span), fault.message)
         });
         (root, said.collect())
     }

@@ -9,7 +9,7 @@ use super::vary::{Values, Variant, Variants};
 use super::{BrokeredRoles, LocalPolicy, Manifest, Parsed};
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::document::{Folder, Variables};
-use crate::iam::{self, Beyond};
+use crate::iam::{self, AdditionalPermissions};
 use crate::kind::section::{Home, Resolver, Spans, Unset};
 use crate::kind::{Address, DesiredResource, Misplaced, Sections};
 use crate::resource::Invalid;
@@ -160,10 +160,14 @@ fn home(manifest: &Manifest) -> Home {
 fn derive(resolver: &mut Resolver<'_>, manifest: &Manifest, sections: &Sections, desired: &mut [DesiredResource]) {
     let region = manifest.aws.region.clone().filter(|_| manifest.targets.is_empty());
     let roles = BrokeredRoles::new(&manifest.broker, sections);
-    let beyond =
-        Beyond { prune: false, orphans: resolver.ownership.is_some(), roles: roles.as_brokered(), ..Beyond::default() };
+    let additional = AdditionalPermissions {
+        prune: false,
+        orphans: resolver.ownership.is_some(),
+        roles: roles.as_brokered(),
+        ..AdditionalPermissions::default()
+    };
     for (address, purpose) in sections.derived() {
-        let documents = iam::of_role(purpose, region.clone(), resolver.policy_root, desired, beyond);
+        let documents = iam::of_role(purpose, region.clone(), resolver.policy_root, desired, additional);
         let given = desired.iter_mut().find(|one| *one.address() == address).map(|one| one.add_permissions(documents));
         if let Some(Err(invalid)) = given {
             let place = [address.kind.section(), address.key.as_str(), "permissions"];
@@ -232,7 +236,7 @@ impl Loaded {
             let (source, span) = (Arc::clone(&self.texts.source), spans.get(&parts));
             let Invalid { problem: message, help } = problem;
             let label = String::from("its own region");
-            faults.push(Fault { source, span, message, label, help: Some(help), code: None, also: None });
+            faults.push(Fault { source, span, message, label, help: Some(help), code: None, related: None });
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{PlanFile, SavedConnection, SavedMaterials, SavedTarget};
+use super::{PlanFile, SavedConnection, SavedReviewInputs, SavedTarget};
 use crate::kind::policy_parameter::{PolicyParameter, check_root};
 use crate::kind::{Address, DesiredResource, KindId, Presence};
 use crate::manifest::{check_account, check_region, check_role, check_target, conform};
@@ -11,7 +11,7 @@ use crate::reconcile::{Intent, Plan, replanned_if_absent};
 use crate::resource::caller::{Caller, account_of};
 use crate::resource::destination::{Destination, Route};
 use crate::resource::{Invalid, check_tag_key};
-use crate::review::{Materials, Review};
+use crate::review::{Review, ReviewInputs};
 
 impl PlanFile {
     /// Checks the plan.
@@ -24,7 +24,7 @@ impl PlanFile {
         }
         let mut names = BTreeSet::new();
         let mut places = BTreeSet::new();
-        let materials = self.materials();
+        let review_inputs = self.review_inputs();
         for target in &self.targets {
             let name = target.plan.target.name.as_deref();
             if !names.insert(name) || (name.is_none() && self.targets.len() > 1) {
@@ -37,8 +37,8 @@ impl PlanFile {
             check_destination(&target.plan.target, &target.connection)?;
             scope(&target.plan)?;
             resources(target)?;
-            let saved = target.materials.as_ref().unwrap_or(&self.materials);
-            review(target, saved, &self.materials_at(target, &materials))?;
+            let saved = target.review_inputs.as_ref().unwrap_or(&self.review_inputs);
+            review(target, saved, &self.review_inputs_at(target, &review_inputs))?;
         }
         Ok(())
     }
@@ -145,10 +145,10 @@ fn resources(target: &SavedTarget) -> Result<(), String> {
 }
 
 /// Checks that the plan's review follows from its own texts.
-fn review(target: &SavedTarget, saved: &SavedMaterials, materials: &Materials) -> Result<(), String> {
+fn review(target: &SavedTarget, saved: &SavedReviewInputs, review_inputs: &ReviewInputs) -> Result<(), String> {
     let present = target.desired.iter().filter_map(DesiredResource::of::<PolicyParameter>);
     let other = present.filter(|policy| policy.presence == Presence::Present).find(|policy| {
-        let file = saved.resources.get(&policy.address).and_then(|material| material.policy.as_ref());
+        let file = saved.resources.get(&policy.address).and_then(|inputs| inputs.policy.as_ref());
         file != policy.origin.as_ref().filter(|_| policy.managed.content.is_some())
     });
     if let Some(policy) = other {
@@ -156,7 +156,7 @@ fn review(target: &SavedTarget, saved: &SavedMaterials, materials: &Materials) -
     }
     // Compares the serialized form, which does not contain the position of a finding within its line.
     let written = |review: &Review| serde_json::to_value(review).map_err(|error| error.to_string());
-    if written(&Review::of(&target.plan, materials))? != written(&target.review)? {
+    if written(&Review::of(&target.plan, review_inputs))? != written(&target.review)? {
         return Err(String::from("its review does not follow from its changes"));
     }
     Ok(())

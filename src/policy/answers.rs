@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn answers_are_for_each_named_user_and_then_for_everyone_else() {
         let policy = policy(RULES);
-        let words = |at: &str| -> Vec<String> {
+        let describe = |at: &str| -> Vec<String> {
             let answer = |one: &Answer<'_>| {
                 let user = one.user.unwrap_or("*");
                 let arns = match one.arns {
@@ -112,9 +112,9 @@ mod tests {
         let ci = "as arn:aws:sts::123456789012:assumed-role/ci/*: ci";
         let everyone = [format!("* {ci}"), String::from("* otherwise: none")];
         let noon = ["alice: admins", "bob: hours"].map(String::from);
-        assert_eq!(words("2026-01-14T12:00:00Z"), [noon.as_slice(), &everyone].concat());
+        assert_eq!(describe("2026-01-14T12:00:00Z"), [noon.as_slice(), &everyone].concat());
         let night = [String::from("alice: admins"), format!("bob {ci}"), String::from("bob otherwise: none")];
-        assert_eq!(words("2026-01-14T22:00:00Z"), [night.as_slice(), &everyone].concat());
+        assert_eq!(describe("2026-01-14T22:00:00Z"), [night.as_slice(), &everyone].concat());
     }
 
     #[test]

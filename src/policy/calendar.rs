@@ -24,7 +24,7 @@ impl Access {
     /// Every answer.
     pub const ALL: [Self; 4] = [Self::Allowed, Self::Approval, Self::Server, Self::Denied];
 
-    pub const fn words(self) -> &'static str {
+    pub const fn describe(self) -> &'static str {
         match self {
             Self::Denied => "no access",
             Self::Approval => "with approval",
@@ -128,7 +128,7 @@ pub fn calendar(profile: &str, before: Option<&Policy>, after: Option<&Policy>) 
             groups.entry(times(&was, &is)).or_default().push(*class);
         }
         for (times, who) in groups {
-            let who = Subject { who: &who, all: &user_classes }.name().words;
+            let who = Subject { who: &who, all: &user_classes }.name().text;
             weeks.push(Week { who, mode: by_mode.then(|| mode.word()), times });
         }
     }
@@ -198,14 +198,14 @@ mod tests {
             let who = mode.map_or(who.clone(), |mode| format!("{who} by {mode}"));
             match times {
                 Times::Always { before, after } => {
-                    lines.push(format!("{who}: {} -> {}", before.words(), after.words()));
+                    lines.push(format!("{who}: {} -> {}", before.describe(), after.describe()));
                 }
                 Times::SeveralZones => lines.push(format!("{who}: several zones")),
                 Times::Windows(windows) => {
                     assert_eq!(windows.spans.iter().map(|span| u32::from(span.end - span.start)).sum::<u32>(), 10_080);
                     for Row { times, before, after } in windows.rows {
                         let times = times.join(", ");
-                        lines.push(format!("{who}: {times}: {} -> {}", before.words(), after.words()));
+                        lines.push(format!("{who}: {times}: {} -> {}", before.describe(), after.describe()));
                     }
                 }
             }

@@ -31,7 +31,8 @@ pub struct WouldAllow {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub other_users: bool,
     /// The complete sentence. Names in it are as written in the policy.
-    pub words: String,
+    #[serde(rename = "words")]
+    pub text: String,
 }
 
 #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
@@ -120,28 +121,28 @@ fn other_time_or_mode(future: &Future<'_, '_>, rule: &Rule) -> Option<Line> {
     let modes = modes(rule, ask.mode);
     let (mode, from) = modes.iter().find_map(now).or_else(|| modes.iter().find_map(later))?;
     let mode = Some(mode).filter(|mode| *mode != ask.mode);
-    let mut words = format!("rule \"{}\" would {}", rule.name, what(rule.effect));
+    let mut text = format!("rule \"{}\" would {}", rule.name, what(rule.effect));
     match mode {
         Some(Mode::Server) if !matches!(rule.effect, Effect::RequireServer | Effect::RequireServerSession) => {
-            words.push_str(" through a credential server (sentinel exec --server)");
+            text.push_str(" through a credential server (sentinel exec --server)");
         }
-        Some(Mode::Cli) => words.push_str(" with sentinel exec"),
-        Some(Mode::CredentialProcess) => words.push_str(" with sentinel credentials"),
+        Some(Mode::Cli) => text.push_str(" with sentinel exec"),
+        Some(Mode::CredentialProcess) => text.push_str(" with sentinel credentials"),
         _ => {}
     }
     if let Some(from) = from {
         let window = rule.conditions.time.as_ref();
         if let Some(window) = window {
-            words.push_str(&format!(" {}", window_words(window)));
+            text.push_str(&format!(" {}", window_text(window)));
         }
         let zone = window.map_or(TimeZone::UTC, |window| window.zone.clone());
         let name = zone_name(&zone).to_owned();
         let at = from.to_zoned(zone).strftime("%A %Y-%m-%d %H:%M").to_string();
-        words.push_str(&format!("; next from {at} ({name})"));
+        text.push_str(&format!("; next from {at} ({name})"));
     }
     let needs = u8::from(mode.is_some()) + u8::from(from.is_some());
     let (rule, effect) = (rule.name.clone(), rule.effect);
-    Some((needs, from, WouldAllow { rule, effect, mode, from, other_users: false, words }))
+    Some((needs, from, WouldAllow { rule, effect, mode, from, other_users: false, text }))
 }
 
 fn other_user(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> Option<Line> {
@@ -165,11 +166,11 @@ fn other_user(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> Option<Line> {
         (None, 1) => String::from("for 1 other user"),
         (None, count) => format!("for {count} other users"),
     };
-    let words = format!("rule \"{}\" would {what} {whom}", rule.name);
+    let text = format!("rule \"{}\" would {what} {whom}", rule.name);
     let mode = Some(mode).filter(|mode| *mode != ask.mode);
     let (rule, effect) = (rule.name.clone(), rule.effect);
     let needs = if likely.is_some() { 0 } else { 3 };
-    Some((needs, None, WouldAllow { rule, effect, mode, from: None, other_users: true, words }))
+    Some((needs, None, WouldAllow { rule, effect, mode, from: None, other_users: true, text }))
 }
 
 const fn what(effect: Effect) -> &'static str {
@@ -196,7 +197,7 @@ fn zone_name(zone: &TimeZone) -> &str {
 }
 
 /// Returns a window in words: "Monday to Friday 09:00-17:00 (Europe/Zurich)".
-fn window_words(window: &Window) -> String {
+fn window_text(window: &Window) -> String {
     const WEEK: [(Weekday, &str); 7] = [
         (Weekday::Monday, "Monday"),
         (Weekday::Tuesday, "Tuesday"),
@@ -263,7 +264,7 @@ rules:
         let policy = parse(&Source::new("p.yaml", text), &mut faults);
         let policy = policy.unwrap_or_else(|| panic!("{:?}", faults.into_sorted()));
         let ask = Ask { user, principal: "", profile: "dev", mode: Mode::Cli, at: at.parse().unwrap() };
-        explain(&policy, &ask).into_iter().map(|line| line.words).collect()
+        explain(&policy, &ask).into_iter().map(|line| line.text).collect()
     }
 
     #[test]
@@ -289,10 +290,10 @@ rules:
             "rule \"operators\" would allow it with an approval for 3 other users",
         ];
         assert_eq!(of_mallory, expected);
-        let words = "for Carol@example.com, but names must match exactly: you are carol";
+        let text = "for Carol@example.com, but names must match exactly: you are carol";
         assert_eq!(
             lines(POLICY, "carol", noon)[0],
-            format!("rule \"operators\" would allow it with an approval {words}")
+            format!("rule \"operators\" would allow it with an approval {text}")
         );
         for line in lines(POLICY, "car", noon) {
             assert!(!line.contains("Carol"), "{line}");

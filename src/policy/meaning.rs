@@ -14,7 +14,8 @@ use super::{Bound, BreakglassLimits, Effect, Mode, Policy, Rule, Window};
 pub struct Meaning {
     pub direction: Direction,
     /// The sentence, such as "bob loses prod". Names in it are as written in the policy.
-    pub words: String,
+    #[serde(rename = "words")]
+    pub text: String,
 }
 
 /// Whether access increases.
@@ -145,14 +146,14 @@ pub fn compare(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
         describe(&mut meanings, profile, &subject, change, &by);
     }
     if overlap {
-        let words = String::from("principals are compared as text, without callers that match several of them");
-        meanings.push(Meaning { direction: Direction::Moves, words });
+        let text = String::from("principals are compared as text, without callers that match several of them");
+        meanings.push(Meaning { direction: Direction::Moves, text });
     }
     meanings.extend(released(profile, before, after));
     meanings.extend(limits(profile, before, after));
     if sure && meanings.is_empty() {
-        let words = String::from("access does not change");
-        meanings.push(Meaning { direction: Direction::Same, words });
+        let text = String::from("access does not change");
+        meanings.push(Meaning { direction: Direction::Same, text });
     }
     // Increases come first, because a reviewer must not miss them.
     meanings.sort_by_key(|one| match one.direction {
@@ -181,13 +182,13 @@ fn limits(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Opt
         (Ordering::Greater, _) | (_, Ordering::Greater) => Direction::Opens,
         _ => Direction::Closes,
     };
-    let words = |limits: BreakglassLimits| {
+    let describe = |limits: BreakglassLimits| {
         let plural = |count: u32| if count == 1 { "" } else { "s" };
         let BreakglassLimits { events, hours } = limits;
         format!("{events} event{} and {hours} hour{} a day", plural(events), plural(hours))
     };
-    let words = format!("break-glass of each user for {profile} is limited to {}, was {}", words(is), words(was));
-    Some(Meaning { direction, words })
+    let text = format!("break-glass of each user for {profile} is limited to {}, was {}", describe(is), describe(was));
+    Some(Meaning { direction, text })
 }
 
 /// Returns the effects on the released credentials; a missing policy releases none.
@@ -210,11 +211,11 @@ fn released(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> V
             (false, true) => Direction::Closes,
             (false, false) => Direction::Moves,
         };
-        let words = match after.as_slice() {
+        let text = match after.as_slice() {
             [] => format!("{profile} now allows credentials of any {what}"),
             names => format!("{profile} now allows only credentials of the {what} {}", names.join(" or ")),
         };
-        Some(Meaning { direction, words })
+        Some(Meaning { direction, text })
     });
     changes.collect()
 }
@@ -286,7 +287,7 @@ fn change<'p>(
 
 /// The subject of a sentence.
 pub(super) struct Name {
-    pub(super) words: String,
+    pub(super) text: String,
     pub(super) number: Number,
 }
 
@@ -338,7 +339,7 @@ impl Subject<'_> {
     /// Returns the subject.
     pub(super) fn name(&self) -> Name {
         if self.is_everyone() {
-            return Name { words: String::from("everyone"), number: Number::One };
+            return Name { text: String::from("everyone"), number: Number::One };
         }
         let list = |names: &[String]| {
             const SHOWN: usize = 5;
@@ -351,25 +352,25 @@ impl Subject<'_> {
         };
         if self.has_others() {
             let without: Vec<UserClass<'_>> = self.all.iter().filter(|one| !self.who.contains(one)).copied().collect();
-            let words = format!("everyone but {}", list(&self.names(&without)));
-            return Name { words, number: Number::One };
+            let text = format!("everyone but {}", list(&self.names(&without)));
+            return Name { text, number: Number::One };
         }
         let names = self.names(self.who);
         let number = if names.len() == 1 { Number::One } else { Number::Many };
-        Name { words: list(&names), number }
+        Name { text: list(&names), number }
     }
 
     /// Returns the phrase that follows the profile; empty for everyone.
     fn audience(&self) -> String {
-        if self.is_everyone() { String::new() } else { format!(" for {}", self.name().words) }
+        if self.is_everyone() { String::new() } else { format!(" for {}", self.name().text) }
     }
 }
 
 /// Writes the sentences for a change.
 fn describe(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change: &Change<'_>, by: &[&str]) {
     let by = if by.is_empty() { String::new() } else { format!(" (mode {})", by.join(", ")) };
-    let mut push = |direction, words: String| meanings.push(Meaning { direction, words: format!("{words}{by}") });
-    let Name { words: name, number } = subject.name();
+    let mut push = |direction, text: String| meanings.push(Meaning { direction, text: format!("{text}{by}") });
+    let Name { text: name, number } = subject.name();
     let verb = |singular: &'static str| match number {
         Number::One => singular,
         Number::Many => singular.trim_end_matches('s'),
@@ -457,7 +458,7 @@ mod tests {
             policy
         };
         let (before, after) = (policy(before), policy(after));
-        meaning("prod", before.as_ref(), after.as_ref()).into_iter().map(|one| one.words).collect()
+        meaning("prod", before.as_ref(), after.as_ref()).into_iter().map(|one| one.text).collect()
     }
 
     fn rule(effect: &str, conditions: &str) -> String {
@@ -523,10 +524,10 @@ mod tests {
         let limits = |events: u32, hours: u32| {
             format!("{with}breakglass_limits: {{ events_per_day: {events}, hours_per_day: {hours} }}\n")
         };
-        let words = "break-glass of each user for prod is limited to";
-        let higher = format!("{words} 5 events and 8 hours a day, was 3 events and 8 hours a day");
+        let description = "break-glass of each user for prod is limited to";
+        let higher = format!("{description} 5 events and 8 hours a day, was 3 events and 8 hours a day");
         assert_eq!(means(with, &limits(5, 8)), [higher]);
-        let lower = format!("{words} 1 event and 1 hour a day, was 3 events and 8 hours a day");
+        let lower = format!("{description} 1 event and 1 hour a day, was 3 events and 8 hours a day");
         assert_eq!(means(&limits(3, 8), &limits(1, 1)), [lower]);
         assert_eq!(means(with, &limits(3, 8)), ["access does not change"]);
         // The limits have no effect unless a rule accepts break-glass.
@@ -543,8 +544,8 @@ mod tests {
         assert_eq!(means(&by(""), &by(", users: [alice]")), [format!("{admin} loses prod")]);
         // A caller that matches both patterns is not analyzed, and the output says so.
         let all = rule("deny", "principals: [\"arn:aws:sts::123456789012:assumed-role/*\"]");
-        let words = means(&format!("{all}{}", by("")), &format!("{}{all}", by("")));
-        assert_eq!(words, ["principals are compared as text, without callers that match several of them"]);
+        let text = means(&format!("{all}{}", by("")), &format!("{}{all}", by("")));
+        assert_eq!(text, ["principals are compared as text, without callers that match several of them"]);
     }
 
     #[test]
@@ -555,7 +556,7 @@ mod tests {
         };
         let effects = |before: &str, after: &str| {
             let meanings = meaning("prod", Some(&with(before)), Some(&with(after)));
-            meanings.into_iter().map(|one| (one.direction, one.words)).collect::<Vec<_>>()
+            meanings.into_iter().map(|one| (one.direction, one.text)).collect::<Vec<_>>()
         };
         let (one, two) = ("credentials: { aws_profile: [a] }\n", "credentials: { aws_profile: [a, b] }\n");
         let only = |names: &str| format!("prod now allows only credentials of the AWS profile {names}");
@@ -584,21 +585,21 @@ mod tests {
     #[test]
     fn changed_hours_are_reported_with_their_new_values() {
         let office = |end: &str| rule("allow", &format!("users: [alice], {}", hours(WORK, "09:00", end)));
-        let words = "the hours of prod for alice";
+        let text = "the hours of prod for alice";
         assert_eq!(
             means(&office("17:00"), &office("20:00")),
-            [format!("{words} widen to Monday to Friday 09:00\u{2013}20:00 (Europe/Zurich)")]
+            [format!("{text} widen to Monday to Friday 09:00\u{2013}20:00 (Europe/Zurich)")]
         );
         assert_eq!(
             means(&office("17:00"), &office("12:00")),
-            [format!("{words} narrow to Monday to Friday 09:00\u{2013}12:00 (Europe/Zurich)")]
+            [format!("{text} narrow to Monday to Friday 09:00\u{2013}12:00 (Europe/Zurich)")]
         );
         let weekend = rule("allow", &format!("users: [alice], {}", hours("saturday, sunday", "09:00", "17:00")));
         assert_eq!(
             means(&office("17:00"), &weekend),
-            [format!("{words} move to Saturday and Sunday 09:00\u{2013}17:00 (Europe/Zurich)")]
+            [format!("{text} move to Saturday and Sunday 09:00\u{2013}17:00 (Europe/Zurich)")]
         );
-        assert_eq!(means(&office("17:00"), &rule("allow", "users: [alice]")), [format!("{words} widen to any time")]);
+        assert_eq!(means(&office("17:00"), &rule("allow", "users: [alice]")), [format!("{text} widen to any time")]);
         assert_eq!(
             means("", &office("17:00")),
             ["alice gains prod Monday to Friday 09:00\u{2013}17:00 (Europe/Zurich)"]

@@ -44,7 +44,7 @@ pub(super) fn moments(policy: &Policy, now: Timestamp) -> Vec<Timestamp> {
 
 /// Returns the time until which the policy grants what `rule` grants now: the first moment at which the deciding rule grants less. Returns
 /// `None` if there is no such moment in the next days.
-pub fn holds_until(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> Option<Timestamp> {
+pub fn granted_until(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> Option<Timestamp> {
     let gives_less = |at: &Timestamp| {
         let later = evaluate(policy, &Ask { at: *at, ..*ask });
         later.is_none_or(|later| !std::ptr::eq(later, rule) && !grants_as_much(later, rule))
@@ -77,7 +77,7 @@ mod tests {
         let at = at.parse().unwrap();
         let ask = Ask { user: "alice", principal: "", profile: "dev", mode: Mode::Cli, at };
         let rule = evaluate(&policy, &ask).unwrap();
-        holds_until(&policy, rule, &ask).map(|at| at.to_string())
+        granted_until(&policy, rule, &ask).map(|at| at.to_string())
     }
 
     #[test]

@@ -34,8 +34,8 @@ rules:
     );
     let other = (0..=users.len()).map(|number| format!("someone-else-{number}")).find(|name| !users.contains(name));
     let case = |user: &String| {
-        let words = scalar(&format!("{user} gets access"));
-        format!("  - {{ name: {words}, user: {}, expect: allow, rule: first-users }}\n", scalar(user))
+        let text = scalar(&format!("{user} gets access"));
+        format!("  - {{ name: {text}, user: {}, expect: allow, rule: first-users }}\n", scalar(user))
     };
     let cases = format!(
         "\

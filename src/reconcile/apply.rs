@@ -145,7 +145,7 @@ async fn run_resource(
     interrupt: &Interrupt,
     progress: &impl Progress,
 ) -> ResourceReport {
-    let words = Step::describe;
+    let text = Step::describe;
     let report = |outcome, steps_done| ResourceReport {
         address: resource.address.clone(),
         name: resource.name.clone(),
@@ -153,17 +153,17 @@ async fn run_resource(
         steps_done,
         done: match steps_done == resource.steps.len() && resource.action != Action::Refused {
             true => Vec::new(),
-            false => resource.steps.iter().take(steps_done).filter(|step| step.writes().is_some()).map(words).collect(),
+            false => resource.steps.iter().take(steps_done).filter(|step| step.writes().is_some()).map(text).collect(),
         },
         // The outcome already says that the deferred step is for later.
-        not_done: resource.steps.iter().skip(steps_done).filter(|step| !step.defers()).map(words).collect(),
+        not_done: resource.steps.iter().skip(steps_done).filter(|step| !step.defers()).map(text).collect(),
     };
     if resource.steps.is_empty() {
         return report(idle(resource), 0);
     }
     for (done, step) in resource.steps.iter().enumerate() {
         let outcome = if interrupt.raised() {
-            Some(cut_short(interrupt))
+            Some(interrupted_outcome(interrupt))
         } else {
             progress.step(resource, step);
             let span = tracing::debug_span!("step", does = step.describe());
@@ -198,7 +198,7 @@ fn ended(result: Result<StepOutcome, CallError>, step: &Step, interrupt: &Interr
         Ok(StepOutcome::Done) => None,
         Ok(StepOutcome::Deferred(why)) => Some(Outcome::Deferred { why }),
         Ok(StepOutcome::Conflict(why)) => Some(Outcome::Conflicted { why }),
-        Err(error) if error.class == Class::Interrupted => Some(cut_short(interrupt)),
+        Err(error) if error.class == Class::Interrupted => Some(interrupted_outcome(interrupt)),
         Err(error) => {
             let why = format!("while {}: {error}", step.describe());
             Some(Outcome::Failed { why, code: Some(error.diagnosis()) })
@@ -206,7 +206,7 @@ fn ended(result: Result<StepOutcome, CallError>, step: &Step, interrupt: &Interr
     }
 }
 
-fn cut_short(interrupt: &Interrupt) -> Outcome {
+fn interrupted_outcome(interrupt: &Interrupt) -> Outcome {
     match interrupt.cause() {
         Some(Cause::Deadline) => Outcome::OutOfTime,
         Some(Cause::User) | None => Outcome::Interrupted,

@@ -133,9 +133,9 @@ fn not_ours<K: Kind>(desired: &Desired<K>, live: &Live<K>) -> Option<FieldChange
         return None;
     }
     let key = desired.ownership.as_deref().unwrap_or_default();
-    let before = live.facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::words);
+    let before = live.facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::text);
     let how = "it does not have the ownership tag: remove removed = true, apply with --adopt, and add it again";
-    Some(FieldChange::new(format!("tags.{key}"), before, FieldValue::words(OWNER), ChangeMethod::NotPossible, how))
+    Some(FieldChange::new(format!("tags.{key}"), before, FieldValue::text(OWNER), ChangeMethod::NotPossible, how))
 }
 
 /// Returns the steps that add protection, each with the wait that follows it.
@@ -163,7 +163,7 @@ fn present<T>(
     repair: Vec<Step>,
     intent: Intent,
 ) -> ResourcePlan {
-    let never = changes.iter().any(|change| change.takes.is_never_done());
+    let never = changes.iter().any(|change| change.method.is_never_done());
     let needs: BTreeSet<Consent> = changes.iter().filter_map(|change| change.needs).collect();
     let (action, steps, withheld) = match intent {
         _ if changes.is_empty() => (Action::Unchanged, Vec::new(), Vec::new()),

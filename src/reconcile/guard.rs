@@ -89,7 +89,7 @@ impl Extent {
         self.existing >= MANY && self.touched * 100 > self.existing * SHARE
     }
 
-    pub fn words(self) -> String {
+    pub fn describe(self) -> String {
         let percent = (self.touched * 100).checked_div(self.existing).unwrap_or(0);
         format!("{} of {} existing resources ({percent}%)", self.touched, self.existing)
     }
@@ -112,7 +112,7 @@ pub fn extent(plan: &Plan, allowed: Share) -> Result<(), Refusal> {
     }
     Err(Refusal {
         code: Code::Extent,
-        message: format!("this would change or delete {}; nothing was changed", extent.words()),
+        message: format!("this would change or delete {}; nothing was changed", extent.describe()),
         details: Vec::new(),
         hint: format!(
             "check the plan; if the changes are intended, add --force, which is required if more than {SHARE}% of \
@@ -131,7 +131,7 @@ pub fn check_baseline(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
     let found: HashMap<&Address, &ResourcePlan> = now.resources.iter().map(|one| (&one.address, one)).collect();
     for before in &plan.resources {
         let after = found.get(&before.address);
-        let words = match (&before.seen, after.map_or(&Seen::Absent, |after| &after.seen)) {
+        let text = match (&before.seen, after.map_or(&Seen::Absent, |after| &after.seen)) {
             // A resource that could not be read has no steps.
             (Seen::Unknown, _) => continue,
             (one, other) if one == other => continue,
@@ -139,14 +139,14 @@ pub fn check_baseline(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
             (_, Seen::Absent) => String::from("existed, and no longer exists"),
             (_, Seen::Unknown) => String::from("can no longer be read"),
             (Seen::Present(before), Seen::Present(after)) => {
-                let words = before.differing(after).map(|(field, [before, after])| match field {
+                let text = before.differing(after).map(|(field, [before, after])| match field {
                     "content" => String::from("content changed"),
                     field => format!("{field} {} -> {}", before.unwrap_or("absent"), after.unwrap_or("absent")),
                 });
-                words.collect::<Vec<_>>().join("; ")
+                text.collect::<Vec<_>>().join("; ")
             }
         };
-        moved.push(format!("{} ({}): {words}", before.address, before.name));
+        moved.push(format!("{} ({}): {text}", before.address, before.name));
     }
     if moved.is_empty() {
         return Ok(());
@@ -304,8 +304,8 @@ mod tests {
         let unusual = |touched, existing| Extent { touched, existing }.is_unusual();
         assert!(unusual(4, 10) && unusual(31, 100) && unusual(10, 10));
         assert!(!unusual(3, 10) && !unusual(30, 100) && !unusual(9, 9) && !unusual(0, 10));
-        assert_eq!(Extent { touched: 4, existing: 12 }.words(), "4 of 12 existing resources (33%)");
-        assert_eq!(Extent { touched: 0, existing: 0 }.words(), "0 of 0 existing resources (0%)");
+        assert_eq!(Extent { touched: 4, existing: 12 }.describe(), "4 of 12 existing resources (33%)");
+        assert_eq!(Extent { touched: 0, existing: 0 }.describe(), "0 of 0 existing resources (0%)");
     }
 
     #[test]
@@ -363,12 +363,12 @@ mod tests {
     fn each_changed_baseline_is_named_with_its_change() {
         let before = pass(vec![(desired("a", "x"), live("y"))]).plan;
         assert_eq!(check_baseline(&before, &before), Ok(()));
-        let words = |now: &Plan| check_baseline(&before, now).unwrap_err().details.concat();
+        let describe = |now: &Plan| check_baseline(&before, now).unwrap_err().details.concat();
         let mut now = before.clone();
         now.resources[0].seen = Seen::Absent;
-        assert!(words(&now).ends_with("profiles.a (/s/a): existed, and no longer exists"));
+        assert!(describe(&now).ends_with("profiles.a (/s/a): existed, and no longer exists"));
         now.resources[0].seen = Seen::Unknown;
-        assert!(words(&now).ends_with("can no longer be read"));
+        assert!(describe(&now).ends_with("can no longer be read"));
         let mut before = before;
         seen(&mut before, &[("content", "1"), ("tier", "standard"), ("same", "s")]);
         seen(&mut now, &[("content", "2"), ("tags.a", "b"), ("same", "s")]);

@@ -433,7 +433,7 @@ fn a_scope_contains_selected_addresses_without_excluded_ones() {
 async fn a_table_being_deleted_is_in_progress() {
     let plan = planned(live_table("DELETING", Ttl::Disabled), Intent::Converge).await;
     assert!(matches!(&plan.steps[..], [Step::Table(TableStep::Defer { .. })]));
-    assert_eq!((plan.changes[0].path.as_str(), plan.changes[0].takes), ("status", ChangeMethod::Time));
+    assert_eq!((plan.changes[0].path.as_str(), plan.changes[0].method), ("status", ChangeMethod::Time));
 }
 
 #[tokio::test]

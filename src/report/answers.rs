@@ -36,11 +36,11 @@ fn access(rule: Option<&Rule>) -> (&'static str, anstyle::Style) {
     }
 }
 
-fn rule_words(rule: Option<&Rule>) -> String {
+fn rule_text(rule: Option<&Rule>) -> String {
     rule.map_or_else(|| String::from("no rule matches"), |rule| format!("rule {}", escape(&rule.name)))
 }
 
-fn arns_words(answer: &Answer<'_>) -> String {
+fn arns_text(answer: &Answer<'_>) -> String {
     match answer.arns {
         Arns::Any => String::new(),
         Arns::Matching(pattern) => format!(" as {}", escape(pattern.as_str())),
@@ -53,9 +53,9 @@ pub fn who(asked: &Subject<'_>, answers: &[Answer<'_>], width: Option<usize>) ->
     let title = format!("Who gets {} in mode {} at {}", escape(asked.profile), asked.mode.word(), when(asked.at));
     let row = |answer: &Answer<'_>| -> Vec<Cell> {
         let user = answer.user.map_or_else(|| String::from("everyone else"), escape);
-        let (words, style) = access(answer.rule);
-        let rule = rule_words(answer.rule);
-        vec![(format!("{user}{}", arns_words(answer)), None), (words.to_owned(), Some(style)), plain(&rule)]
+        let (text, style) = access(answer.rule);
+        let rule = rule_text(answer.rule);
+        vec![(format!("{user}{}", arns_text(answer)), None), (text.to_owned(), Some(style)), plain(&rule)]
     };
     let rows: Vec<Vec<Cell>> = answers.iter().map(row).collect();
     format!(
@@ -70,14 +70,14 @@ pub fn who(asked: &Subject<'_>, answers: &[Answer<'_>], width: Option<usize>) ->
 pub fn can(asked: &Subject<'_>, user: &str, answers: &[Answer<'_>], would_allow: &[WouldAllow]) -> String {
     let mut text = String::new();
     for answer in answers {
-        let (words, style) = access(answer.rule);
+        let (description, style) = access(answer.rule);
         text.push_str(&format!(
             "{} for {}{}: {} ({}, mode {}, {})\n",
             paint(BOLD, escape(asked.profile)),
             escape(user),
-            arns_words(answer),
-            paint(style, words),
-            rule_words(answer.rule),
+            arns_text(answer),
+            paint(style, description),
+            rule_text(answer.rule),
             asked.mode.word(),
             when(asked.at),
         ));
@@ -86,7 +86,7 @@ pub fn can(asked: &Subject<'_>, user: &str, answers: &[Answer<'_>], would_allow:
         }
     }
     for line in would_allow {
-        text.push_str(&format!("  {}\n", escape(&line.words)));
+        text.push_str(&format!("  {}\n", escape(&line.text)));
     }
     text.push_str(&format!("From {}. Locks, approvals and break-glass events are not looked at.\n", asked.policy()));
     text

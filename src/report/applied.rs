@@ -77,7 +77,7 @@ impl AppliedTotal {
     }
 
     /// Returns the sums as text.
-    pub(super) fn words(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let Self { targets, changed, unchanged, not_done, .. } = self;
         format!("{targets} targets: {changed} changed, {unchanged} with nothing to do, {not_done} not done in full")
     }

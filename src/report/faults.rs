@@ -9,14 +9,14 @@ use crate::policy::lint::Finding;
 use crate::resource::secret::without_userinfo_in_place;
 
 /// Returns a message for a marked line. It names a tab as such, because the marked line shows it as spaces.
-fn words(text: &str) -> String {
+fn describe(text: &str) -> String {
     escape_lines(text).replace('\t', "\\t")
 }
 
 /// Returns a lint's finding with its line marked.
 pub(super) fn marked(source: &Source, finding: &Finding) -> String {
-    let (title, path) = (words(&finding.message), words(&source.path));
-    let help = words(&finding.help);
+    let (title, path) = (describe(&finding.message), describe(&source.path));
+    let help = describe(&finding.help);
     let end = finding.span.end.min(source.text.len());
     let span = finding.span.start.min(end)..end;
     let text = in_place(&source.shown());
@@ -32,23 +32,23 @@ pub fn render(faults: &[Fault]) -> String {
     let renderer = Renderer::styled();
     let mut text = String::new();
     for fault in faults {
-        let title = words(&fault.message);
-        let label = words(&fault.label);
+        let title = describe(&fault.message);
+        let label = describe(&fault.label);
         // The marks are byte offsets, so the displayed text must have the same offsets.
         let source = without_userinfo_in_place(&in_place(&fault.source.shown()));
         let end = fault.span.end.min(fault.source.text.len());
         let span = fault.span.start.min(end)..end;
-        let path = words(&fault.source.path);
+        let path = describe(&fault.source.path);
         let snippet = Snippet::source(source.as_str())
             .path(path.as_str())
             .annotation(AnnotationKind::Primary.span(span).label(label.as_str()));
-        let help = fault.help.as_ref().map(|help| words(help));
+        let help = fault.help.as_ref().map(|help| describe(help));
         let title = Level::ERROR.primary_title(title.as_str());
         let title = if let Some(code) = fault.code { title.id(code) } else { title };
-        let other = fault.also.as_ref().map(|also| {
-            let source = without_userinfo_in_place(&in_place(&also.source.shown()));
-            let end = also.span.end.min(also.source.text.len());
-            (source, also.span.start.min(end)..end, words(&also.source.path), words(&also.label))
+        let other = fault.related.as_ref().map(|related| {
+            let source = without_userinfo_in_place(&in_place(&related.source.shown()));
+            let end = related.span.end.min(related.source.text.len());
+            (source, related.span.start.min(end)..end, describe(&related.source.path), describe(&related.label))
         });
         let mut group = Group::with_title(title).element(snippet);
         if let Some(help) = &help {
@@ -74,7 +74,7 @@ mod tests {
     use super::super::escape::is_hidden;
     use super::super::without_color;
     use super::*;
-    use crate::diagnostic::{Faults, Mark};
+    use crate::diagnostic::{Faults, RelatedSpan};
     use crate::{manifest, policy};
 
     /// Text similar enough to a manifest or a policy to be parsed beyond its first line.
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_fault_with_two_locations_shows_both() {
         let source = |path: &str| Source::new(path, "[tables.x]\n".to_owned());
-        let mark = Mark { source: source("second.toml"), span: 1..9, label: "first here".to_owned() };
+        let mark = RelatedSpan { source: source("second.toml"), span: 1..9, label: "first here".to_owned() };
         let fault = Fault {
             source: source("first.toml"),
             span: 1..9,
@@ -119,7 +119,7 @@ mod tests {
             label: "again here".to_owned(),
             help: None,
             code: None,
-            also: Some(Box::new(mark)),
+            related: Some(Box::new(mark)),
         };
         let shown = escape_lines(&without_color(&render(&[fault])));
         assert!(shown.contains("--> first.toml:1:2") && shown.contains("--> second.toml:1:2"), "{shown}");

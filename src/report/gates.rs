@@ -22,7 +22,7 @@ pub fn notes(gates: &[ProfileGate]) -> Vec<String> {
             1 => String::from("1 profile"),
             count => format!("{count} profiles"),
         };
-        let (words, why) = match gate {
+        let (text, why) = match gate {
             Gate::Enforced => {
                 notes.push(format!("AWS enforces the gate of {count}: {names}."));
                 continue;
@@ -38,7 +38,7 @@ pub fn notes(gates: &[ProfileGate]) -> Vec<String> {
         if reasons > REASONS {
             more += profiles.len();
         } else {
-            notes.push(format!("{words} {count}: {names}: {}.", why.join("; ")));
+            notes.push(format!("{text} {count}: {names}: {}.", why.join("; ")));
         }
     }
     if more > 0 {

@@ -75,7 +75,7 @@ pub(super) fn plans(parts: &[super::markdown::Part<'_>]) -> String {
 
 /// Returns the sums over all targets.
 pub(super) fn total(total: &Sums) -> String {
-    let mut message = total.words();
+    let mut message = total.describe();
     total.lines().iter().for_each(|line| message.push_str(&format!("; {line}")));
     let level = if total.any_failed() { Level::Error } else { Level::Notice };
     Annotation { level, place: None, title: String::from("total"), message }.line()
@@ -112,7 +112,7 @@ fn of_plan(plan: &Plan, review: &Review, of: &str) -> Vec<Annotation> {
         };
         let about = one.about.as_deref().unwrap_or("plan");
         let title = format!("{}: {about}{of}", one.what.word());
-        found.push(Annotation { level, place: one.place.clone(), title, message: one.words.clone() });
+        found.push(Annotation { level, place: one.place.clone(), title, message: one.text.clone() });
     }
     for entry in sheet.entries() {
         for finding in entry.findings {
@@ -137,7 +137,7 @@ fn orphans(orphans: &Orphans, of: &str) -> Vec<Annotation> {
 }
 
 fn change(entry: &Entry<'_>, of: &str) -> Annotation {
-    let mut words: Vec<String> = entry.means.iter().map(|meaning| meaning.words.clone()).collect();
+    let mut words: Vec<String> = entry.means.iter().map(|meaning| meaning.text.clone()).collect();
     words
         .extend(entry.fields.iter().map(|field| format!("{}: {} -> {}", field.change.path, field.live, field.desired)));
     let said = if words.is_empty() { String::new() } else { format!(": {}", words.join("; ")) };
@@ -145,7 +145,7 @@ fn change(entry: &Entry<'_>, of: &str) -> Annotation {
         level: Level::Notice,
         place: entry.place.cloned(),
         title: format!("{}: {}{of}", entry.tone.word(), entry.resource.address),
-        message: format!("{}{}{said}", entry.title, entry.words),
+        message: format!("{}{}{said}", entry.title, entry.text),
     }
 }
 

@@ -7,7 +7,7 @@ use super::detail::Detail;
 use super::escape_lines;
 use super::gates;
 use super::listed::{Listed, orphan_notes, orphans};
-use super::markdown::{Part, html, state_words};
+use super::markdown::{Part, html, state_text};
 use super::picture;
 use super::sheet::{AttentionKind, Entry, Field, Sheet, Tone};
 use super::status::Status;
@@ -67,7 +67,7 @@ pub(super) fn total(total: &Sums, in_sync: &[(&str, InSync)]) -> String {
     let others = total.lines().iter().map(|line| html(line)).collect();
     format!(
         "<h1>Total</h1>\n<p class=\"summary\">{}</p>\n<ul>\n{}</ul>\n<ul>\n{}</ul>\n",
-        html(&total.words()),
+        html(&total.describe()),
         lines(others),
         lines(same.collect())
     )
@@ -113,7 +113,7 @@ fn plan_body(sheet: &Sheet<'_>) -> String {
             let about = one.about.as_ref().map(|about| format!(" <code>{}</code>", html(about))).unwrap_or_default();
             let place = one.place.as_ref().map(|place| format!(" <small>{}:{}</small>", html(&place.path), place.line));
             let (word, place) = (one.what.word(), place.unwrap_or_default());
-            let _ = writeln!(body, "<li><b class=\"{class}\">{word}</b>{about} {}{place}</li>", prose(&one.words));
+            let _ = writeln!(body, "<li><b class=\"{class}\">{word}</b>{about} {}{place}</li>", prose(&one.text));
         }
         body.push_str("</ul>\n</section>\n");
     }
@@ -122,8 +122,8 @@ fn plan_body(sheet: &Sheet<'_>) -> String {
     for section in &sheet.sections {
         let _ = writeln!(body, "<h2>{}</h2>", html(&section.title));
         section.entries.iter().for_each(|one| body.push_str(&entry(one)));
-        if let Some(words) = section.count() {
-            let _ = writeln!(body, "<p class=\"entry same\"><b class=\"mark\">=</b> {words}</p>");
+        if let Some(text) = section.count() {
+            let _ = writeln!(body, "<p class=\"entry same\"><b class=\"mark\">=</b> {text}</p>");
         }
     }
     sheet.listed.iter().for_each(|one| body.push_str(&listed(one)));
@@ -169,8 +169,8 @@ fn entry(entry: &Entry<'_>) -> String {
         let gaps: String = entry.gaps.iter().map(|gap| format!("<li>{}</li>", prose(gap))).collect();
         let _ = writeln!(body, "<ul class=\"unknown\">{gaps}</ul>");
     }
-    if let Some(also) = &entry.also {
-        let _ = writeln!(body, "<p><small>{}</small></p>", html(also));
+    if let Some(unmanaged_settings) = &entry.unmanaged_settings {
+        let _ = writeln!(body, "<p><small>{}</small></p>", html(unmanaged_settings));
     }
     if let Some(changed) = &entry.changed {
         let _ = writeln!(body, "<p><small>{}</small></p>", html(changed));
@@ -203,9 +203,9 @@ fn entry(entry: &Entry<'_>) -> String {
         }
     }
     if let Some(Drawn { sketch, rest }) = entry.resource.layout.as_deref().map(Layout::drawn) {
-        let row = |Line { name, words }: &Line| {
-            let (name, words) = (html(name), html(words));
-            format!("<tr><td data-of=\"setting\"><code>{name}</code></td><td data-of=\"value\">{words}</td></tr>")
+        let row = |Line { name, text: description }: &Line| {
+            let (name, description) = (html(name), html(description));
+            format!("<tr><td data-of=\"setting\"><code>{name}</code></td><td data-of=\"value\">{description}</td></tr>")
         };
         // A narrow page shows the same as a list, because the picture would be wider than the page.
         let list: String = sketch.iter().map(row).collect();
@@ -222,12 +222,12 @@ fn entry(entry: &Entry<'_>) -> String {
     }
     let (symbol, class, word) = (entry.symbol, class(entry.tone), entry.tone.word());
     let place = entry.place.map(|place| format!(" <small>{}:{}</small>", html(&place.path), place.line));
-    let (title, words, place) = (html(&entry.title), prose(&entry.words), place.unwrap_or_default());
-    let head = format!("<b class=\"mark\">{symbol} {word}</b> <code>{title}</code><span>{words}</span>{place}");
+    let (title, description, place) = (html(&entry.title), prose(&entry.text), place.unwrap_or_default());
+    let head = format!("<b class=\"mark\">{symbol} {word}</b> <code>{title}</code><span>{description}</span>{place}");
     if body.is_empty() {
         return format!("<p class=\"entry {class}\">{head}</p>\n");
     }
-    let open = if entry.says_something() { " open" } else { "" };
+    let open = if entry.has_details() { " open" } else { "" };
     format!("<details class=\"entry {class}\"{open}><summary>{head}</summary>\n{body}</details>\n")
 }
 
@@ -243,7 +243,7 @@ fn remarks(entry: &Entry<'_>, body: &mut String) {
             Direction::Closes => "closes",
             Direction::Moves | Direction::Same => "same",
         };
-        format!("<li class=\"{class}\">{}</li>", prose(&one.words))
+        format!("<li class=\"{class}\">{}</li>", prose(&one.text))
     };
     list("Access", entry.means.iter().map(meaning).collect());
     let case = |one: &crate::review::CaseChange| {
@@ -321,11 +321,11 @@ fn status_body(status: &Status) -> String {
     };
     let parameters = status.parameters.iter().map(|one| {
         let version = one.version.map(|version| format!(" v{version}")).unwrap_or_default();
-        row(&one.profile, &format!("{}{version}", state_words(&one.state)), &one.drift)
+        row(&one.profile, &format!("{}{version}", state_text(&one.state)), &one.drift)
     });
     table(format!("Policy parameters ({})", html(&status.policy_root)), parameters.collect());
     for resources in status.resources.values() {
-        let rows = resources.iter().map(|one| row(&one.name, &state_words(&one.state), &one.drift));
+        let rows = resources.iter().map(|one| row(&one.name, &state_text(&one.state), &one.drift));
         let heading = resources.first().map(|one| one.kind.about().heading).unwrap_or_default();
         table(format!("{heading} ({})", html(&status.region)), rows.collect());
     }

@@ -94,7 +94,7 @@ pub fn plan_part(plan: &Plan, review: &Review) -> Document {
             }
         }
     }
-    let attention = |one: &super::sheet::Attention| json!({ "what": one.what.word(), "address": one.about, "message": one.words, "source": one.place });
+    let attention = |one: &super::sheet::Attention| json!({ "what": one.what.word(), "address": one.about, "message": one.text, "source": one.place });
     body["attention"] = sheet.attention.iter().map(attention).collect();
     body["estimate"] = value(plan.estimate())?;
     body["summary"] = value(plan.summary())?;

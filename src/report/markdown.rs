@@ -80,7 +80,7 @@ pub(super) fn plans(command: &str, parts: &[Part<'_>], detail: Detail) -> String
     let share = LIMIT / parts.len().max(1);
     let mut left = 0;
     for (name, part) in parts {
-        let title = name.map(|name| format!(" of {}", code(&brief(name)))).unwrap_or_default();
+        let title = name.map(|name| format!(" of {}", code(&shortened(name)))).unwrap_or_default();
         let part = match part {
             Ok((plan, review)) => {
                 comment((command, &title), &Sheet::of(plan, review, detail), detail, share.max(MIN_PART))
@@ -106,7 +106,7 @@ pub(super) fn applied(parts: &[(Option<&str>, String)]) -> String {
     let mut text = format!("{MARKER}\n");
     let mut left = 0;
     for (name, part) in parts {
-        let title = name.map(|name| format!(" of {}", code(&brief(name)))).unwrap_or_default();
+        let title = name.map(|name| format!(" of {}", code(&shortened(name)))).unwrap_or_default();
         let part = format!("### sentinel apply{title}\n\n{}\n", fenced("text", part.trim_end().lines()));
         // A part is included completely or not at all, as for a plan.
         if text.len() + part.len() < LIMIT {
@@ -123,8 +123,8 @@ pub(super) fn applied(parts: &[(Option<&str>, String)]) -> String {
 
 /// Returns the sums over all targets, and those that are in sync, a line each.
 pub(super) fn total(total: &Sums, in_sync: &[(&str, InSync)]) -> String {
-    let mut text = format!("**Total:** {}.\n", total.words());
-    let lines: Vec<String> = total.lines().iter().map(|line| format!("- {}\n", code(&brief(line)))).collect();
+    let mut text = format!("**Total:** {}.\n", total.describe());
+    let lines: Vec<String> = total.lines().iter().map(|line| format!("- {}\n", code(&shortened(line)))).collect();
     if !lines.is_empty() {
         text.push('\n');
         fill_list(&mut text, LIMIT / 20, &lines, 0);
@@ -133,7 +133,7 @@ pub(super) fn total(total: &Sums, in_sync: &[(&str, InSync)]) -> String {
         text.push_str("\n<details><summary>In sync</summary>\n\n");
         let shown = in_sync.iter().take(ROWS);
         let lines: Vec<String> =
-            shown.map(|(name, settled)| format!("- {}: {}\n", code(&brief(name)), settled)).collect();
+            shown.map(|(name, settled)| format!("- {}: {}\n", code(&shortened(name)), settled)).collect();
         fill_list(&mut text, LIMIT / 15, &lines, in_sync.len().saturating_sub(ROWS));
         text.push_str("\n</details>\n");
     }
@@ -171,7 +171,7 @@ fn fill_table(text: &mut String, until: usize, rows: &[String], beyond: usize) {
 }
 
 /// Returns a text, shortened to fit in a list.
-fn brief(text: &str) -> String {
+fn shortened(text: &str) -> String {
     const LETTERS: usize = 400;
     match text.char_indices().nth(LETTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -182,19 +182,19 @@ fn brief(text: &str) -> String {
 fn failed(command: &str, title: &str, error: &Error, limit: usize) -> String {
     let what = error.code();
     let mut text =
-        format!("### sentinel {command}{title}: failed\n\n**{what}** {}\n", code(&brief(&error.to_string())));
+        format!("### sentinel {command}{title}: failed\n\n**{what}** {}\n", code(&shortened(&error.to_string())));
     if let Error::Faults(faults) = error {
         text.push('\n');
         let line = |fault: &crate::diagnostic::Fault| {
-            let place = code(&brief(&format!("{}:{}", fault.source.path, fault.source.line(fault.span.start))));
-            let help = fault.help.as_ref().map(|help| format!("; {}", code(&brief(help)))).unwrap_or_default();
-            format!("- {place}: {}{help}\n", code(&brief(&fault.message)))
+            let place = code(&shortened(&format!("{}:{}", fault.source.path, fault.source.line(fault.span.start))));
+            let help = fault.help.as_ref().map(|help| format!("; {}", code(&shortened(help)))).unwrap_or_default();
+            format!("- {place}: {}{help}\n", code(&shortened(&fault.message)))
         };
         let lines: Vec<String> = faults.iter().map(line).collect();
         fill_list(&mut text, limit / 2, &lines, 0);
     }
     if let Some(hint) = error.hint() {
-        let _ = writeln!(text, "\nWhat to do: {}", code(&brief(&hint)));
+        let _ = writeln!(text, "\nWhat to do: {}", code(&shortened(&hint)));
     }
     text
 }
@@ -208,7 +208,7 @@ fn comment((command, title): (&str, &str), sheet: &Sheet<'_>, detail: Detail, li
         text.push('\n');
     }
     let mut shown: Vec<&Entry<'_>> =
-        sheet.entries().filter(|entry| detail == Detail::All || entry.says_something()).collect();
+        sheet.entries().filter(|entry| detail == Detail::All || entry.has_details()).collect();
     // Among changes of the same kind, those that give access come first.
     shown.sort_by_key(|entry| {
         (importance(entry.tone), !entry.means.iter().any(|one| one.direction == Direction::Opens))
@@ -248,32 +248,32 @@ const fn importance(tone: Tone) -> u8 {
 }
 
 fn attention(one: &Attention) -> String {
-    let about = one.about.as_ref().map(|about| format!(" {}", code(&brief(about)))).unwrap_or_default();
+    let about = one.about.as_ref().map(|about| format!(" {}", code(&shortened(about)))).unwrap_or_default();
     let place =
-        one.place.as_ref().map(|place| format!(" ({})", code(&brief(&format!("{}:{}", place.path, place.line)))));
-    format!("- **{}**{about}: {}{}\n", one.what.word(), code(&brief(&one.words)), place.unwrap_or_default())
+        one.place.as_ref().map(|place| format!(" ({})", code(&shortened(&format!("{}:{}", place.path, place.line)))));
+    format!("- **{}**{about}: {}{}\n", one.what.word(), code(&shortened(&one.text)), place.unwrap_or_default())
 }
 
 fn row(entry: &Entry<'_>) -> String {
     const MAX_NAMED: usize = 4;
     let paths: Vec<&str> = entry.resource.changes.iter().map(|change| change.path.as_str()).collect();
-    let mut what: Vec<String> = paths.iter().take(MAX_NAMED).map(|path| cell(&brief(path))).collect();
+    let mut what: Vec<String> = paths.iter().take(MAX_NAMED).map(|path| cell(&shortened(path))).collect();
     if paths.len() > MAX_NAMED {
         what.push(format!("{} more", paths.len() - MAX_NAMED));
     }
     if paths.is_empty() {
-        what.extend(entry.resource.origin.as_ref().map(|origin| cell(&brief(origin))));
+        what.extend(entry.resource.origin.as_ref().map(|origin| cell(&shortened(origin))));
     }
     // The strongest grant comes first. The others are in the details.
     if let Some((strongest, folded)) = entry.means.split_first() {
-        what.push(cell(&brief(&strongest.words)));
+        what.push(cell(&shortened(&strongest.text)));
         if !folded.is_empty() {
             what.push(format!("{} more", folded.len()));
         }
     }
-    what.extend(entry.gaps.first().map(|gap| cell(&brief(gap))));
+    what.extend(entry.gaps.first().map(|gap| cell(&shortened(gap))));
     let word = format!("{} {}", entry.symbol, entry.tone.word());
-    format!("| {} | {} | {} |\n", cell(&word), cell(&brief(&entry.title)), what.join(", "))
+    format!("| {} | {} | {} |\n", cell(&word), cell(&shortened(&entry.title)), what.join(", "))
 }
 
 /// Returns the details of an entry, folded; nothing if its row contains everything.
@@ -286,7 +286,7 @@ fn details(entry: &Entry<'_>) -> String {
         }
     };
     list("**Live**", entry.changed.iter().map(|changed| code(changed)).collect());
-    list("**Access**", entry.means.iter().map(|meaning| code(&meaning.words)).collect());
+    list("**Access**", entry.means.iter().map(|meaning| code(&meaning.text)).collect());
     let case = |case: &crate::review::CaseChange| {
         let before = case.before.as_ref().map(|before| format!("{before} → ")).unwrap_or_default();
         let verdict = match case.passes {
@@ -303,7 +303,10 @@ fn details(entry: &Entry<'_>) -> String {
     };
     list("**Lint**", entry.findings.iter().map(finding).collect());
     list("**Not read**", entry.gaps.iter().map(|gap| code(gap)).collect());
-    list("**Not managed**", entry.also.iter().map(|also| code(also)).collect());
+    list(
+        "**Not managed**",
+        entry.unmanaged_settings.iter().map(|unmanaged_settings| code(unmanaged_settings)).collect(),
+    );
     if !entry.fields.is_empty() {
         body.push_str("| setting | live | desired | how |\n|---|---|---|---|\n");
         entry.fields.iter().for_each(|field| body.push_str(&field_row(field)));
@@ -311,8 +314,8 @@ fn details(entry: &Entry<'_>) -> String {
     }
     if !entry.layout.is_empty() {
         body.push_str("| setting | value |\n|---|---|\n");
-        for Line { name, words } in &entry.layout {
-            let _ = writeln!(body, "| {} | {} |", cell(name), cell(words));
+        for Line { name, text: description } in &entry.layout {
+            let _ = writeln!(body, "| {} | {} |", cell(name), cell(description));
         }
         body.push('\n');
     }
@@ -340,7 +343,7 @@ fn details(entry: &Entry<'_>) -> String {
     if body.is_empty() {
         return body;
     }
-    let summary = format!("{} <code>{}</code>{}", entry.symbol, html(&entry.title), html(&entry.words));
+    let summary = format!("{} <code>{}</code>{}", entry.symbol, html(&entry.title), html(&entry.text));
     format!("<details><summary>{summary}</summary>\n\n{body}</details>\n\n")
 }
 
@@ -356,13 +359,13 @@ fn foot(sheet: &Sheet<'_>, limit: usize) -> String {
         let _ = writeln!(text, "{}\n", code(note));
     }
     sheet.listed.iter().for_each(|one| listed(one, limit, &mut text));
-    let target: Vec<String> = sheet.target.iter().map(|line| code(&brief(line))).collect();
+    let target: Vec<String> = sheet.target.iter().map(|line| code(&shortened(line))).collect();
     let _ = writeln!(text, "<sub>{} · sentinel {}</sub>", target.join(" · "), env!("CARGO_PKG_VERSION"));
     text
 }
 
 fn listed(Listed { title, names }: &Listed<'_>, limit: usize, text: &mut String) {
-    let shown: Vec<String> = names.iter().take(20).map(|name| format!("- {}\n", code(&brief(name)))).collect();
+    let shown: Vec<String> = names.iter().take(20).map(|name| format!("- {}\n", code(&shortened(name)))).collect();
     let _ = writeln!(text, "{title}:\n");
     fill_list(text, limit, &shown, names.len() - shown.len());
     text.push('\n');
@@ -383,18 +386,18 @@ pub(super) fn status(parts: &[(Option<&str>, Result<&Status, &Error>)]) -> Strin
 }
 
 fn of_status(title: &str, status: &Status, limit: usize) -> String {
-    let place: Vec<String> = super::status::place(status).iter().map(|line| code(&brief(line))).collect();
+    let place: Vec<String> = super::status::place(status).iter().map(|line| code(&shortened(line))).collect();
     let mut text = format!("### sentinel status{title}\n\n{}\n\n", place.join(" · "));
     if let Some(gap) = &status.parameters_unknown {
-        let _ = writeln!(text, "Policy parameters: {}\n", code(&super::sheet::gap_words(gap)));
+        let _ = writeln!(text, "Policy parameters: {}\n", code(&super::sheet::gap_text(gap)));
     }
     let drift = |drift: &[String]| drift.iter().map(|path| cell(path)).collect::<Vec<_>>().join(", ");
     if !status.parameters.is_empty() {
         let _ = writeln!(text, "| policy parameter ({}) | state | differs |\n|---|---|---|", cell(&status.policy_root));
         let row = |one: &ParameterStatus| {
             let version = one.version.map(|version| format!(" v{version}")).unwrap_or_default();
-            let state = format!("{}{version}", state_words(&one.state));
-            format!("| {} | {} | {} |\n", cell(&one.profile), cell(&brief(&state)), drift(&one.drift))
+            let state = format!("{}{version}", state_text(&one.state));
+            format!("| {} | {} | {} |\n", cell(&one.profile), cell(&shortened(&state)), drift(&one.drift))
         };
         let rows: Vec<String> = status.parameters.iter().map(row).collect();
         fill_table(&mut text, limit / 2, &rows, 0);
@@ -405,8 +408,8 @@ fn of_status(title: &str, status: &Status, limit: usize) -> String {
         let noun = first.kind.about().noun;
         let _ = writeln!(text, "| {noun} ({}) | state | differs |\n|---|---|---|", code(&status.region));
         let row = |one: &ResourceStatus| {
-            let state = state_words(&one.state);
-            format!("| {} | {} | {} |\n", cell(&one.name), cell(&brief(&state)), drift(&one.drift))
+            let state = state_text(&one.state);
+            format!("| {} | {} | {} |\n", cell(&one.name), cell(&shortened(&state)), drift(&one.drift))
         };
         let rows: Vec<String> = resources.iter().map(row).collect();
         fill_table(&mut text, limit * 9 / 10, &rows, 0);
@@ -417,7 +420,7 @@ fn of_status(title: &str, status: &Status, limit: usize) -> String {
         listed(&orphans, limit, &mut text);
     }
     for note in orphan_notes(&status.orphans).into_iter().chain(gates::notes(&status.gates)) {
-        let _ = writeln!(text, "{}\n", code(&brief(&note)));
+        let _ = writeln!(text, "{}\n", code(&shortened(&note)));
     }
     for suggestion in &status.suggestions {
         let _ = writeln!(text, "- {}: {}", code(&suggestion.message), code(&suggestion.command));
@@ -426,16 +429,16 @@ fn of_status(title: &str, status: &Status, limit: usize) -> String {
 }
 
 /// Returns the state of a resource in the words of the text.
-pub(super) fn state_words(state: &State) -> String {
+pub(super) fn state_text(state: &State) -> String {
     match state {
-        State::Present { status, also, items, progress } => {
+        State::Present { status, unmanaged_settings, items, progress } => {
             let status = status.clone().unwrap_or_else(|| String::from("exists"));
             let items = items.map(|items| format!("about {items} items"));
             let now = std::iter::once(status).chain(items).chain(progress.iter().cloned());
-            now.chain(super::sheet::also(also)).collect::<Vec<_>>().join("; ")
+            now.chain(super::sheet::unmanaged_settings_line(unmanaged_settings)).collect::<Vec<_>>().join("; ")
         }
         State::NotFound => String::from("NOT FOUND"),
-        State::Unknown { gaps } => gaps.iter().map(super::sheet::gap_words).collect::<Vec<_>>().join(", "),
+        State::Unknown { gaps } => gaps.iter().map(super::sheet::gap_text).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -127,8 +127,8 @@ impl Shown<'_> {
         let mut all = self.preface.clone().unwrap_or_default();
         for part in &self.parts {
             if let (Some(name), Some(settled)) = (part.name, self.settled(part)) {
-                let words = if self.is_apply() { String::from("nothing to do") } else { settled.to_string() };
-                all.push_str(&text::in_one_line(name, &words));
+                let description = if self.is_apply() { String::from("nothing to do") } else { settled.to_string() };
+                all.push_str(&text::in_one_line(name, &description));
                 continue;
             }
             if let (Some(name), Err(error)) = (part.name, &part.body)

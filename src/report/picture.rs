@@ -74,7 +74,8 @@ impl Graph {
     pub fn mermaid(&self) -> String {
         let mut text = String::from("flowchart LR\n");
         for (place, node) in self.nodes.iter().enumerate() {
-            let line = |Line { name, words }: &Line| format!("<br/>{} {}", mermaid(name), mermaid(words));
+            let line =
+                |Line { name, text: description }: &Line| format!("<br/>{} {}", mermaid(name), mermaid(description));
             let lines: String = node.lines.iter().map(line).collect();
             let _ = writeln!(text, "  n{place}[\"<b>{}</b>{lines}\"]", mermaid(&node.title));
         }
@@ -89,8 +90,8 @@ impl Graph {
         let mut text =
             String::from("digraph sentinel {\n  rankdir=LR;\n  node [shape=plaintext, fontname=\"sans-serif\"];\n");
         for (place, node) in self.nodes.iter().enumerate() {
-            let row = |Line { name, words }: &Line| {
-                format!("<tr><td align=\"left\">{}</td><td align=\"left\">{}</td></tr>", html(name), html(words))
+            let row = |Line { name, text: description }: &Line| {
+                format!("<tr><td align=\"left\">{}</td><td align=\"left\">{}</td></tr>", html(name), html(description))
             };
             let rows: String = node.lines.iter().map(row).collect();
             let head = format!("<tr><td colspan=\"2\"><b>{}</b></td></tr>", html(&node.title));
@@ -174,10 +175,10 @@ impl Placed<'_> {
         let _ =
             write!(text, "<text class=\"title\" x=\"{}\" y=\"{}\">{}</text>", x + 10, y + 20, html(&self.node.title));
         let _ = write!(text, "<line x1=\"{x}\" y1=\"{0}\" x2=\"{1}\" y2=\"{0}\"/>", y + HEAD, x + width);
-        for (place, Line { name, words }) in self.node.lines.iter().enumerate() {
+        for (place, Line { name, text: description }) in self.node.lines.iter().enumerate() {
             let line = y + HEAD + (place + 1) * LINE - 4;
             let _ = write!(text, "<text class=\"name\" x=\"{}\" y=\"{line}\">{}</text>", x + 10, html(name));
-            let _ = write!(text, "<text x=\"{}\" y=\"{line}\">{}</text>", x + self.column, html(words));
+            let _ = write!(text, "<text x=\"{}\" y=\"{line}\">{}</text>", x + self.column, html(description));
         }
         text + "</g>"
     }
@@ -190,10 +191,10 @@ fn length(text: &str) -> usize {
 /// Returns boxes of the same width, one below the other.
 fn layout<'a>(nodes: impl Iterator<Item = &'a Node> + Clone, x: usize) -> Vec<Placed<'a>> {
     let names = nodes.clone().flat_map(|node| &node.lines).map(|line| length(&line.name)).max().unwrap_or(0);
-    let words = nodes.clone().flat_map(|node| &node.lines).map(|line| length(&line.words)).max().unwrap_or(0);
+    let longest = nodes.clone().flat_map(|node| &node.lines).map(|line| length(&line.text)).max().unwrap_or(0);
     let titles = nodes.clone().map(|node| length(&node.title)).max().unwrap_or(0);
     let column = 10 + (names + 2) * LETTER;
-    let width = (column + words * LETTER + 10).max(titles * LETTER + 24);
+    let width = (column + longest * LETTER + 10).max(titles * LETTER + 24);
     let mut y = MARGIN;
     let mut placed = Vec::new();
     for node in nodes {
@@ -215,7 +216,7 @@ pub(super) fn resource(title: &str, lines: Vec<Line>) -> String {
     let body: String = placed.iter().map(Placed::draw).collect();
     let (width, height) =
         placed.first().map_or((0, 0), |one| (one.x + one.width + MARGIN, one.y + one.height() + MARGIN));
-    let lines: Vec<String> = node.lines.iter().map(|Line { name, words }| format!("{name} {words}")).collect();
+    let lines: Vec<String> = node.lines.iter().map(|Line { name, text }| format!("{name} {text}")).collect();
     svg(width, height, &format!("{title}: {}", lines.join("; ")), &body)
 }
 

@@ -33,7 +33,7 @@ const COUNT_FROM: usize = 10;
 
 impl State {
     /// Shows the count if there are many resources.
-    fn tell(&mut self, bars: &MultiProgress) {
+    fn update_count(&mut self, bars: &MultiProgress) {
         let under_way = self.working.len();
         if self.count.is_none() && under_way > COUNT_FROM {
             let bar = bars.insert(0, ProgressBar::new_spinner());
@@ -91,9 +91,9 @@ impl LiveProgress {
         self.bars.suspend(|| self.terminal.note(text));
     }
 
-    fn line(&self, words: &str) {
+    fn line(&self, text: &str) {
         if !self.terminal.quiet && !self.terminal.live() {
-            self.terminal.note(&format!("{words}\n"));
+            self.terminal.note(&format!("{text}\n"));
         }
     }
 
@@ -104,17 +104,17 @@ impl LiveProgress {
 
 impl Progress for LiveProgress {
     fn step(&self, resource: &ResourcePlan, step: &Step) {
-        let words = format!("{}: {}", self.title(resource), escape(&step.describe()));
-        self.line(&words);
+        let text = format!("{}: {}", self.title(resource), escape(&step.describe()));
+        self.line(&text);
         self.with_state(|state| {
             let bar = &state.working.entry(self.key(resource)).or_insert_with(|| self.start()).bar;
-            bar.set_message(words);
-            state.tell(&self.bars);
+            bar.set_message(text);
+            state.update_count(&self.bars);
         });
     }
 
     fn done(&self, resource: &ResourcePlan, outcome: &Outcome) {
-        let words = match outcome {
+        let text = match outcome {
             Outcome::Applied => String::from("done"),
             Outcome::Unchanged | Outcome::NotChanged | Outcome::Refused => String::from("not changed"),
             Outcome::Failed { why, .. } => format!("failed {why}"),
@@ -131,11 +131,11 @@ impl Progress for LiveProgress {
                 self.bars.remove(&working.bar);
             }
             state.done += 1;
-            state.tell(&self.bars);
+            state.update_count(&self.bars);
             working.map(|working| working.since)
         });
         let elapsed = since.map(|since| since.elapsed()).unwrap_or_default();
-        self.line(&format!("{}: {} ({:.1} s)", self.title(resource), escape(&words), elapsed.as_secs_f64()));
+        self.line(&format!("{}: {} ({:.1} s)", self.title(resource), escape(&text), elapsed.as_secs_f64()));
     }
 }
 

@@ -40,10 +40,10 @@ pub(super) struct Entry<'a> {
     pub(super) symbol: char,
     pub(super) title: String,
     /// The text after its title: "(drift: content, v5)".
-    pub(super) words: String,
+    pub(super) text: String,
     pub(super) gaps: Vec<String>,
     /// Settings that no manifest can set: "also has: stream NEW_IMAGE".
-    pub(super) also: Option<String>,
+    pub(super) unmanaged_settings: Option<String>,
     /// When a resource that drifted was last changed, and by whom: "last changed by user/alice (2026-01-14 10:00:00 UTC)".
     pub(super) changed: Option<String>,
     pub(super) means: &'a [Meaning],
@@ -100,7 +100,7 @@ pub(super) struct Attention {
     pub(super) what: AttentionKind,
     /// The address, if it is about one resource.
     pub(super) about: Option<String>,
-    pub(super) words: String,
+    pub(super) text: String,
     pub(super) place: Option<Place>,
 }
 
@@ -170,13 +170,13 @@ impl<'a> Sheet<'a> {
 
 impl Entry<'_> {
     /// Returns whether there is anything to show of it except that it is in sync.
-    pub(super) fn says_something(&self) -> bool {
+    pub(super) fn has_details(&self) -> bool {
         self.tone != Tone::Same
     }
 
     /// Returns whether it is in sync and there is nothing else to show of it.
     fn is_quiet(&self) -> bool {
-        !self.says_something() && self.gaps.is_empty() && self.also.is_none() && self.findings.is_empty()
+        !self.has_details() && self.gaps.is_empty() && self.unmanaged_settings.is_none() && self.findings.is_empty()
     }
 }
 
@@ -234,7 +234,7 @@ fn notes(plan: &Plan) -> Vec<String> {
     let mut notes = Vec::new();
     let estimate = plan.estimate();
     if estimate.is_notable() {
-        notes.push(estimate_words(plan, estimate));
+        notes.push(estimate_text(plan, estimate));
     }
     let lacking: BTreeSet<Consent> = plan
         .resources
@@ -253,7 +253,7 @@ fn notes(plan: &Plan) -> Vec<String> {
     notes
 }
 
-fn estimate_words(plan: &Plan, estimate: Estimate) -> String {
+fn estimate_text(plan: &Plan, estimate: Estimate) -> String {
     let (least, most) = (estimate.seconds_at_least, estimate.seconds_at_most);
     let time = match (least, most) {
         (_, 0..=90) if least == most => format!("{most} s"),
@@ -283,8 +283,8 @@ fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
     for entry in sections.iter().flat_map(|section| &section.entries) {
         let resource = entry.resource;
         let about = || Some(resource.address.to_string());
-        let mut push = |what, words: String| {
-            found.push(Attention { what, about: about(), words, place: entry.place.cloned() });
+        let mut push = |what, text: String| {
+            found.push(Attention { what, about: about(), text, place: entry.place.cloned() });
         };
         let lost: Vec<&str> = lost(resource).collect();
         if resource.action == Action::Refused {
@@ -292,25 +292,25 @@ fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
         } else if !lost.is_empty() {
             push(AttentionKind::Destructive, format!("{} ({})", lost.join(", "), resource.name));
         }
-        for words in doubts(resource) {
-            push(AttentionKind::Dependency, words);
+        for text in doubts(resource) {
+            push(AttentionKind::Dependency, text);
         }
         for gap in &entry.gaps {
             push(AttentionKind::Unknown, format!("{gap} ({})", resource.name));
         }
         for case in entry.cases.iter().filter(|case| !case.passes) {
-            let words = format!("{}: expected {}, gets {}", case.name, case.expected, case.after);
+            let text = format!("{}: expected {}, gets {}", case.name, case.expected, case.after);
             let place = Some(Place { path: case.path.as_str().into(), line: case.line });
-            found.push(Attention { what: AttentionKind::CaseFails, about: about(), words, place });
+            found.push(Attention { what: AttentionKind::CaseFails, about: about(), text, place });
         }
     }
     for gap in &plan.unlisted {
-        found.push(Attention { what: AttentionKind::Unknown, about: None, words: gap_words(gap), place: None });
+        found.push(Attention { what: AttentionKind::Unknown, about: None, text: gap_text(gap), place: None });
     }
     let extent = guard::Extent::of(plan);
     if extent.is_unusual() {
-        let words = format!("{} would be changed or deleted; apply needs --force", extent.words());
-        found.push(Attention { what: AttentionKind::Unusual, about: None, words, place: None });
+        let text = format!("{} would be changed or deleted; apply needs --force", extent.describe());
+        found.push(Attention { what: AttentionKind::Unusual, about: None, text, place: None });
     }
     found.sort_by_key(|one| one.what as u8);
     found
@@ -341,7 +341,7 @@ fn entry<'a>(
     review: &'a Review,
     texts: &mut HashMap<Cow<'a, str>, &'a Address>,
 ) -> Entry<'a> {
-    let Head { tone, symbol, words } = planned(resource);
+    let Head { tone, symbol, text } = planned(resource);
     let remarks = review.remarks(&resource.address).unwrap_or(&NOTHING);
     let shows_layout = matches!(resource.action, Action::Create | Action::Unknown { .. });
     let layout = resource.layout.as_deref().filter(|_| shows_layout).map(Layout::lines).unwrap_or_default();
@@ -358,9 +358,9 @@ fn entry<'a>(
         tone,
         symbol,
         title: title(resource),
-        words,
-        gaps: resource.gaps.iter().map(gap_words).collect(),
-        also: also(&resource.facts.also),
+        text,
+        gaps: resource.gaps.iter().map(gap_text).collect(),
+        unmanaged_settings: unmanaged_settings_line(&resource.facts.unmanaged_settings),
         changed: last_changed(resource),
         means: &remarks.means,
         cases: &remarks.cases,
@@ -378,7 +378,7 @@ fn difference(resource: &ResourcePlan, change: &FieldChange) -> Option<Differenc
     let text = |value: &'_ FieldValue| match value {
         FieldValue::Document(text) => Some(text.to_string()),
         FieldValue::Absent => Some(String::new()),
-        FieldValue::Words(_) => None,
+        FieldValue::Text(_) => None,
     };
     let documents = [&change.sides.live, &change.sides.desired];
     if !documents.iter().any(|side| matches!(side, FieldValue::Document(_))) {
@@ -394,9 +394,9 @@ fn difference(resource: &ResourcePlan, change: &FieldChange) -> Option<Differenc
 }
 
 fn field(change: &FieldChange) -> Field<'_> {
-    let words = |value: &FieldValue| match value {
+    let describe = |value: &FieldValue| match value {
         FieldValue::Absent => String::from("absent"),
-        FieldValue::Words(words) => words.clone(),
+        FieldValue::Text(text) => text.clone(),
         FieldValue::Document(_) => String::from("a document"),
     };
     let loses = match change.method {
@@ -406,7 +406,7 @@ fn field(change: &FieldChange) -> Field<'_> {
         ChangeMethod::Deletion => Some("deletion"),
         ChangeMethod::NotPossible => Some("not possible"),
     };
-    Field { change, live: words(&change.sides.live), desired: words(&change.sides.desired), loses }
+    Field { change, live: describe(&change.sides.live), desired: describe(&change.sides.desired), loses }
 }
 
 /// Returns the name of a resource, as lines show it.
@@ -423,7 +423,7 @@ pub(super) fn version(resource: &ResourcePlan) -> String {
 }
 
 /// Returns a summary of the differences: the names of the fields, or their number if there are many.
-pub(super) fn drift_words(resource: &ResourcePlan) -> String {
+pub(super) fn drift_text(resource: &ResourcePlan) -> String {
     match (resource.address.kind.about().shown, resource.changes.len()) {
         (Shown::ByName, _) => resource.changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>().join(", "),
         (Shown::ByLabel, 1) => String::from("1 field"),
@@ -435,28 +435,30 @@ pub(super) fn drift_words(resource: &ResourcePlan) -> String {
 struct Head {
     tone: Tone,
     symbol: char,
-    words: String,
+    text: String,
 }
 
 /// Returns the symbol and the text of a resource's line.
 fn planned(resource: &ResourcePlan) -> Head {
-    let drift = || format!(" (drift: {}{})", drift_words(resource), version(resource));
-    let (tone, symbol, words) = match &resource.action {
+    let drift = || format!(" (drift: {}{})", drift_text(resource), version(resource));
+    let (tone, symbol, text) = match &resource.action {
         Action::Create => {
             let origin = resource.origin.as_ref().map(|origin| format!(" (create: {origin})"));
             (Tone::Create, '+', origin.unwrap_or_default())
         }
         Action::Finish => (Tone::Create, '+', String::from(" (being created; later steps follow once ACTIVE)")),
-        Action::Unchanged if resource.is_removal() => (Tone::Same, '=', format!(" (gone: {})", why_gone(resource))),
+        Action::Unchanged if resource.is_removal() => {
+            (Tone::Same, '=', format!(" (gone: {})", deletion_reason(resource)))
+        }
         Action::Unchanged if resource.gaps.is_empty() => (Tone::Same, '=', format!(" (exists{})", version(resource))),
         Action::Unchanged => {
             (Tone::Unknown, '?', format!(" (exists{}, not all of it could be read)", version(resource)))
         }
         Action::Update => (Tone::Change, '~', drift()),
-        Action::Delete => (Tone::Delete, '-', format!(" (delete: {})", why_gone(resource))),
+        Action::Delete => (Tone::Delete, '-', format!(" (delete: {})", deletion_reason(resource))),
         Action::Drift => (Tone::Change, '~', drift() + ", not changed"),
         Action::Refused if resource.is_removal() => {
-            (Tone::Refused, '-', format!(" ({}), {}", why_gone(resource), refusal(resource)))
+            (Tone::Refused, '-', format!(" ({}), {}", deletion_reason(resource), refusal(resource)))
         }
         Action::Refused => (Tone::Refused, '~', format!("{}, {}", drift(), refusal(resource))),
         Action::Unknown { .. } if resource.is_removal() => (Tone::Unknown, '?', String::from(" (unknown)")),
@@ -464,11 +466,11 @@ fn planned(resource: &ResourcePlan) -> Head {
             (Tone::Unknown, '?', String::from(" (unknown; if it does not exist, it would be created)"))
         }
     };
-    Head { tone, symbol, words }
+    Head { tone, symbol, text }
 }
 
 /// Returns why a resource is deleted.
-pub(super) fn why_gone(resource: &ResourcePlan) -> &'static str {
+pub(super) fn deletion_reason(resource: &ResourcePlan) -> &'static str {
     match resource.presence {
         Presence::Removed => "removed = true",
         Presence::Absent | Presence::Present => "not in the manifest",
@@ -486,11 +488,11 @@ pub(super) fn refusal(resource: &ResourcePlan) -> String {
 }
 
 /// Returns the line with the settings that no manifest can set.
-pub(super) fn also(found: &[String]) -> Option<String> {
+pub(super) fn unmanaged_settings_line(found: &[String]) -> Option<String> {
     (!found.is_empty()).then(|| format!("also has: {}", found.join("; ")))
 }
 
-pub(super) fn gap_words(gap: &Gap) -> String {
+pub(super) fn gap_text(gap: &Gap) -> String {
     let what = gap.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
     match gap.denied {
         true => format!("{what}no permission for {}", gap.action),

@@ -89,7 +89,7 @@ pub enum State {
         status: Option<String>,
         /// Settings that no manifest can set.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        also: Vec<String>,
+        unmanaged_settings: Vec<String>,
         /// The number of items of a table. AWS updates it about every six hours.
         #[serde(skip_serializing_if = "Option::is_none")]
         items: Option<i64>,
@@ -254,7 +254,7 @@ pub fn render(status: &Status) -> String {
 fn parameters(status: &Status, text: &mut String) {
     text.push_str(&format!("\n{}\n", paint(BOLD, format!("Policy Parameters ({}):", escape(&status.policy_root)))));
     if let Some(gap) = &status.parameters_unknown {
-        text.push_str(&format!("  {}\n", unknown_words(gap)));
+        text.push_str(&format!("  {}\n", unknown_text(gap)));
         return;
     }
     if status.parameters.is_empty() {
@@ -265,16 +265,16 @@ fn parameters(status: &Status, text: &mut String) {
     let versions = status.parameters.iter().filter_map(|one| one.version).map(|version| version.to_string().len());
     let version_width = versions.max().unwrap_or(0).max(3);
     for one in &status.parameters {
-        let words = match &one.state {
+        let description = match &one.state {
             State::Present { .. } => {
                 let version = one.version.map(|version| format!("v{version}")).unwrap_or_default();
                 let date = one.modified.map(|seconds| format!("({})", civil(seconds))).unwrap_or_default();
-                format!("{version:version_width$}  {date}{}{}", drift_words(&one.drift), gap_words(&one.unknown))
+                format!("{version:version_width$}  {date}{}{}", drift_text(&one.drift), gap_text(&one.unknown))
             }
             State::NotFound => paint(YELLOW, "NOT FOUND"),
-            State::Unknown { gaps } => gaps.iter().map(unknown_words).collect::<Vec<_>>().join(", "),
+            State::Unknown { gaps } => gaps.iter().map(unknown_text).collect::<Vec<_>>().join(", "),
         };
-        text.push_str(&format!("  {:width$} {}\n", escape(&one.profile), words));
+        text.push_str(&format!("  {:width$} {}\n", escape(&one.profile), description));
     }
 }
 
@@ -284,27 +284,28 @@ fn infrastructure(status: &Status, text: &mut String) {
     let services = all().map(|one| one.kind.about().service.len()).max().unwrap_or(0);
     text.push_str(&format!("\n{}\n", paint(BOLD, format!("Infrastructure ({}):", escape(&status.region)))));
     for one in all() {
-        let words = match &one.state {
-            State::Present { status, also, items, progress } => {
+        let description = match &one.state {
+            State::Present { status, unmanaged_settings, items, progress } => {
                 let status = status.as_deref().unwrap_or("ACTIVE");
                 let style = if status == "ACTIVE" { GREEN } else { YELLOW };
                 let status = paint(style, escape(status));
-                let also = super::sheet::also(also).map(|also| paint(DIM, format!("  {}", escape(&also))));
-                let (drift, gaps) = (drift_words(&one.drift), gap_words(&one.unknown));
+                let unmanaged_settings = super::sheet::unmanaged_settings_line(unmanaged_settings)
+                    .map(|unmanaged_settings| paint(DIM, format!("  {}", escape(&unmanaged_settings))));
+                let (drift, gaps) = (drift_text(&one.drift), gap_text(&one.unknown));
                 let items = items.map(|items| paint(DIM, format!("  about {items} items"))).unwrap_or_default();
                 let progress: String =
-                    progress.iter().map(|words| paint(YELLOW, format!("  {}", escape(words)))).collect();
-                format!("{status}{items}{progress}{drift}{gaps}{}", also.unwrap_or_default())
+                    progress.iter().map(|description| paint(YELLOW, format!("  {}", escape(description)))).collect();
+                format!("{status}{items}{progress}{drift}{gaps}{}", unmanaged_settings.unwrap_or_default())
             }
             State::NotFound => paint(YELLOW, "NOT FOUND"),
-            State::Unknown { gaps } => gaps.iter().map(unknown_words).collect::<Vec<_>>().join(", "),
+            State::Unknown { gaps } => gaps.iter().map(unknown_text).collect::<Vec<_>>().join(", "),
         };
         let service = one.kind.about().service;
-        text.push_str(&format!("  {:width$}  {service:services$}   {words}\n", escape(&one.name)));
+        text.push_str(&format!("  {:width$}  {service:services$}   {description}\n", escape(&one.name)));
     }
 }
 
-fn unknown_words(gap: &Gap) -> String {
+fn unknown_text(gap: &Gap) -> String {
     if gap.denied {
         paint(RED, format!("ACCESS DENIED ({})", gap.action))
     } else {
@@ -312,7 +313,7 @@ fn unknown_words(gap: &Gap) -> String {
     }
 }
 
-fn drift_words(drift: &[String]) -> String {
+fn drift_text(drift: &[String]) -> String {
     if drift.is_empty() {
         return String::new();
     }
@@ -320,9 +321,9 @@ fn drift_words(drift: &[String]) -> String {
     paint(DIM, format!("  differs: {}", paths.join(", ")))
 }
 
-fn gap_words(gaps: &[Gap]) -> String {
-    let words = gaps.iter().map(|gap| format!("  {}: {}", gap.path.as_deref().unwrap_or_default(), unknown_words(gap)));
-    words.collect()
+fn gap_text(gaps: &[Gap]) -> String {
+    let text = gaps.iter().map(|gap| format!("  {}: {}", gap.path.as_deref().unwrap_or_default(), unknown_text(gap)));
+    text.collect()
 }
 
 /// Returns a time as text, in UTC.

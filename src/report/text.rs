@@ -3,7 +3,7 @@
 use super::contents::{Text, Written, added, diff_lines};
 use super::detail::{Detail, Section};
 use super::listed::Listed;
-use super::sheet::{self, Attention, AttentionKind, Entry, Field, Sheet, Tone, drift_words, refusal, version};
+use super::sheet::{self, Attention, AttentionKind, Entry, Field, Sheet, Tone, drift_text, refusal, version};
 use super::total::Sums;
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
 use crate::change::FieldChange;
@@ -42,7 +42,7 @@ pub fn plan(plan: &Plan, review: &Review, detail: Detail, width: Option<usize>) 
 
 /// Returns the line that counts the resources that are not listed.
 fn count(section: &Section<'_>) -> String {
-    section.count().map(|words| format!("  {}\n", paint(DIM, format!("= {words}")))).unwrap_or_default()
+    section.count().map(|text| format!("  {}\n", paint(DIM, format!("= {text}")))).unwrap_or_default()
 }
 
 /// The layout of a text.
@@ -69,13 +69,13 @@ impl Page {
 
     fn entry(self, entry: &Entry<'_>, text: &mut String) {
         let symbol = paint(style(entry.tone), entry.symbol);
-        let line = format!("{}{}", escape(&entry.title), paint(DIM, escape(&entry.words)));
+        let line = format!("{}{}", escape(&entry.title), paint(DIM, escape(&entry.text)));
         text.push_str(&self.wrapped(&format!("  {symbol} "), "      ", &line));
         for gap in &entry.gaps {
             text.push_str(&self.wrapped("      ", "        ", &paint(YELLOW, escape(gap))));
         }
-        if let Some(also) = &entry.also {
-            text.push_str(&self.wrapped("      ", "        ", &paint(DIM, escape(also))));
+        if let Some(unmanaged_settings) = &entry.unmanaged_settings {
+            text.push_str(&self.wrapped("      ", "        ", &paint(DIM, escape(unmanaged_settings))));
         }
         if let Some(changed) = &entry.changed {
             text.push_str(&self.wrapped("      ", "        ", &paint(DIM, escape(changed))));
@@ -96,8 +96,8 @@ impl Page {
         }
         entry.written.iter().for_each(|written| self.written(written, text));
         let width = self.column(entry.layout.iter().map(|line| line.name.as_str()));
-        for Line { name, words } in &entry.layout {
-            text.push_str(&self.row(&paint(DIM, escape(name)), name, width, &paint(DIM, escape(words))));
+        for Line { name, text: description } in &entry.layout {
+            text.push_str(&self.row(&paint(DIM, escape(name)), name, width, &paint(DIM, escape(description))));
         }
     }
 
@@ -115,8 +115,8 @@ impl Page {
             }
             Text::As(other) => {
                 let setting = setting.map(|setting| format!("{setting}: ")).unwrap_or_default();
-                let words = format!("{setting}the same text as {}", escape(&other.to_string()));
-                text.push_str(&self.wrapped("      ", "        ", &paint(DIM, words)));
+                let description = format!("{setting}the same text as {}", escape(&other.to_string()));
+                text.push_str(&self.wrapped("      ", "        ", &paint(DIM, description)));
             }
             // The line above names it, and its text is always the same.
             Text::DefaultDeny(_) => {}
@@ -125,18 +125,18 @@ impl Page {
 
     /// The meaning of a change, its failing test cases, and its lint findings.
     fn remarks(self, entry: &Entry<'_>, text: &mut String) {
-        let mut push = |head: &str, place: usize, words: String| {
+        let mut push = |head: &str, place: usize, description: String| {
             let head = if place == 0 { head } else { "" };
-            text.push_str(&self.wrapped(&format!("      {head:8}"), "                ", &words));
+            text.push_str(&self.wrapped(&format!("      {head:8}"), "                ", &description));
         };
         for (place, meaning) in entry.means.iter().enumerate() {
-            let words = escape(&meaning.words);
-            let words = match meaning.direction {
-                Direction::Opens => paint(YELLOW, words),
-                Direction::Closes | Direction::Moves => words,
-                Direction::Same => paint(DIM, words),
+            let description = escape(&meaning.text);
+            let description = match meaning.direction {
+                Direction::Opens => paint(YELLOW, description),
+                Direction::Closes | Direction::Moves => description,
+                Direction::Same => paint(DIM, description),
             };
-            push("Access:", place, words);
+            push("Access:", place, description);
         }
         for (place, case) in entry.cases.iter().enumerate() {
             let before = case.before.as_ref().map(|before| format!("{before} -> ")).unwrap_or_default();
@@ -145,8 +145,9 @@ impl Page {
                 false => paint(RED, format!("FAILS: expected {}", case.expected)),
             };
             let name = escape(&case.name);
-            let words = format!("{name}: {before}{}, {verdict} ({}:{})", case.after, escape(&case.path), case.line);
-            push("Cases:", place, words);
+            let description =
+                format!("{name}: {before}{}, {verdict} ({}:{})", case.after, escape(&case.path), case.line);
+            push("Cases:", place, description);
         }
         for (place, finding) in entry.findings.iter().enumerate() {
             let (code, message) = (finding.code.code(), escape(&finding.message));
@@ -162,8 +163,8 @@ impl Page {
         let FieldChange { path, how, .. } = field.change;
         let loses = field.loses.map(|loses| paint(RED, format!("{loses}: "))).unwrap_or_default();
         let (live, desired) = (escape(&field.live), escape(&field.desired));
-        let words = format!("{live} -> {desired} {}", paint(DIM, format!("({loses}{})", escape(how))));
-        self.row(&escape(path), path, width, &words)
+        let text = format!("{live} -> {desired} {}", paint(DIM, format!("({loses}{})", escape(how))));
+        self.row(&escape(path), path, width, &text)
     }
 
     /// Returns the width of the column of names. Names that leave too little space for the second column are ignored.
@@ -173,13 +174,13 @@ impl Page {
     }
 
     /// Returns a name and its text. The text is on the next line if the name is wider than the column.
-    fn row(self, painted: &str, name: &str, width: usize, words: &str) -> String {
+    fn row(self, painted: &str, name: &str, width: usize, text: &str) -> String {
         match width.checked_sub(escape(name).chars().count()) {
             Some(room) => {
                 let first = format!("      {painted}{}  ", " ".repeat(room));
-                self.wrapped(&first, &" ".repeat(6 + width + 2), words)
+                self.wrapped(&first, &" ".repeat(6 + width + 2), text)
             }
-            None => format!("      {painted}\n{}", self.wrapped("        ", "        ", words)),
+            None => format!("      {painted}\n{}", self.wrapped("        ", "        ", text)),
         }
     }
 
@@ -198,9 +199,9 @@ impl Page {
             };
             let about = one.about.as_ref().map(|about| format!("{}: ", escape(about))).unwrap_or_default();
             let place = one.place.as_ref().map(|place| format!(" ({}:{})", escape(&place.path), place.line));
-            let words = format!("{about}{}{}", escape(&one.words), paint(DIM, place.unwrap_or_default()));
+            let description = format!("{about}{}{}", escape(&one.text), paint(DIM, place.unwrap_or_default()));
             let first = format!("  {}  ", paint(style, format!("{:width$}", one.what.word())));
-            text.push_str(&self.wrapped(&first, &" ".repeat(width + 4), &words));
+            text.push_str(&self.wrapped(&first, &" ".repeat(width + 4), &description));
         }
         if attention.len() > MAX_SHOWN {
             text.push_str(&format!("  … and {} more (all of them with --json)\n", attention.len() - MAX_SHOWN));
@@ -247,8 +248,8 @@ pub fn applied(plan: &Plan, report: &ApplyReport) -> String {
                 text.push_str(&ended(entry.resource, report));
             } else {
                 let symbol = paint(style(entry.tone), entry.symbol);
-                let words = paint(DIM, escape(&entry.words));
-                text.push_str(&format!("  {symbol} {}{words}\n", escape(&entry.title)));
+                let description = paint(DIM, escape(&entry.text));
+                text.push_str(&format!("  {symbol} {}{description}\n", escape(&entry.title)));
             }
         }
         text.push_str(&count(section));
@@ -263,14 +264,14 @@ pub fn grouped(name: &str, body: &str) -> String {
 }
 
 /// Returns the line of a target.
-pub fn in_one_line(name: &str, words: &str) -> String {
-    format!("{} {}\n", paint(BOLD, format!("── Target {}:", escape(name))), escape(words))
+pub fn in_one_line(name: &str, text: &str) -> String {
+    format!("{} {}\n", paint(BOLD, format!("── Target {}:", escape(name))), escape(text))
 }
 
 /// Returns the sums over all targets.
 pub(super) fn total(total: &Sums) -> String {
     let lines: String = total.lines().iter().map(|line| format!("  {}\n", escape(line))).collect();
-    format!("\n{} {}.\n{lines}", paint(BOLD, "Total:"), total.words())
+    format!("\n{} {}.\n{lines}", paint(BOLD, "Total:"), total.describe())
 }
 
 /// Returns the lines that describe the origin of a saved plan.
@@ -294,18 +295,20 @@ pub fn title(resource: &ResourcePlan) -> String {
 }
 
 fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
-    let (style, symbol, words) = match &report.outcome {
+    let (style, symbol, text) = match &report.outcome {
         Outcome::Applied => match resource.action {
             Action::Create | Action::Finish => (GREEN, '+', String::from(" (created)")),
             Action::Delete => (RED, '-', String::from(" (deleted)")),
-            _ => (GREEN, '~', format!(" (updated: {})", escape(&drift_words(resource)))),
+            _ => (GREEN, '~', format!(" (updated: {})", escape(&drift_text(resource)))),
         },
-        Outcome::Unchanged if resource.is_removal() => (DIM, '=', format!(" (gone: {})", sheet::why_gone(resource))),
+        Outcome::Unchanged if resource.is_removal() => {
+            (DIM, '=', format!(" (gone: {})", sheet::deletion_reason(resource)))
+        }
         Outcome::Unchanged => (DIM, '=', format!(" (exists{})", version(resource))),
-        Outcome::NotChanged => (YELLOW, '~', format!(" (drift: {}), not changed", escape(&drift_words(resource)))),
+        Outcome::NotChanged => (YELLOW, '~', format!(" (drift: {}), not changed", escape(&drift_text(resource)))),
         Outcome::Refused if resource.is_removal() => (YELLOW, '-', format!(": {}", refusal(resource))),
         Outcome::Refused => {
-            (YELLOW, '~', format!(" (drift: {}), {}", escape(&drift_words(resource)), refusal(resource)))
+            (YELLOW, '~', format!(" (drift: {}), {}", escape(&drift_text(resource)), refusal(resource)))
         }
         Outcome::Failed { why, .. } => (RED, 'X', format!(": {}", escape(why))),
         Outcome::Skipped { why } => (YELLOW, '?', format!(": skipped, {}", escape(why))),
@@ -324,7 +327,7 @@ fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
     {
         steps.push_str(&format!("      {code}: {hint}\n"));
     }
-    format!("  {} {}{words}\n{}", paint(style, symbol), title(resource), paint(DIM, steps))
+    format!("  {} {}{text}\n{}", paint(style, symbol), title(resource), paint(DIM, steps))
 }
 
 fn closing(plan: &Plan, report: &ApplyReport) -> String {
@@ -410,13 +413,13 @@ pub fn error_of(about: &str, error: &Error) -> String {
 pub fn idle(plan: &Plan) -> String {
     let summary = plan.summary();
     let incomplete = plan.gaps().next().is_some();
-    let words = match () {
+    let text = match () {
         () if summary.refused > 0 => "Nothing was done: the changes were refused.",
         () if summary.drifted > 0 => "Nothing was done: init does not change existing resources.",
         () if incomplete => "Nothing was done: not everything could be read.",
         () => "Nothing to do: everything is in sync.",
     };
-    format!("{words}\n")
+    format!("{text}\n")
 }
 
 #[cfg(test)]

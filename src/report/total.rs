@@ -47,15 +47,15 @@ impl Total {
     pub(super) fn of(parts: &[Part<'_>]) -> Self {
         let mut total = Self::default();
         for part in parts {
-            let (came, all, same) = match &part.body {
-                Ok(body) => body.came(),
+            let (outcome, all, same) = match &part.body {
+                Ok(body) => body.outcome(),
                 Err(error) if is_unfinished(error) => (Outcome::Unfinished, 0, 0),
                 Err(_) => (Outcome::Failed, 0, 0),
             };
             total.targets += 1;
             total.resources += all;
             total.resources_in_sync += same;
-            let (count, names) = match came {
+            let (count, names) = match outcome {
                 Outcome::InSync => (&mut total.in_sync, None),
                 Outcome::Differs => (&mut total.differ, Some(0)),
                 Outcome::Incomplete => (&mut total.incomplete, Some(1)),
@@ -71,7 +71,7 @@ impl Total {
     }
 
     /// Returns the sums as text: `3 targets: 2 in sync, 1 failed; 46 of 46 resources in sync`.
-    pub(super) fn words(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let mut parts = vec![format!("{} in sync", self.in_sync)];
         let others = [
             (self.differ, "differ"),
@@ -107,10 +107,10 @@ pub(super) enum Sums {
 
 impl Sums {
     /// Returns the sums as text.
-    pub(super) fn words(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         match self {
-            Self::Read(total) => total.words(),
-            Self::Applied(total) => total.words(),
+            Self::Read(total) => total.describe(),
+            Self::Applied(total) => total.describe(),
         }
     }
 
@@ -133,28 +133,28 @@ impl Sums {
 
 impl Body<'_> {
     /// Returns the result of the target, the number of its resources, and how many of these are in sync.
-    fn came(&self) -> (Outcome, usize, usize) {
+    fn outcome(&self) -> (Outcome, usize, usize) {
         match self {
             Self::Settled(settled) => (Outcome::InSync, settled.resources, settled.resources),
             Self::Plan(plan, _) => {
                 let summary = plan.summary();
                 let all = plan.resources.len();
-                let came = match () {
+                let outcome = match () {
                     () if plan.is_settled() => Outcome::InSync,
                     () if plan.has_differences() => Outcome::Differs,
                     () if plan.gaps().next().is_some() => Outcome::Incomplete,
                     () => Outcome::InSync,
                 };
-                (came, all, summary.unchanged)
+                (outcome, all, summary.unchanged)
             }
             Self::Status(status) => {
                 let (all, same, unknown) = count(status);
-                let came = match () {
+                let outcome = match () {
                     () if same + unknown < all => Outcome::Differs,
                     () if unknown > 0 || status.parameters_unknown.is_some() => Outcome::Incomplete,
                     () => Outcome::InSync,
                 };
-                (came, all, same)
+                (outcome, all, same)
             }
             // An apply has its own sums.
             Self::Applied(plan, ..) => (Outcome::InSync, plan.resources.len(), plan.summary().unchanged),
@@ -258,10 +258,10 @@ mod tests {
         let gate = |gate| ProfileGate { profile: String::from("p"), gate };
         let advisory = || gate(Gate::Advisory(vec![String::from("open")]));
         let unknown = || gate(Gate::Unknown(vec![String::from("not read")]));
-        let words = |gates: &[ProfileGate]| InSync::new(2, &Orphans::default(), gates).to_string();
-        assert_eq!(words(&[gate(Gate::Enforced)]), "in sync (2 resources)");
-        assert_eq!(words(&[advisory(), advisory()]), "in sync (2 resources; gates: 2 advisory)");
-        assert_eq!(words(&[gate(Gate::Enforced), unknown()]), "in sync (2 resources; gates: 1 not known)");
-        assert_eq!(words(&[advisory(), unknown()]), "in sync (2 resources; gates: 1 advisory, 1 not known)");
+        let describe = |gates: &[ProfileGate]| InSync::new(2, &Orphans::default(), gates).to_string();
+        assert_eq!(describe(&[gate(Gate::Enforced)]), "in sync (2 resources)");
+        assert_eq!(describe(&[advisory(), advisory()]), "in sync (2 resources; gates: 2 advisory)");
+        assert_eq!(describe(&[gate(Gate::Enforced), unknown()]), "in sync (2 resources; gates: 1 not known)");
+        assert_eq!(describe(&[advisory(), unknown()]), "in sync (2 resources; gates: 1 advisory, 1 not known)");
     }
 }

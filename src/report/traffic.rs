@@ -12,18 +12,23 @@ pub fn summary(traffic: &Traffic) -> String {
         return String::new();
     }
     let plural = if total.requests == 1 { "" } else { "s" };
-    let mut text = format!("AWS: {} request{plural}{}\n", total.requests, told(&total));
+    let mut text = format!("AWS: {} request{plural}{}\n", total.requests, counts_and_waits(&total));
     let by_action = traffic.by_action();
     let width = by_action.keys().map(String::len).max().unwrap_or_default();
     for (action, tally) in by_action.iter().filter(|(_, tally)| tally.requests > 0) {
         let each = tally.answering / u32::try_from(tally.requests).unwrap_or(u32::MAX);
-        text.push_str(&format!("  {action:width$}  {:>5}  {:>7} each{}\n", tally.requests, time(each), told(tally)));
+        text.push_str(&format!(
+            "  {action:width$}  {:>5}  {:>7} each{}\n",
+            tally.requests,
+            time(each),
+            counts_and_waits(tally)
+        ));
     }
     paint(DIM, text)
 }
 
 /// Returns the failures and the total time of waiting.
-fn told(tally: &Tally) -> String {
+fn counts_and_waits(tally: &Tally) -> String {
     let counts = [(tally.again, "made again"), (tally.failed, "failed")];
     let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
     let waits =

@@ -27,7 +27,7 @@ pub struct Row {
 
 impl Row {
     /// Returns a summary of the change.
-    fn words(&self) -> Cell {
+    fn describe(&self) -> Cell {
         if let Some(unknown) = self.unknown {
             return (unknown.to_owned(), Some(DIM));
         }
@@ -37,19 +37,19 @@ impl Row {
             more => format!(" (+{more} more)"),
         };
         let style = (first.direction == Direction::Opens).then_some(YELLOW);
-        (escape(&format!("{}{more}", first.words)), style)
+        (escape(&format!("{}{more}", first.text)), style)
     }
 }
 
 /// Returns the end of a caller's ARN, such as user/alice.
-fn caller_words(arn: &str) -> &str {
+fn caller_text(arn: &str) -> &str {
     arn.splitn(6, ':').nth(5).filter(|rest| !rest.is_empty()).unwrap_or(arn)
 }
 
 /// Returns when a resource was last changed, and by whom, if AWS reports it.
 pub(super) fn last_changed(resource: &ResourcePlan) -> Option<String> {
     let at = resource.facts.modified.filter(|_| !resource.changes.is_empty())?;
-    let by = resource.facts.author.as_deref().map(|arn| format!(" by {}", caller_words(arn))).unwrap_or_default();
+    let by = resource.facts.author.as_deref().map(|arn| format!(" by {}", caller_text(arn))).unwrap_or_default();
     Some(format!("last changed{by} ({} UTC)", civil(at)))
 }
 
@@ -72,8 +72,8 @@ pub fn history(
         vec![
             (format!("{}{labels}", row.number), None),
             row.modified.map_or_else(|| plain(""), |at| relative(at, now)),
-            plain(row.author.as_deref().map(caller_words).unwrap_or_default()),
-            row.words(),
+            plain(row.author.as_deref().map(caller_text).unwrap_or_default()),
+            row.describe(),
         ]
     };
     let rows: Vec<Vec<Cell>> = rows.iter().map(row).collect();
@@ -94,9 +94,9 @@ pub fn diff(profile: &str, before: Side<'_>, after: Side<'_>, means: &[Meaning])
     let title = format!("Policy of {}: version {} to version {}", escape(profile), before.number, after.number);
     let mut text = format!("{}\n", paint(BOLD, title));
     for meaning in means {
-        let words = escape(&meaning.words);
-        let words = if meaning.direction == Direction::Opens { paint(YELLOW, words) } else { words };
-        text.push_str(&format!("  {words}\n"));
+        let description = escape(&meaning.text);
+        let description = if meaning.direction == Direction::Opens { paint(YELLOW, description) } else { description };
+        text.push_str(&format!("  {description}\n"));
     }
     let (Some(before_text), Some(after_text)) = (before.text, after.text) else {
         text.push_str("The texts are secret; --show-secrets shows how they differ.\n");

@@ -55,7 +55,7 @@ pub fn policy(shown: &PolicyPage<'_>) -> String {
         .collect();
     let _ = writeln!(body, "<p class=\"target\">{}</p>", facts.join("<br>"));
     if let Some(before) = shown.before {
-        let means: String = shown.means.iter().map(|one| format!("<li>{}</li>", html(&one.words))).collect();
+        let means: String = shown.means.iter().map(|one| format!("<li>{}</li>", html(&one.text))).collect();
         let _ = writeln!(body, "<h2>Changed since version {before}</h2>\n<ul>{means}</ul>");
     }
     let compared = if shown.before.is_some() { Compared::Change } else { Compared::Alone };
@@ -78,7 +78,7 @@ fn weeks(calendar: &Calendar, compared: Compared) -> String {
         match &week.times {
             Times::Always { before, after } => {
                 let was = was(compared, *before, *after);
-                let _ = writeln!(body, "<p>At any time: {}{was}</p>", after.words());
+                let _ = writeln!(body, "<p>At any time: {}{was}</p>", after.describe());
             }
             Times::SeveralZones => {
                 body.push_str("<p>Not drawn: the time windows of these users are in several time zones.</p>\n");
@@ -96,14 +96,14 @@ fn weeks(calendar: &Calendar, compared: Compared) -> String {
     }
     for (zone, changes_clocks) in zones {
         let zone = html(zone);
-        let words = match changes_clocks {
+        let text = match changes_clocks {
             true => format!(
                 "{zone} changes its clocks: the hours stay the same there and move in UTC. A skipped hour gives no access; a \
                  repeated hour counts twice."
             ),
             false => format!("{zone} does not change its clocks."),
         };
-        let _ = writeln!(body, "<p><small>{words}</small></p>");
+        let _ = writeln!(body, "<p><small>{text}</small></p>");
     }
     if calendar.overlaps {
         body.push_str("<p>Callers who match several patterns of principals are not shown.</p>\n");
@@ -118,7 +118,7 @@ fn name(week: &Week) -> String {
 
 fn was(compared: Compared, before: Access, after: Access) -> String {
     let changed = compared == Compared::Change && before != after;
-    if changed { format!(", was {}", before.words()) } else { String::new() }
+    if changed { format!(", was {}", before.describe()) } else { String::new() }
 }
 
 /// Returns the pictures of a week and its table.
@@ -139,7 +139,7 @@ fn table(rows: &[Row], compared: Compared) -> String {
     let changes = compared == Compared::Change;
     let row = |row: &Row| {
         let times = row.times.iter().map(|times| prose(times)).collect::<Vec<_>>().join("<br>");
-        let (before, after) = (row.before.words(), row.after.words());
+        let (before, after) = (row.before.describe(), row.after.describe());
         if !changes {
             return format!("<tr><td data-of=\"time\">{times}</td><td data-of=\"access\">{after}</td></tr>");
         }
@@ -190,7 +190,7 @@ fn figure(who: &str, windows: &Windows, side: Side) -> String {
     let said: Vec<String> = windows
         .rows
         .iter()
-        .map(|row| format!("{} {}", row.times.join(", "), access(row.before, row.after).words()))
+        .map(|row| format!("{} {}", row.times.join(", "), access(row.before, row.after).describe()))
         .collect();
     let label = html(&format!("{who}, {caption}, {}: {}", windows.zone, said.join("; ")));
     let zone = html(&windows.zone);
@@ -243,10 +243,10 @@ fn area(day: usize, start: u16, end: u16) -> String {
 
 /// Returns the legend: the meaning of the fills and frames.
 fn legend(compared: Compared) -> String {
-    let item = |class: &str, words: &str| {
+    let item = |class: &str, text: &str| {
         format!(
             "<li><svg width=\"20\" height=\"14\" aria-hidden=\"true\"><rect class=\"day\" x=\"1\" y=\"1\" width=\"18\" height=\"12\"/>\
-             <rect class=\"{class}\" x=\"1\" y=\"1\" width=\"18\" height=\"12\"/></svg> {words}</li>"
+             <rect class=\"{class}\" x=\"1\" y=\"1\" width=\"18\" height=\"12\"/></svg> {text}</li>"
         )
     };
     let mut items = String::new();
@@ -257,7 +257,7 @@ fn legend(compared: Compared) -> String {
             Access::Server => "server",
             Access::Allowed => "allowed",
         };
-        items.push_str(&item(class, access.words()));
+        items.push_str(&item(class, access.describe()));
     }
     if compared == Compared::Change {
         items.push_str(&item("gain", "more access than before"));
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_week_is_drawn_to_the_minute_and_described_in_words() {
+    fn a_week_is_drawn_to_the_minute_and_described_in_text() {
         let before = policy("{ days: [monday], hours: { start: \"09:00\", end: \"17:00\" }, timezone: Europe/Zurich }");
         let after = policy("{ days: [monday], hours: { start: \"09:00\", end: \"17:07\" }, timezone: Europe/Zurich }");
         let text = weeks(&calendar("prod", Some(&before), Some(&after)), Compared::Change);

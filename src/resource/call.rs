@@ -170,7 +170,7 @@ impl fmt::Display for CallError {
         if let Some(code) = &self.code {
             write!(formatter, "{code}: ")?;
         }
-        formatter.write_str(&self.said())?;
+        formatter.write_str(&self.plain_message())?;
         match &self.request_id {
             Some(id) => write!(formatter, " (request {id})"),
             None => Ok(()),

@@ -39,17 +39,17 @@ impl CallError {
     }
 
     /// Returns the message, in words for users who do not know the SDK.
-    pub fn said(&self) -> String {
+    pub fn plain_message(&self) -> String {
         let last = self.message.rsplit(": ").next().unwrap_or(&self.message).trim();
         match self.failure {
-            Some(failure) => words(failure, &self.message, last),
+            Some(failure) => describe(failure, &self.message, last),
             None => self.message.clone(),
         }
     }
 }
 
 /// Returns a failure in words; `last` is the end of the SDK's message, which is the innermost error.
-fn words(failure: Code, message: &str, last: &str) -> String {
+fn describe(failure: Code, message: &str, last: &str) -> String {
     match failure {
         Code::NoCredentials => String::from(
             "no credentials were found: not in the environment, the AWS profile, a web identity, a container or an instance",
@@ -116,7 +116,7 @@ impl From<CredentialsError> for Unprovided {
         let message = said_by_sts(&error).unwrap_or_else(|| full_message(&error));
         let code = without_credentials(&error);
         let last = message.rsplit(": ").next().unwrap_or(&message).trim();
-        Self { code, said: words(code, &message, last), source: Arc::new(error) }
+        Self { code, said: describe(code, &message, last), source: Arc::new(error) }
     }
 }
 
@@ -147,7 +147,7 @@ fn without_credentials(error: &CredentialsError) -> Code {
     if find::<TokenError>(source).is_some() {
         return Code::Sso;
     }
-    by_words(&full_message(source)).unwrap_or(Code::NoCredentials)
+    by_text(&full_message(source)).unwrap_or(Code::NoCredentials)
 }
 
 /// Returns the reason why a credential provider could not assume a role, if the error is from such a call.
@@ -232,7 +232,7 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 const CREDENTIAL_PROCESS: &str = "external process";
 
 /// Returns the reason why a provider has no credentials, if its error is a text or of a type private to aws-config.
-fn by_words(message: &str) -> Option<Code> {
+fn by_text(message: &str) -> Option<Code> {
     let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
     match () {
         // Checked first, because the message includes stderr of the process.
@@ -278,7 +278,7 @@ fn lacks_index(code: &str, message: &str) -> bool {
 
 /// Returns the reason why AWS does not accept the credentials. A wrong clock and a wrong key have the same code but different messages.
 fn refused(code: &str, message: &str) -> Code {
-    let skewed = ["Signature expired", "not yet current", "too skewed"].iter().any(|words| message.contains(words));
+    let skewed = ["Signature expired", "not yet current", "too skewed"].iter().any(|text| message.contains(text));
     match code {
         "RequestTimeTooSkewed" | "RequestExpired" => Code::Clock,
         _ if skewed => Code::Clock,
@@ -503,10 +503,10 @@ mod tests {
             ),
             (SdkError::construction_failure("a field is missing"), Rejected, None, "failed to construct request"),
         ];
-        for (error, class, failure, words) in cases {
+        for (error, class, failure, text) in cases {
             let said = CallError::from_sdk(GET_CALLER_IDENTITY, error);
             assert_eq!((said.class, said.failure), (class, failure), "{}", said.message);
-            assert!(said.said().starts_with(words), "{}", said.said());
+            assert!(said.plain_message().starts_with(text), "{}", said.plain_message());
             assert!(said.source().is_some(), "{} has lost its cause", said.message);
         }
     }

@@ -21,13 +21,13 @@ impl Fields {
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(field, _)| field == name).map(|(_, words)| words.as_str())
+        self.0.iter().find(|(field, _)| field == name).map(|(_, text)| text.as_str())
     }
 }
 
 impl<F: Into<Cow<'static, str>>> FromIterator<(F, String)> for Fields {
     fn from_iter<I: IntoIterator<Item = (F, String)>>(fields: I) -> Self {
-        let mut fields: Vec<_> = fields.into_iter().map(|(name, words)| (name.into(), words)).collect();
+        let mut fields: Vec<_> = fields.into_iter().map(|(name, text)| (name.into(), text)).collect();
         fields.sort();
         Self(fields.into_boxed_slice())
     }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     fn fields(pairs: &[(&'static str, &str)]) -> Fields {
-        pairs.iter().map(|(name, words)| (*name, (*words).to_owned())).collect()
+        pairs.iter().map(|(name, text)| (*name, (*text).to_owned())).collect()
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(super) enum Turn {
     /// Within the rate.
     Paced,
     /// Beyond the documented rate.
-    Beyond,
+    AdditionalPermissions,
 }
 
 /// Whether the caller has waited for this turn.
@@ -104,7 +104,7 @@ impl Bucket {
         if account == Account::Generous && self.search.under_way < self.search.limit {
             self.search.began.get_or_insert(now);
             self.search.under_way += 1;
-            return Ok(Turn::Beyond);
+            return Ok(Turn::AdditionalPermissions);
         }
         Err(Duration::from_secs_f64((1.0 - self.tokens) / self.rate))
     }
@@ -118,7 +118,7 @@ impl Bucket {
 
     /// Ends a turn, whatever the result of the call.
     pub(super) fn end(&mut self, turn: Turn) {
-        if turn == Turn::Beyond {
+        if turn == Turn::AdditionalPermissions {
             self.search.under_way -= 1;
             self.opened.notify_one();
         }
@@ -127,7 +127,7 @@ impl Bucket {
     /// Raises the rate after a successful call that had to wait for its turn, or that was beyond the documented rate.
     pub(super) fn answered(&mut self, turn: Turn) {
         match turn {
-            Turn::Beyond => {
+            Turn::AdditionalPermissions => {
                 self.search.limit += 1;
                 self.search.answered += 1;
             }

@@ -109,8 +109,8 @@ struct TurnGuard<'a> {
 
 impl Drop for TurnGuard<'_> {
     fn drop(&mut self) {
-        if self.turn == Turn::Beyond {
-            self.pacer.with_bucket(self.operation, |bucket| bucket.end(Turn::Beyond));
+        if self.turn == Turn::AdditionalPermissions {
+            self.pacer.with_bucket(self.operation, |bucket| bucket.end(Turn::AdditionalPermissions));
         }
     }
 }
@@ -123,7 +123,7 @@ impl Pacer {
 
     /// Returns a pacer with the same rates and a short retry deadline, for optional calls.
     #[must_use]
-    pub fn brief(&self) -> Self {
+    pub fn with_short_deadline(&self) -> Self {
         let (state, interrupt, traffic) = (Arc::clone(&self.state), self.interrupt.clone(), self.traffic.clone());
         Self { pace: self.pace, state, interrupt, traffic, fault_deadline: BRIEF_DEADLINE }
     }
@@ -269,7 +269,7 @@ impl Pacer {
                 tracing::warn!(
                     "retrying {} until AWS accepts it; the answer was: {}",
                     operation.action(),
-                    error.said()
+                    error.plain_message()
                 );
             }
             // Full jitter, so that calls that were throttled together are not retried together.

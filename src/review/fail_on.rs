@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use strum::VariantArray;
 
-use super::{Material, Materials, Place, Review, contents};
+use super::{Place, Review, ReviewInput, ReviewInputs, contents};
 use crate::diagnostic::{Faults, Source};
 use crate::kind::policy_parameter::{Field, PolicyParameter};
 use crate::kind::{Address, DesiredResource, KindId};
@@ -95,7 +95,7 @@ pub fn of_plan(checks: &BTreeSet<Check>, plan: &Plan, review: &Review) -> Vec<Fi
         if resource.action == Action::Refused {
             found.push(Finding::about(address, Check::Refused, "apply refuses this difference"));
         }
-        let incomplete = |gap| Finding::about(address, Check::Incomplete, words(gap));
+        let incomplete = |gap| Finding::about(address, Check::Incomplete, describe(gap));
         found.extend(resource.gaps.iter().map(incomplete));
         found.extend(widened(resource, review));
         for lint in review.remarks(address).iter().flat_map(|remarks| &remarks.findings) {
@@ -103,12 +103,12 @@ pub fn of_plan(checks: &BTreeSet<Check>, plan: &Plan, review: &Review) -> Vec<Fi
             found.push(Finding::about(address, Check::Lint, message).at(&lint.path, lint.line));
         }
     }
-    found.extend(plan.unlisted.iter().map(|gap| Finding::new(Check::Incomplete, words(gap))));
+    found.extend(plan.unlisted.iter().map(|gap| Finding::new(Check::Incomplete, describe(gap))));
     found.retain(|one| checks.contains(&one.check));
     found
 }
 
-fn words(gap: &Gap) -> String {
+fn describe(gap: &Gap) -> String {
     let path = gap.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
     format!("{path}{} failed", gap.action)
 }
@@ -121,7 +121,7 @@ fn widened(resource: &ResourcePlan, review: &Review) -> Vec<Finding> {
     }
     let means = review.remarks(address).map(|remarks| remarks.means.as_slice()).unwrap_or_default();
     let opens = means.iter().filter(|one| one.direction == Direction::Opens);
-    let mut found: Vec<Finding> = opens.map(|one| Finding::about(address, Check::Widened, one.words.clone())).collect();
+    let mut found: Vec<Finding> = opens.map(|one| Finding::about(address, Check::Widened, one.text.clone())).collect();
     if found.is_empty()
         && let Some(why) = unclear(resource)
     {
@@ -156,14 +156,16 @@ fn unclear(resource: &ResourcePlan) -> Option<&'static str> {
 }
 
 /// Returns the test cases that fail, of every policy and not only of those that the plan writes.
-pub fn of_cases(desired: &[&DesiredResource], materials: &Materials) -> Vec<Finding> {
+pub fn of_cases(desired: &[&DesiredResource], review_inputs: &ReviewInputs) -> Vec<Finding> {
     let present = desired.iter().filter(|one| one.presence().is_present());
-    present.flat_map(|one| failing(one, materials).unwrap_or_default()).collect()
+    present.flat_map(|one| failing(one, review_inputs).unwrap_or_default()).collect()
 }
 
-fn failing(desired: &DesiredResource, materials: &Materials) -> Option<Vec<Finding>> {
+fn failing(desired: &DesiredResource, review_inputs: &ReviewInputs) -> Option<Vec<Finding>> {
     let address = desired.address();
-    let Material { policy: Some(path), cases: Some(source), .. } = materials.of.get(address)? else { return None };
+    let ReviewInput { policy: Some(path), cases: Some(source), .. } = review_inputs.resources.get(address)? else {
+        return None;
+    };
     let about = |message: String| Finding::about(address, Check::Cases, message);
     let text = desired.of::<PolicyParameter>()?.managed.content.as_ref()?.text()?.to_owned();
     let Some(policy) = parse(&Source::new(path.as_str(), text), &mut Faults::default()) else {
@@ -179,10 +181,10 @@ fn failing(desired: &DesiredResource, materials: &Materials) -> Option<Vec<Findi
     }
     // Several profiles may share a file. Each test case is evaluated for its own profile.
     let sharing = |profile: &str| {
-        let same = |(other, material): (&Address, &Material)| {
-            other.key == profile && other.kind == address.kind && material.policy.as_ref() == Some(path)
+        let same = |(other, inputs): (&Address, &ReviewInput)| {
+            other.key == profile && other.kind == address.kind && inputs.policy.as_ref() == Some(path)
         };
-        materials.of.iter().any(same)
+        review_inputs.resources.iter().any(same)
     };
     let own = cases.into_iter().filter(|case| case.profile == address.key || !sharing(&case.profile));
     let failed = own.filter_map(|case| {

@@ -119,7 +119,7 @@ impl Bypass {
 
 impl Target {
     /// Returns the words that introduce a number of resources.
-    fn words(self, count: usize) -> &'static str {
+    fn describe(self, count: usize) -> &'static str {
         match (self, count) {
             (Self::BrokerRole, _) => "the broker's role ",
             (Self::ProfileRole, 1) => "the role ",
@@ -147,7 +147,7 @@ impl Group<'_> {
     pub fn describe(&self, resources: &str) -> String {
         let Bypass { target, actions, statements, .. } = self.first;
         let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
-        let on = target.words(self.resources.len());
+        let on = target.describe(self.resources.len());
         let resources = if *target == Target::Compute { "" } else { resources };
         let statements: Vec<String> = statements.iter().map(ToString::to_string).collect();
         let by = if statements.is_empty() { String::new() } else { format!(" ({})", statements.join("; ")) };

@@ -126,9 +126,9 @@ mod tests {
         let service = trust(json!({ "Service": "ecs-tasks.amazonaws.com" }));
         let own = trust(json!({ "AWS": "arn:aws:iam::111111111111:role/broker" }));
         let account = trust(json!({ "AWS": "111111111111" }));
-        let words = |role, broker| findings(role, broker).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let describe = |role, broker| findings(role, broker).iter().map(ToString::to_string).collect::<Vec<_>>();
         let live = Role::Live(&broker, &service);
-        assert_eq!(words(Role::Live(&role, &own), live), [""; 0]);
+        assert_eq!(describe(Role::Live(&role, &own), live), [""; 0]);
         let prod = "arn:aws:iam::111111111111:role/prod";
         for (given, by, expected) in [
             (Role::Unnamed, live, String::from("the manifest names no role for the profile")),
@@ -160,9 +160,9 @@ mod tests {
                 ),
             ),
         ] {
-            assert_eq!(words(given, by), [expected]);
+            assert_eq!(describe(given, by), [expected]);
         }
-        let shut = words(Role::Live(&role, &trust(json!({ "Service": "ec2.amazonaws.com" }))), live);
+        let shut = describe(Role::Live(&role, &trust(json!({ "Service": "ec2.amazonaws.com" }))), live);
         assert_eq!(shut.len(), 2, "{shut:?}");
         assert!(shut[1].contains("does not let the broker's role assume it"), "{shut:?}");
     }

@@ -20,7 +20,7 @@ use sentinel::kind::table::{TableChange, TableStep};
 use sentinel::kind::topic::TopicStep;
 use sentinel::kind::{DesiredResource, Step, Waiting};
 use sentinel::local::{LocalAws, Request, Rules};
-use sentinel::planfile::{Origin, PlanFile, SavedMaterial, SavedMaterials, SavedTarget};
+use sentinel::planfile::{Origin, PlanFile, SavedReviewInput, SavedReviewInputs, SavedTarget};
 use sentinel::provider::Writer;
 use sentinel::reconcile::{self, Action, Intent, Outcome, Pass, Progress, ResourcePlan, Scope};
 use sentinel::resource::interrupt::Interrupt;
@@ -505,16 +505,17 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
 
     // A saved plan reads back as the same plan.
     let origin = Origin::of(&sentinel::diagnostic::Source::new("sentinel.toml", ""), Vec::new());
-    let material = |one: &DesiredResource| {
+    let inputs = |one: &DesiredResource| {
         let named = one.of::<PolicyParameter>().filter(|policy| policy.managed.content.is_some());
         (
             one.address().clone(),
-            SavedMaterial { line: None, file: None, policy: named.and_then(|policy| policy.origin.clone()) },
+            SavedReviewInput { line: None, file: None, policy: named.and_then(|policy| policy.origin.clone()) },
         )
     };
-    let materials = SavedMaterials { resources: first.desired.iter().map(material).collect(), ..Default::default() };
-    let mut file = PlanFile::new(origin, materials, Vec::new());
-    let review = Review::of(&first.plan, &file.materials());
+    let review_inputs =
+        SavedReviewInputs { resources: first.desired.iter().map(inputs).collect(), ..Default::default() };
+    let mut file = PlanFile::new(origin, review_inputs, Vec::new());
+    let review = Review::of(&first.plan, &file.review_inputs());
     file.targets.push(SavedTarget::new(&first, &review));
     // The unique ID of the caller is not saved.
     file.targets[0].plan.target.caller.as_mut().unwrap().user_id = UserId::default();

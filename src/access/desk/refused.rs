@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::gate::{Consulted, Decision, Remedy};
+use crate::access::gate::{Decision, RecordSource, Remedy};
 use crate::resource::call::CallError;
 
 /// A refusing decision, without the details that only the log contains.
@@ -21,7 +21,7 @@ pub struct Refused {
     pub remedy: Option<Remedy>,
     /// The records that could not be read and might have given access. A broker does not send them.
     #[serde(skip)]
-    pub unread: Vec<(Consulted, CallError)>,
+    pub unread: Vec<(RecordSource, CallError)>,
 }
 
 impl Refused {
@@ -32,7 +32,7 @@ impl Refused {
             profile: decision.profile.clone(),
             why: decision.why.clone(),
             reason: decision.reason.clone(),
-            would_allow: decision.would_allow.iter().map(|would| would.words.clone()).collect(),
+            would_allow: decision.would_allow.iter().map(|would| would.text.clone()).collect(),
             remedy: decision.remedy.clone(),
             unread: decision.unread.clone(),
         }

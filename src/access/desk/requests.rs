@@ -9,7 +9,7 @@ use super::{
 use crate::access::RequestFilter;
 use crate::access::gate::Stopped;
 use crate::access::requests::{
-    self as records, Answered, Known, LONGEST, NewRequest, Request, Requests, Status, Verdict,
+    self as records, Answered, LONGEST, NewRequest, Request, RequestLookup, Requests, Status, Verdict,
 };
 use crate::resource::names::UserId;
 
@@ -98,21 +98,21 @@ pub struct Check {
 impl Operation for Check {
     const NAME: &'static str = "check";
     const EFFECT: Effect = Effect::Reads;
-    type Answer = Known;
+    type Answer = RequestLookup;
 
     fn check(&self) -> Result<(), InvalidField> {
         check_id(&self.id)
     }
 
-    async fn perform(&self, desk: &Desk<'_>) -> Result<Known, Stopped> {
+    async fn perform(&self, desk: &Desk<'_>) -> Result<RequestLookup, Stopped> {
         // A record that the user may not see is as if it were not there.
         Ok(match requests(desk).get(&self.id, desk.now).await? {
-            Known::Request(request) => {
+            RequestLookup::Request(request) => {
                 let request = desk.visible(Some(*request)).await?;
-                request.map_or(Known::Nothing, |request| Known::Request(Box::new(request)))
+                request.map_or(RequestLookup::Nothing, |request| RequestLookup::Request(Box::new(request)))
             }
             other if desk.sees_others() => other,
-            _ => Known::Nothing,
+            _ => RequestLookup::Nothing,
         })
     }
 }
@@ -185,7 +185,7 @@ impl Operation for Cancel {
     async fn perform(&self, desk: &Desk<'_>) -> Result<Settled, Stopped> {
         let user = desk.user().await?;
         if desk.is_broker()
-            && let Known::Request(request) = requests(desk).get(&self.id, desk.now).await?
+            && let RequestLookup::Request(request) = requests(desk).get(&self.id, desk.now).await?
             && !request.is_of(&user)
         {
             let answered = own_or_nothing(desk, Answered::NotOwn(request));
@@ -203,7 +203,7 @@ impl Operation for Cancel {
 /// Hides the request of another user from a user who may not see it.
 fn own_or_nothing(desk: &Desk<'_>, answered: Answered) -> Answered {
     match answered {
-        Answered::NotOwn(_) | Answered::Not(_) if !desk.sees_others() => Answered::Not(Known::Nothing),
+        Answered::NotOwn(_) | Answered::Not(_) if !desk.sees_others() => Answered::Not(RequestLookup::Nothing),
         other => other,
     }
 }

@@ -22,7 +22,9 @@ use crate::resource::names::RoleArn;
 use crate::trust::bypass::{Bypass, Permissions};
 use crate::trust::gate::{Finding, Role, findings};
 pub(in crate::command) use principals::assumed_roles;
-use principals::{Checked as Principal, Guarded, Known, Named, OfProfile, checked as check_principal, listed};
+use principals::{
+    Checked as Principal, Guarded, Named, OfProfile, PermissionsResult, checked as check_principal, listed,
+};
 
 /// What the check cannot see, whatever the principals are.
 const NOT_CHECKED: [&str; 3] = [
@@ -151,7 +153,7 @@ fn judge<'a>(
         );
         for Principal { arn, known } in principals {
             match known {
-                Known::Permissions(permissions) => {
+                PermissionsResult::Permissions(permissions) => {
                     let concerns = |one: &&Bypass| one.gives_access() && resources.contains(&one.resource);
                     if permissions.bypasses().any(|one| concerns(&one)) {
                         bypassed_by.push(arn.as_str());
@@ -159,8 +161,8 @@ fn judge<'a>(
                         unknown.push(format!("the permissions of {arn} depend on condition keys"));
                     }
                 }
-                Known::Unknown(_) => unknown.push(format!("the permissions of {arn} are not known")),
-                Known::NotAsked(_) => {}
+                PermissionsResult::Unknown(_) => unknown.push(format!("the permissions of {arn} are not known")),
+                PermissionsResult::NotAsked(_) => {}
             }
         }
     }
@@ -190,12 +192,12 @@ fn text(profiles: &[Profile<'_>], principals: &[Principal]) -> String {
         text.push_str("The manifest has no profile.\n");
     }
     for Profile { name, state, findings, bypassed_by, unknown, .. } in profiles {
-        let words = match state {
+        let description = match state {
             State::Enforced => "enforced by AWS",
             State::Unknown => "not known whether AWS enforces the gate",
             State::Advisory => "advisory: AWS does not enforce the gate",
         };
-        text.push_str(&format!("{}: {words}\n", escape(name)));
+        text.push_str(&format!("{}: {description}\n", escape(name)));
         let bypassed =
             (!bypassed_by.is_empty()).then(|| format!("{} can bypass the broker (see below)", some(bypassed_by)));
         let findings = findings.iter().map(ToString::to_string);
@@ -207,9 +209,11 @@ fn text(profiles: &[Profile<'_>], principals: &[Principal]) -> String {
     for Principal { arn, known } in principals {
         let arn = escape(arn);
         match known {
-            Known::Permissions(permissions) => text.push_str(&of_principal(&arn, permissions)),
-            Known::Unknown(why) => text.push_str(&format!("{arn}: permissions not known: {}\n", escape(why))),
-            Known::NotAsked(why) => not_checked.push(format!("{arn}: {why}")),
+            PermissionsResult::Permissions(permissions) => text.push_str(&of_principal(&arn, permissions)),
+            PermissionsResult::Unknown(why) => {
+                text.push_str(&format!("{arn}: permissions not known: {}\n", escape(why)))
+            }
+            PermissionsResult::NotAsked(why) => not_checked.push(format!("{arn}: {why}")),
         }
     }
     text.push_str("Not checked:\n");
@@ -264,12 +268,12 @@ fn document(profiles: &[Profile<'_>], principals: &[Principal]) -> json::Documen
         })
     };
     let principal = |Principal { arn, known }: &Principal| match known {
-        Known::Permissions(permissions) => {
+        PermissionsResult::Permissions(permissions) => {
             let bypasses: Vec<Value> = permissions.bypasses().map(bypass).collect();
             json!({ "arn": arn, "permissions": bypasses, "unknown": undecided(permissions) })
         }
-        Known::Unknown(why) => json!({ "arn": arn, "unknown": [why] }),
-        Known::NotAsked(why) => json!({ "arn": arn, "not_checked": why }),
+        PermissionsResult::Unknown(why) => json!({ "arn": arn, "unknown": [why] }),
+        PermissionsResult::NotAsked(why) => json!({ "arn": arn, "not_checked": why }),
     };
     json::document(
         "trust check",

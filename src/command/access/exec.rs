@@ -11,7 +11,7 @@ use super::held::Dumps;
 use super::{Site, Table, brokered, denied, denied_in_lines, not_with_broker, now, random};
 use crate::access::desk::credentials::OpenedBy;
 use crate::access::desk::{Refused, Tables};
-use crate::access::gate::{AccessMode, Consulted, Decision, Gate, Remedy};
+use crate::access::gate::{AccessMode, Decision, Gate, RecordSource, Remedy};
 use crate::access::locks::{LockSubject, LockTable};
 use crate::access::log::{Log, Outcome, Unwritten};
 use crate::access::{self, stamp};
@@ -132,9 +132,9 @@ impl Asked {
         }
         for (consulted, error) in &refused.unread {
             let table = match consulted {
-                Consulted::Requests => self.requests.clone(),
-                Consulted::BreakGlass => self.breakglass.clone(),
-                Consulted::Locks(name) => self.requests.or_known(name),
+                RecordSource::Requests => self.requests.clone(),
+                RecordSource::BreakGlass => self.breakglass.clone(),
+                RecordSource::Locks(name) => self.requests.or_known(name),
             };
             let unread = self.site.of_table(context, &table, error.clone());
             let hint = unread.hint().map(|hint| format!("; {hint}")).unwrap_or_default();

@@ -7,7 +7,7 @@ use super::{By, OnRecord, Site, Table, denied, now, show_list};
 use crate::access::desk::requests::{Approve, Cancel, Check, Create, Deny, List, Revoke, Settled};
 use crate::access::desk::{ListOf, Operation};
 use crate::access::gate::understood;
-use crate::access::requests::{Answered, Known, Request, Status};
+use crate::access::requests::{Answered, Request, RequestLookup, Status};
 use crate::cli::{AnswerArgs, ListArgs, RequestArgs, RequestIdArgs, RequestTable, RevokeArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
@@ -96,7 +96,7 @@ fn in_vain(request: &Request, found: &Found) -> Option<String> {
     }
     let why = rules.first().map_or_else(|| String::from("no rule matches"), |rule| format!("rule {}", rule.name));
     let later = explain(&policy, &ask).into_iter().find(|one| one.effect == Effect::RequireApproval);
-    let later = later.map(|one| format!("; {}", one.words)).unwrap_or_default();
+    let later = later.map(|one| format!("; {}", one.text)).unwrap_or_default();
     Some(format!("the policy now denies {user} access to {profile}, approved or not ({why}){later}"))
 }
 
@@ -121,7 +121,7 @@ pub(in crate::command) async fn list(context: &Context, args: &ListArgs) -> Resu
 pub(in crate::command) async fn check(context: &Context, args: &RequestIdArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     match site.perform(context, &table, &Check { id: args.id.clone() }).await? {
-        Known::Request(request) => {
+        RequestLookup::Request(request) => {
             context.terminal.either(|| rendered(&request), || document("check", &request))?;
             Ok(Exit::Done)
         }
@@ -130,14 +130,14 @@ pub(in crate::command) async fn check(context: &Context, args: &RequestIdArgs) -
 }
 
 /// Returns the error for a request that does not exist, with a fix.
-fn without(context: &Context, (site, table): (&Site, &Table), id: &str, known: &Known) -> Error {
+fn without(context: &Context, (site, table): (&Site, &Table), id: &str, known: &RequestLookup) -> Error {
     match known {
-        Known::Request(_) | Known::Nothing => table.lacks("request", id, "list"),
-        Known::Malformed(why) => denied(
+        RequestLookup::Request(_) | RequestLookup::Nothing => table.lacks("request", id, "list"),
+        RequestLookup::Malformed(why) => denied(
             format!("request {id} is invalid and does not count: {}", escape(why)),
             "create a new request with: sentinel request --profile P --justification TEXT",
         ),
-        Known::Old { profile } => {
+        RequestLookup::Old { profile } => {
             let profile = profile.as_deref().unwrap_or("P");
             let why = "why you need it, in 10 to 500 characters";
             let words = ["sentinel", "request", "--profile", profile, "--justification", why];

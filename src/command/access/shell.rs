@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The cached profiles. They are only names, which are checked when they are read, so nothing in the file is evaluated.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Known {
+struct CachedProfiles {
     region: String,
     root: String,
     /// The selected target of the manifest.
@@ -78,10 +78,10 @@ pub(in crate::command) async fn init(context: &Context, args: &ShellInitArgs) ->
 }
 
 /// Lists the profiles in AWS.
-async fn ask(context: &Context) -> Result<Known, Error> {
+async fn ask(context: &Context) -> Result<CachedProfiles, Error> {
     let site = Site::new(context).await?;
     let found = site.gateway.discover(&site.destination.policy_root).await.map_err(|error| site.failed(error))?;
-    Ok(Known {
+    Ok(CachedProfiles {
         region: site.region().to_string(),
         root: site.destination.policy_root.to_string(),
         target: site.destination.name.clone(),
@@ -90,7 +90,7 @@ async fn ask(context: &Context) -> Result<Known, Error> {
 }
 
 /// Returns the options with which `exec` finds the same profiles from any folder.
-fn words(context: &Context, known: &Known, profile: &str) -> Vec<String> {
+fn words(context: &Context, known: &CachedProfiles, profile: &str) -> Vec<String> {
     let global = &context.global;
     let mut words = vec![format!("--region={}", known.region), format!("--policy-root={}", known.root)];
     // The target determines the account and the tables.
@@ -144,8 +144,8 @@ fn manifest_here() -> Option<PathBuf> {
     find_manifest().ok().flatten()?.canonicalize().ok()
 }
 
-fn recall(cache: &Path) -> Option<Known> {
-    let known: Known = serde_json::from_slice(&files::read(cache, files::CACHE).ok()?).ok()?;
+fn recall(cache: &Path) -> Option<CachedProfiles> {
+    let known: CachedProfiles = serde_json::from_slice(&files::read(cache, files::CACHE).ok()?).ok()?;
     let valid = crate::manifest::check_region(&known.region).is_ok()
         && crate::kind::policy_parameter::check_root(&known.root).is_ok()
         && known.target.as_deref().is_none_or(|name| crate::manifest::check_target(name).is_ok());
@@ -153,7 +153,7 @@ fn recall(cache: &Path) -> Option<Known> {
 }
 
 /// Writes the file under another name first, so that a concurrent shell reads either the old or the new one.
-fn remember(cache: &Path, known: &Known) -> std::io::Result<()> {
+fn remember(cache: &Path, known: &CachedProfiles) -> std::io::Result<()> {
     let Some(folder) = cache.parent() else { return Ok(()) };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let aside = cache.with_extension(format!("{}.new", std::process::id()));

@@ -250,10 +250,13 @@ pub(in crate::command) async fn rollback(context: &Context, args: &PolicyRollbac
     let users = if destination.local.is_some() { Users::of(&project) } else { Users::default() };
     let reader = context.connect(&destination, &users).await?;
     let mut planned = context.plan(reader, destination.clone(), &users, &desired, scope).await?;
-    let mut materials = project.materials();
+    let mut review_inputs = project.review_inputs();
     // Lint findings refer to the text of the version.
-    materials.of.entry(own.address.clone()).and_modify(|one| one.policy = Some(format!("version {}", args.to)));
-    planned.review = Review::of(&planned.pass.plan, &materials);
+    review_inputs
+        .resources
+        .entry(own.address.clone())
+        .and_modify(|one| one.policy = Some(format!("version {}", args.to)));
+    planned.review = Review::of(&planned.pass.plan, &review_inputs);
     let from_file = own.managed.content.as_ref().is_some_and(|content| content.text() != Some(text));
     let exit = apply_plans(
         context,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::command::access::read_manifest;
 use crate::command::context::{Context, Project};
 use crate::error::Error;
-use crate::iam::{self, Beyond, Location, Use};
+use crate::iam::{self, AdditionalPermissions, Location, Use};
 use crate::local::{self, LocalAws};
 use crate::manifest::{LocalDocument, LocalUser};
 use crate::resource::names::AccountId;
@@ -31,8 +31,13 @@ impl Users {
         let documents = |document: &LocalDocument| match document {
             LocalDocument::Text(text) => vec![text.clone()],
             LocalDocument::Role(role) => {
-                let derived =
-                    iam::policies(Use::Role(*role), &location, &loaded.policy_root, &loaded.desired, Beyond::default());
+                let derived = iam::policies(
+                    Use::Role(*role),
+                    &location,
+                    &loaded.policy_root,
+                    &loaded.desired,
+                    AdditionalPermissions::default(),
+                );
                 derived.iter().map(|document| serde_json::json!(document).to_string()).collect()
             }
         };

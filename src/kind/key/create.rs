@@ -66,7 +66,7 @@ async fn create_key(api: &KeyApi, key: &Key) -> Result<String, CallError> {
             let message = format!(
                 "{}; it is unknown whether the key was created ({why}): before you run again, look for a key with the \
                  description \"{description}\" and no alias, because the next run creates another one",
-                error.said()
+                error.plain_message()
             );
             // The message is complete.
             CallError { class: Class::Rejected, message, ..error.clone() }
@@ -151,7 +151,7 @@ async fn give_alias(api: &KeyApi, alias: &str, NewKey { id }: &NewKey) -> Result
             "{}; the key {id} was created, but does not have its alias: first run aws kms create-alias --alias-name \
              {alias} --target-key-id {id}, then the same command again, which finds the key by its alias; without the \
              alias, it would create another key",
-            error.said()
+            error.plain_message()
         );
         // An interruption must be reported as a failure.
         let class = if error.class == Class::Interrupted { Class::Rejected } else { error.class };

@@ -20,14 +20,14 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange<Field>> {
     let mut changes = Vec::new();
     if let Some(what) = &live.unlike {
         let how = "set when a key is created: give the section an alias that is not in use";
-        let wanted = FieldValue::words("a symmetric encryption key of the account");
-        changes.push(FieldChange::new(Field::Type, FieldValue::words(what), wanted, ChangeMethod::NewResource, how));
+        let wanted = FieldValue::text("a symmetric encryption key of the account");
+        changes.push(FieldChange::new(Field::Type, FieldValue::text(what), wanted, ChangeMethod::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (description, &live.description)
         && desired != before
     {
-        let words = |text: &String| if text.is_empty() { FieldValue::Absent } else { FieldValue::words(text) };
-        changes.push(in_place(Field::Description, words(before), words(desired), "changed in place"));
+        let describe = |text: &String| if text.is_empty() { FieldValue::Absent } else { FieldValue::text(text) };
+        changes.push(in_place(Field::Description, describe(before), describe(desired), "changed in place"));
     }
     if let (Some(desired), Some(before)) = (policy, &live.policy)
         && desired != before
@@ -45,15 +45,15 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange<Field>> {
             _ => "changed in place",
         };
         let change =
-            in_place(Field::Rotation, FieldValue::words(before.words()), FieldValue::words(desired.words()), how);
+            in_place(Field::Rotation, FieldValue::text(before.describe()), FieldValue::text(desired.describe()), how);
         changes.push(if *desired == Rotation::Off { change.needing(Consent::Protection) } else { change });
     }
     if let (Some(desired), Some(before)) = (multi_region, &live.multi_region)
         && desired != before
     {
-        let words = |flag: &bool| FieldValue::words(flag.to_string());
+        let describe = |flag: &bool| FieldValue::text(flag.to_string());
         let how = "set when a key is created: a change requires a new key with another alias";
-        changes.push(FieldChange::new(Field::MultiRegion, words(before), words(desired), ChangeMethod::NewResource, how));
+        changes.push(FieldChange::new(Field::MultiRegion, describe(before), describe(desired), ChangeMethod::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (tags, &live.tags) {
         diff_tags(before, desired, Field::Tag, &mut changes);
@@ -100,7 +100,7 @@ pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange<Field>>, repair:
         }
         KeyState::Other(_) => (ChangeMethod::NotPossible, String::from("check the key in the AWS console")),
     };
-    let (before, after) = (FieldValue::words(state.to_string()), FieldValue::words(KeyState::Enabled.to_string()));
+    let (before, after) = (FieldValue::text(state.to_string()), FieldValue::text(KeyState::Enabled.to_string()));
     let mut all = vec![FieldChange::new(Field::Status, before, after, method, &how)];
     all.extend(changes);
     Settled::Compared { changes: all, repair: Vec::new() }
@@ -142,13 +142,13 @@ mod tests {
     }
 
     fn lines(changes: &[FieldChange<Field>]) -> Vec<String> {
-        let words = |value: &FieldValue| match value {
+        let describe = |value: &FieldValue| match value {
             FieldValue::Absent => String::from("-"),
-            FieldValue::Words(words) => words.clone(),
+            FieldValue::Text(text) => text.clone(),
             FieldValue::Document(_) => String::from("document"),
         };
         let line = |change: &FieldChange<Field>| {
-            let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
+            let (before, after) = (describe(&change.sides.live), describe(&change.sides.desired));
             let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
             format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.method)
         };
@@ -229,7 +229,7 @@ mod tests {
         for state in ["Enabled", "Updating"] {
             assert_eq!(settled(state), (Vec::new(), 1), "{state}");
         }
-        for (state, method, words) in [
+        for (state, method, text) in [
             ("Creating", ChangeMethod::Time, "run again"),
             ("Disabled", ChangeMethod::NotPossible, "aws kms enable-key --key-id ARN"),
             ("PendingDeletion", ChangeMethod::NotPossible, "aws kms cancel-key-deletion --key-id ARN"),
@@ -240,7 +240,7 @@ mod tests {
         ] {
             let (changes, steps) = settled(state);
             assert_eq!((changes.len(), steps, changes[0].method), (1, 0, method), "{state}");
-            assert!(changes[0].how.contains(words), "{state}: {}", changes[0].how);
+            assert!(changes[0].how.contains(text), "{state}: {}", changes[0].how);
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: Found<Key>)
     let policy = policy.filter(|policy| Some(policy) != default.as_ref());
     let rotation = rotation.filter(|rotation| *rotation != Rotation::Off).filter(|rotation| match rotation {
         Rotation::Days(days) if !ROTATION_DAYS.contains(days) => {
-            importer.warn(format!("rotation is not managed: a manifest cannot have {}", rotation.words()));
+            importer.warn(format!("rotation is not managed: a manifest cannot have {}", rotation.describe()));
             false
         }
         Rotation::Days(_) | Rotation::On | Rotation::Off => true,

@@ -35,7 +35,7 @@ use crate::resource::call::{CallError, Operation, operation};
 use crate::resource::caller::Identity;
 use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
-use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags, digest, tag_words};
+use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags, digest, tag_text};
 
 pub use api::{KeyApi, resolve_alias};
 pub(super) use export::ALIAS as ALIAS_PREFIX;
@@ -93,7 +93,7 @@ pub enum Rotation {
 
 impl Rotation {
     /// Returns it as text.
-    fn words(self) -> String {
+    fn describe(self) -> String {
         match self {
             Self::Off => String::from("off"),
             Self::On => String::from("on"),
@@ -346,7 +346,7 @@ impl Kind for Key {
     }
 
     fn sketch(state: &Self, _: Option<&str>) -> Vec<Line> {
-        state.rotation.map(|rotation| Line::new("rotation", rotation.words())).into_iter().collect()
+        state.rotation.map(|rotation| Line::new("rotation", rotation.describe())).into_iter().collect()
     }
 
     fn is_drawn(setting: &str) -> bool {
@@ -362,12 +362,12 @@ fn seen(live: &Live<Key>) -> Fields {
         ("status", live.facts.status.clone()),
         ("description", description.clone()),
         ("policy", policy.as_ref().map(|policy| digest(&policy.pretty()))),
-        ("rotation", rotation.map(Rotation::words)),
+        ("rotation", rotation.map(Rotation::describe)),
         ("multi_region", multi_region.map(|flag| flag.to_string())),
-        ("tags", tags.as_ref().map(tag_words)),
+        ("tags", tags.as_ref().map(tag_text)),
         ("type", unlike.clone()),
     ];
-    seen.into_iter().filter_map(|(field, words)| Some((Cow::Borrowed(field), words?))).collect()
+    seen.into_iter().filter_map(|(field, text)| Some((Cow::Borrowed(field), text?))).collect()
 }
 
 /// Returns the layout of a new key, by setting.
@@ -375,10 +375,10 @@ fn layout(state: &Key) -> Vec<Line> {
     let Key { description, policy, rotation, multi_region, tags, unlike: _ } = state;
     let mut lines: Vec<Line> = Vec::new();
     lines.extend(description.iter().map(|text| Line::new("description", text)));
-    let policy = policy.as_ref().map(PolicyDocument::words);
+    let policy = policy.as_ref().map(PolicyDocument::describe);
     let policy = policy.unwrap_or_else(|| String::from("AWS's default: the account's IAM policies decide"));
     lines.push(Line::new("policy", policy));
-    lines.extend(rotation.map(|rotation| Line::new("rotation", rotation.words())));
+    lines.extend(rotation.map(|rotation| Line::new("rotation", rotation.describe())));
     lines.extend(multi_region.filter(|on| *on).map(|on| Line::new("multi_region", on.to_string())));
     lines.extend(tags.iter().flatten().map(|(key, value)| Line::new(format!("tags.{key}"), value)));
     lines

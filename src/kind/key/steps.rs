@@ -84,7 +84,7 @@ impl KindStep for KeyStep {
     }
 
     fn describe(&self) -> String {
-        let words = match self {
+        let text = match self {
             Self::CreateKey { .. } => "creating",
             Self::SetKeyDescription { .. } => "changing the description",
             Self::PutKeyPolicy { .. } => "replacing the key policy",
@@ -93,7 +93,7 @@ impl KindStep for KeyStep {
             Self::TagKey { .. } => "tagging",
             Self::UntagKey { .. } => "removing tags",
         };
-        words.to_owned()
+        text.to_owned()
     }
 
     /// Returns the time that AWS works on it: a new alias propagates within seconds. Source: "AWS KMS eventual consistency" in the AWS Key

@@ -41,7 +41,7 @@ pub(super) async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unliste
             Ok(Some(live)) if is_policy(&live) => unlisted.unmanaged.push(name),
             Ok(Some(_)) => {
                 let address = Address::new(KindId::Parameter, &name);
-                unlisted.owned.push(api::gone::<Values>(address, name, search).into());
+                unlisted.owned.push(api::unlisted::<Values>(address, name, search).into());
             }
             Ok(None) => {}
             Err(error) => {

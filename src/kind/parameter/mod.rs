@@ -54,7 +54,7 @@ impl Role for Values {
 
     fn sides(values: Sides<&str>) -> Sides<FieldValue> {
         let lines = values.live.contains('\n') || values.desired.contains('\n');
-        let side = |text: &str| if lines { FieldValue::Document(text.into()) } else { FieldValue::words(text) };
+        let side = |text: &str| if lines { FieldValue::Document(text.into()) } else { FieldValue::text(text) };
         Sides { live: side(values.live), desired: side(values.desired) }
     }
 }

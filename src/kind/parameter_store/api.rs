@@ -311,7 +311,7 @@ pub(in crate::kind) async fn discover<R: Role>(
 }
 
 /// Returns an unlisted parameter with the ownership tag as a resource to delete.
-pub(in crate::kind) fn gone<R: Role>(address: Address, name: String, search: &Search<'_>) -> Desired<Stored<R>> {
+pub(in crate::kind) fn unlisted<R: Role>(address: Address, name: String, search: &Search<'_>) -> Desired<Stored<R>> {
     let ownership = Some(search.ownership.clone());
     Desired { presence: Presence::Absent, ownership, ..Desired::new(address, name, Stored::default()) }
 }

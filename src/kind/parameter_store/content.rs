@@ -43,7 +43,7 @@ impl Content {
 
     /// Returns whether it is a secret whose environment variable is not set.
     pub(in crate::kind) fn is_unset(&self) -> bool {
-        matches!(self, Self::Secret(Secret { known: Known::Unset(_), .. }))
+        matches!(self, Self::Secret(Secret { state: SecretState::Unset(_), .. }))
     }
 
     /// Returns whether both have the same text, secret or not.
@@ -87,13 +87,13 @@ impl From<&str> for Content {
 /// digest of one matches the text of the other.
 #[derive(Clone)]
 pub struct Secret {
-    known: Known,
+    state: SecretState,
     /// Whether the user requested to see it.
     revealed: bool,
 }
 
 #[derive(Clone)]
-enum Known {
+enum SecretState {
     /// The salt is `None` if the system returned no random bytes; then the secret cannot be saved.
     Text {
         text: Arc<Zeroizing<String>>,
@@ -132,32 +132,33 @@ impl Secret {
     pub fn new(text: impl Into<String>) -> Self {
         let mut bytes = [0; 16];
         let salt = getrandom::fill(&mut bytes).ok().map(|()| hex::encode(bytes));
-        Self { known: Known::Text { text: Arc::new(Zeroizing::new(text.into())), salt }, revealed: false }
+        Self { state: SecretState::Text { text: Arc::new(Zeroizing::new(text.into())), salt }, revealed: false }
     }
 
     /// Returns a secret whose environment variable is not set.
     pub fn unset(variable: &str) -> Self {
-        Self { known: Known::Unset(variable.to_owned()), revealed: false }
+        Self { state: SecretState::Unset(variable.to_owned()), revealed: false }
     }
 
     fn text(&self) -> Option<&str> {
-        match &self.known {
-            Known::Text { text, .. } => Some(text),
-            Known::Digest(_) | Known::Unset(_) => None,
+        match &self.state {
+            SecretState::Text { text, .. } => Some(text),
+            SecretState::Digest(_) | SecretState::Unset(_) => None,
         }
     }
 }
 
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
-        match (&self.known, &other.known) {
-            (Known::Text { text, .. }, Known::Text { text: other, .. }) => text == other,
-            (Known::Digest(digest), Known::Digest(other)) => digest == other,
-            (Known::Text { text, .. }, Known::Digest(digest)) | (Known::Digest(digest), Known::Text { text, .. }) => {
+        match (&self.state, &other.state) {
+            (SecretState::Text { text, .. }, SecretState::Text { text: other, .. }) => text == other,
+            (SecretState::Digest(digest), SecretState::Digest(other)) => digest == other,
+            (SecretState::Text { text, .. }, SecretState::Digest(digest))
+            | (SecretState::Digest(digest), SecretState::Text { text, .. }) => {
                 Salted::of(&digest.salt, text) == *digest
             }
-            (Known::Unset(variable), Known::Unset(other)) => variable == other,
-            (Known::Unset(_), _) | (_, Known::Unset(_)) => false,
+            (SecretState::Unset(variable), SecretState::Unset(other)) => variable == other,
+            (SecretState::Unset(_), _) | (_, SecretState::Unset(_)) => false,
         }
     }
 }
@@ -172,12 +173,14 @@ impl fmt::Debug for Secret {
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.known {
-            Known::Digest(digest) => digest.serialize(serializer),
-            Known::Text { text, salt: Some(salt) } => Salted::of(salt, text).serialize(serializer),
+        match &self.state {
+            SecretState::Digest(digest) => digest.serialize(serializer),
+            SecretState::Text { text, salt: Some(salt) } => Salted::of(salt, text).serialize(serializer),
             // This form is never read back.
-            Known::Unset(variable) => BTreeMap::from([("variable", variable)]).serialize(serializer),
-            Known::Text { salt: None, .. } => Err(ser::Error::custom("the system has no random bytes for a salt")),
+            SecretState::Unset(variable) => BTreeMap::from([("variable", variable)]).serialize(serializer),
+            SecretState::Text { salt: None, .. } => {
+                Err(ser::Error::custom("the system has no random bytes for a salt"))
+            }
         }
     }
 }
@@ -188,7 +191,7 @@ impl<'de> Deserialize<'de> for Secret {
         if !digest.is_valid() {
             return Err(D::Error::custom("a secret is saved as a salt and a digest"));
         }
-        Ok(Self { known: Known::Digest(digest), revealed: false })
+        Ok(Self { state: SecretState::Digest(digest), revealed: false })
     }
 }
 

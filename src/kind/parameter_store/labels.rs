@@ -63,14 +63,14 @@ pub(in crate::kind) fn write(section: &mut String, labels: Option<&BTreeSet<Stri
     line(section, "labels", labels.map(list));
 }
 
-pub(super) fn words(labels: &BTreeSet<String>) -> String {
+pub(super) fn describe(labels: &BTreeSet<String>) -> String {
     labels.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Adds the labels that the newest version lacks. Its other labels are not managed.
 pub(super) fn diff(desired: &BTreeSet<String>, live: &BTreeSet<String>, changes: &mut Vec<FieldChange<Field>>) {
     for label in desired.difference(live) {
-        let (before, after) = (FieldValue::words("not on the newest version"), FieldValue::words("on it"));
+        let (before, after) = (FieldValue::text("not on the newest version"), FieldValue::text("on it"));
         changes.push(FieldChange::new(Field::Label(label.clone()), before, after, ChangeMethod::InPlace, "moved"));
     }
 }
@@ -126,7 +126,7 @@ pub(in crate::kind) async fn read_found<R: Role>(api: &ParameterApi, found: &mut
         match labels {
             Ok(Labels { newest, older }) => {
                 found.live.state.labels = Some(newest);
-                found.live.facts.also.extend(older);
+                found.live.facts.unmanaged_settings.extend(older);
             }
             Err(error) => found.live.gaps.push(Gap::new(Some("labels"), &error)),
         }
@@ -148,17 +148,19 @@ async fn read_all(api: &ParameterApi, name: &str) -> Result<Labels, CallError> {
 
 fn by_version(mut versions: Vec<(i64, BTreeSet<String>)>) -> Labels {
     let newest = versions.pop().map(|(_, labels)| labels).unwrap_or_default();
-    let words = |(version, labels): (i64, BTreeSet<String>)| {
+    let describe = |(version, labels): (i64, BTreeSet<String>)| {
         labels.into_iter().map(move |label| format!("the label {label} on version {version}"))
     };
-    Labels { newest, older: versions.into_iter().flat_map(words).collect() }
+    Labels { newest, older: versions.into_iter().flat_map(describe).collect() }
 }
 
 /// Warns about labels that the section of a parameter cannot express.
 pub(in crate::kind) fn warn_of_older(importer: &mut Importer<'_>, facts: &Facts) {
-    if !facts.also.is_empty() {
-        importer
-            .warn(format!("also has: {}; a manifest sets labels of the newest version only", facts.also.join(", ")));
+    if !facts.unmanaged_settings.is_empty() {
+        importer.warn(format!(
+            "also has: {}; a manifest sets labels of the newest version only",
+            facts.unmanaged_settings.join(", ")
+        ));
     }
 }
 

@@ -148,7 +148,7 @@ pub(super) fn diff(managed: &Settings, live: &Settings, rewrite: Rewrite, change
             (ChangeMethod::NotPossible, "its value is not a plain string, and Sentinel does not write it")
         }
     };
-    let value = |text: String| if text.is_empty() { FieldValue::Absent } else { FieldValue::words(text) };
+    let value = |text: String| if text.is_empty() { FieldValue::Absent } else { FieldValue::text(text) };
     let mut compare = |field: Field, desired: Option<String>, before: Option<String>| {
         if let (Some(desired), Some(before)) = (desired, before)
             && desired != before
@@ -160,8 +160,8 @@ pub(super) fn diff(managed: &Settings, live: &Settings, rewrite: Rewrite, change
     compare(Field::Key, key.clone(), live.key.clone());
     compare(Field::AllowedPattern, allowed_pattern.clone(), live.allowed_pattern.clone());
     compare(Field::DataType, data_type.clone(), live.data_type.clone());
-    let words = |policies: &Option<ParameterPolicies>| policies.as_ref().map(ToString::to_string);
-    compare(Field::ParameterPolicies, words(parameter_policies), words(&live.parameter_policies));
+    let describe = |policies: &Option<ParameterPolicies>| policies.as_ref().map(ToString::to_string);
+    compare(Field::ParameterPolicies, describe(parameter_policies), describe(&live.parameter_policies));
 }
 
 impl ParameterPolicies {

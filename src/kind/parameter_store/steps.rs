@@ -121,7 +121,7 @@ impl Write {
     }
 
     pub(in crate::kind) fn describe(&self) -> String {
-        let words = match self {
+        let text = match self {
             Self::Create(_) => "creating",
             Self::Overwrite(_) => "writing a new version",
             Self::Label(_) => "labeling",
@@ -129,7 +129,7 @@ impl Write {
             Self::Untag(_) => "removing tags",
             Self::Delete(_) => "deleting",
         };
-        words.to_owned()
+        text.to_owned()
     }
 
     pub(super) fn content(&mut self) -> Option<&mut Content> {

@@ -203,7 +203,7 @@ async fn took_effect<R: Role>(
         Err(_) => {
             let message = format!(
                 "{}; it is unknown whether the value was written; check version {} with: {}",
-                error.said(),
+                error.plain_message(),
                 expects_version + 1,
                 see(name, expects_version + 1)
             );

@@ -107,7 +107,7 @@ pub(super) async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unliste
                     continue;
                 }
                 if owned.contains(&one.name) {
-                    unlisted.owned.push(api::gone::<super::Policies>(address, one.name, search).into());
+                    unlisted.owned.push(api::unlisted::<super::Policies>(address, one.name, search).into());
                 } else {
                     unlisted.unmanaged.push(one.name);
                 }

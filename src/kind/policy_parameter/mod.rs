@@ -381,7 +381,7 @@ mod tests {
         let changes = diff(&wanted.managed, &found.state);
         assert_eq!(changes.len(), 1, "ciphertext is not compared");
         assert_eq!(changes[0].method, ChangeMethod::NewResource);
-        let (before, after) = (FieldValue::words("SecureString"), FieldValue::words("String"));
+        let (before, after) = (FieldValue::text("SecureString"), FieldValue::text("String"));
         assert_eq!((&changes[0].sides.live, &changes[0].sides.desired), (&before, &after));
         assert_eq!(repair(&wanted, &found, &changes), []);
     }
@@ -393,7 +393,7 @@ mod tests {
         (wanted.managed.tier, found.state.tier) = (Some(Tier::Advanced), Some(Tier::Standard));
         let changes = diff(&wanted.managed, &found.state);
         assert_eq!(changes[0].method, ChangeMethod::InPlace);
-        let (before, after) = (FieldValue::words("standard"), FieldValue::words("advanced"));
+        let (before, after) = (FieldValue::text("standard"), FieldValue::text("advanced"));
         assert_eq!((&changes[0].sides.live, &changes[0].sides.desired), (&before, &after));
         assert!(matches!(
             repair(&wanted, &found, &changes)[..],
@@ -468,7 +468,7 @@ mod tests {
             ("type", "String"),
             ("version", "4"),
         ];
-        assert_eq!(seen(&found), expected.into_iter().map(|(field, words)| (field, words.to_owned())).collect());
+        assert_eq!(seen(&found), expected.into_iter().map(|(field, text)| (field, text.to_owned())).collect());
         assert_eq!(seen(&Live { facts: Facts::default(), ..live(PolicyParameter::default()) }), Fields::default());
     }
 

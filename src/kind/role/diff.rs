@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::home::Home;
-use super::{Boundary, Field, Role, rules, words};
+use super::{Boundary, Field, Role, rules, display};
 use crate::change::{Consent, FieldChange, FieldValue, Protection, ChangeMethod};
 use crate::kind::document::PolicyDocument;
 use crate::kind::{Deletion, Desired, Settled};
@@ -30,8 +30,8 @@ pub(super) fn changes(desired: &Desired<Role>, live: &Live<Role>) -> Vec<FieldCh
 fn of_aws(live: &Role) -> Option<FieldChange<Field>> {
     let path = live.path.as_ref().filter(|path| rules::is_of_aws(path))?;
     let how = "it belongs to an AWS service, and Sentinel never changes such a role: choose another name";
-    let wanted = FieldValue::words("a role of the account");
-    Some(FieldChange::new(Field::Path, FieldValue::words(path), wanted, ChangeMethod::NotPossible, how))
+    let wanted = FieldValue::text("a role of the account");
+    Some(FieldChange::new(Field::Path, FieldValue::text(path), wanted, ChangeMethod::NotPossible, how))
 }
 
 /// Returns the differences in the fields that both sides have, in display order.
@@ -54,23 +54,23 @@ pub(super) fn diff(managed: &Role, live: &Role) -> Vec<FieldChange<Field>> {
         && desired != before
     {
         let how = "set when a role is created: a change requires a new role, with another ARN and ID";
-        let (before, after) = (FieldValue::words(before), FieldValue::words(desired));
+        let (before, after) = (FieldValue::text(before), FieldValue::text(desired));
         changes.push(FieldChange::new(Field::Path, before, after, ChangeMethod::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (description, &live.description)
         && desired != before
     {
-        changes.push(in_place(Field::Description, words::text(before), words::text(desired)));
+        changes.push(in_place(Field::Description, display::text(before), display::text(desired)));
     }
     if let (Some(desired), Some(before)) = (max_session_duration, live.max_session_duration)
         && *desired != before
     {
-        changes.push(in_place(Field::MaxSessionDuration, words::seconds(before), words::seconds(*desired)));
+        changes.push(in_place(Field::MaxSessionDuration, display::seconds(before), display::seconds(*desired)));
     }
     if let (Some(desired), Some(before)) = (permissions_boundary, &live.permissions_boundary)
         && desired != before
     {
-        let change = in_place(Field::PermissionsBoundary, words::boundary(before), words::boundary(desired));
+        let change = in_place(Field::PermissionsBoundary, display::boundary(before), display::boundary(desired));
         let removes_protection = before.protection_of(desired) == Protection::Removed;
         changes.push(if removes_protection { change.needing(Consent::Protection) } else { change });
     }
@@ -92,7 +92,7 @@ pub(super) fn diff(managed: &Role, live: &Role) -> Vec<FieldChange<Field>> {
 }
 
 fn in_place(field: Field, live: impl Into<String>, desired: impl Into<String>) -> FieldChange<Field> {
-    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), ChangeMethod::InPlace, IN_PLACE)
+    FieldChange::new(field, FieldValue::text(live), FieldValue::text(desired), ChangeMethod::InPlace, IN_PLACE)
 }
 
 fn document(
@@ -110,7 +110,7 @@ fn document(
 }
 
 fn diff_managed(live: &BTreeSet<String>, desired: &BTreeSet<String>, changes: &mut Vec<FieldChange<Field>>) {
-    let attached = || FieldValue::words("attached");
+    let attached = || FieldValue::text("attached");
     for arn in desired.difference(live) {
         let field = Field::ManagedPolicy(arn.clone());
         changes.push(FieldChange::new(field, FieldValue::Absent, attached(), ChangeMethod::InPlace, "attached"));
@@ -163,7 +163,7 @@ pub(super) fn delete(desired: &Desired<Role>, live: &Live<Role>) -> Deletion<Rol
              --instance-profile-name {first} --role-name {}",
             desired.name
         );
-        let in_use = FieldValue::words(profiles.join(", "));
+        let in_use = FieldValue::text(profiles.join(", "));
         let change = FieldChange::new(Field::InstanceProfiles, in_use, FieldValue::Absent, ChangeMethod::NotPossible, &how);
         return Deletion { changes: vec![change], steps: Vec::new() };
     }
@@ -220,16 +220,16 @@ mod tests {
 
     #[track_caller]
     fn check(change: impl FnOnce(&mut Role), expected: &[&str]) {
-        let words = |value: &FieldValue| match value {
+        let describe = |value: &FieldValue| match value {
             FieldValue::Absent => String::from("-"),
-            FieldValue::Words(words) => words.clone(),
+            FieldValue::Text(text) => text.clone(),
             FieldValue::Document(_) => String::from("document"),
         };
         let mut live = role();
         change(&mut live);
         let line = |change: &FieldChange<Field>| {
             let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
-            let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
+            let (before, after) = (describe(&change.sides.live), describe(&change.sides.desired));
             format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.method)
         };
         let lines: Vec<String> = diff(&role(), &live).iter().map(line).collect();

@@ -59,7 +59,7 @@ impl Permissions {
     }
 
     /// Returns all names.
-    pub(super) fn words() -> Vec<&'static str> {
+    pub(super) fn names() -> Vec<&'static str> {
         Self::VARIANTS.iter().map(|one| one.as_str()).collect()
     }
 

@@ -18,7 +18,7 @@ mod simulation;
 mod steps;
 mod trust;
 mod trusted;
-mod words;
+mod display;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -291,7 +291,7 @@ impl Kind for Role {
     }
 
     fn seen(live: &Live<Self>) -> Fields {
-        words::seen(live)
+        display::seen(live)
     }
 
     fn opposite(desired: &Desired<Self>) -> Live<Self> {
@@ -321,10 +321,10 @@ impl Kind for Role {
     }
 
     fn layout(state: &Self) -> Vec<Line> {
-        words::layout(state)
+        display::layout(state)
     }
 
     fn sketch(state: &Self, _: Option<&str>) -> Vec<Line> {
-        words::sketch(state)
+        display::sketch(state)
     }
 }

@@ -133,7 +133,7 @@ fn role() -> Value {
                      of permissions.",
             },
             "permissions": {
-                "enum": Permissions::words(),
+                "enum": Permissions::names(),
                 "description": "The use of this manifest by the role: an inline policy named sentinel is derived, as printed by sentinel \
                      iam.",
             },

@@ -385,12 +385,12 @@ mod tests {
         Desired { ownership: Some(OwnerKey::new("managed-by")), ..desired }
     }
 
-    fn words(steps: &[RoleStep]) -> Vec<String> {
+    fn describe(steps: &[RoleStep]) -> Vec<String> {
         steps.iter().map(KindStep::describe).collect()
     }
 
     fn repaired(desired: &Desired<Role>, live: &Live<Role>) -> Vec<String> {
-        words(&repair(desired, live, &changes(desired, live)))
+        describe(&repair(desired, live, &changes(desired, live)))
     }
 
     #[test]
@@ -402,7 +402,7 @@ mod tests {
             "attaching arn:aws:iam::aws:policy/ReadOnlyAccess",
             "waiting until IAM shows the changes",
         ];
-        assert_eq!(words(&steps), expected);
+        assert_eq!(describe(&steps), expected);
         let RoleStep::CreateRole { role, .. } = &steps[0] else { panic!("{steps:?}") };
         assert_eq!((&role.policies, &role.managed_policies), (&None, &None));
         let names: Vec<&str> = steps[0].operations().iter().map(|operation| operation.name).collect();
@@ -426,7 +426,7 @@ mod tests {
             "tagging",
             "waiting until IAM shows the changes",
         ];
-        assert_eq!(words(&steps), expected);
+        assert_eq!(describe(&steps), expected);
         assert!(steps[0].protects());
         let RoleStep::TagRole { tags, .. } = &steps[8] else { panic!("{steps:?}") };
         assert_eq!(tags.get("managed-by").map(String::as_str), Some(OWNER));
@@ -472,7 +472,7 @@ mod tests {
         let removed = Desired { managed: Role::default(), ..removed };
         let steps = delete(&removed, &opposite(&removed));
         assert_eq!(
-            words(&steps),
+            describe(&steps),
             ["checking the owner of the role", "detaching stray", "deleting the policy stray", "deleting"]
         );
         assert_eq!(steps.last().unwrap().needs(), Some(Consent::Role));

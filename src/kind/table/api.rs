@@ -60,8 +60,8 @@ impl TableApi {
     }
 
     /// Returns the same client with a short retry deadline.
-    fn brief(&self) -> Self {
-        Self { pacer: Arc::new(self.pacer.brief()), ..self.clone() }
+    fn with_short_deadline(&self) -> Self {
+        Self { pacer: Arc::new(self.pacer.with_short_deadline()), ..self.clone() }
     }
 
     /// Returns the ARN of a table. If the table did not exist when the plan was made, its ARN is derived.
@@ -81,8 +81,8 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
     let name = desired.name.as_str();
     let managed = &desired.managed;
     // An import can omit settings that cannot be read, and reports them.
-    let brief = (*managed == Table::everything()).then(|| api.brief());
-    let looking = brief.as_ref().unwrap_or(api);
+    let for_import = (*managed == Table::everything()).then(|| api.with_short_deadline());
+    let looking = for_import.as_ref().unwrap_or(api);
     let ttl: OptionFuture<_> = managed.ttl.as_ref().map(|_| read_ttl(looking, name)).into();
     let settings = SettingReads::of(&managed.settings, looking, name);
     let (described, ttl, settings) = future::join3(describe(api, name), ttl, settings).await;
@@ -96,7 +96,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         gaps.push(Gap::new(Some("encryption"), &error));
         state.encryption = None;
     }
-    if brief.is_some() {
+    if for_import.is_some() {
         // An import replaces the ARN of a key by its alias if possible. A key that cannot be looked up remains an ARN.
         let _ = name_key(looking, &mut state, Some(&Encryption::AwsManaged)).await;
     }
@@ -110,7 +110,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         None => {}
     }
     state.settings.take(settings, creating, &mut gaps);
-    facts.also.extend(unsupported::unmanaged(&state, managed));
+    facts.unmanaged_settings.extend(unsupported::unmanaged(&state, managed));
     scaling_calls::read_deleted_scaling(api, desired, &mut state, &mut gaps).await;
     scaling_calls::look_at_lowered_capacity(api, desired, &mut state).await;
     if let Some(live) = &mut state.replicas {
@@ -118,7 +118,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         let goes = (!desired.presence.is_present()).then(Replicas::default);
         match managed.replicas.as_ref().or(goes.as_ref()) {
             Some(managed) => replicas::calls::observe(api, name, managed, live, &mut gaps).await,
-            None => facts.also.extend(live.unmanaged_note()),
+            None => facts.unmanaged_settings.extend(live.unmanaged_note()),
         }
     }
     if (managed.tags.is_some() || desired.reads_owner())

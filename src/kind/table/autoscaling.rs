@@ -85,7 +85,7 @@ impl Autoscaling {
         let is_on = self.all().filter(|(_, scale)| *scale != Scale::Off);
         is_on.map(|(one, found)| {
             let how = "deregistered before the table is deleted, because AWS would keep it";
-            let change = in_place(field(&one), words(one.1, found), words(one.1, Scale::Off), how);
+            let change = in_place(field(&one), describe(one.1, found), describe(one.1, Scale::Off), how);
             (
                 change,
                 SetScale { index_name: one.0, units: one.1, scale: Scale::Off, kept: UnsupportedScaling::default() },
@@ -141,7 +141,7 @@ fn field((index, _): &Dimension) -> Field {
     index.as_ref().map_or(Field::Setting(KEY), |index| Field::IndexSetting(index.clone(), KEY))
 }
 
-fn words(units: Units, scale: Scale) -> String {
+fn describe(units: Units, scale: Scale) -> String {
     match scale {
         Scale::Off => format!("{units} off"),
         Scale::Within(Bounds { min, max, target }) => {
@@ -189,17 +189,17 @@ impl Setting for Autoscaling {
         })
     }
 
-    fn words(&self) -> Vec<Line> {
+    fn describe(&self) -> Vec<Line> {
         // Reads and writes are one setting.
         let mut lines: Vec<(Field, String)> = Vec::new();
         for (one, scale) in self.all() {
-            let (field, words) = (field(&one), words(one.1, scale));
+            let (field, text) = (field(&one), describe(one.1, scale));
             match lines.last_mut() {
-                Some((last, line)) if *last == field => *line = format!("{line}, {words}"),
-                _ => lines.push((field, words)),
+                Some((last, line)) if *last == field => *line = format!("{line}, {text}"),
+                _ => lines.push((field, text)),
             }
         }
-        lines.into_iter().map(|(field, words)| Line::new(field.to_string(), words)).collect()
+        lines.into_iter().map(|(field, text)| Line::new(field.to_string(), text)).collect()
     }
 
     fn when_new() -> Self {
@@ -248,11 +248,11 @@ impl Setting for Autoscaling {
                 (Scale::Off, _) => "turned on in place",
                 _ => "changed in place",
             };
-            (found != wanted).then(|| in_place(field(&one), words(one.1, found), words(one.1, wanted), how))
+            (found != wanted).then(|| in_place(field(&one), describe(one.1, found), describe(one.1, wanted), how))
         };
         let parts = live.of_deleted_indexes(tables).map(|(one, found)| {
             let how = "deregistered with the index, because AWS would keep it";
-            in_place(field(&one), words(one.1, found), words(one.1, Scale::Off), how)
+            in_place(field(&one), describe(one.1, found), describe(one.1, Scale::Off), how)
         });
         self.all().filter_map(change).chain(parts).collect()
     }
@@ -379,7 +379,7 @@ mod tests {
         let scales = Scales { read: Some(within(1, 10, Some(70))), write: Some(Scale::Off) };
         let all =
             Autoscaling { table: scales, indexes: [(String::from("i"), scales)].into(), ..Autoscaling::default() };
-        let lines: Vec<String> = all.words().into_iter().map(|line| format!("{}: {}", line.name, line.words)).collect();
+        let lines: Vec<String> = all.describe().into_iter().map(|line| format!("{}: {}", line.name, line.text)).collect();
         let expected = "read 1 to 10 at 70 %, write off";
         assert_eq!(lines, [format!("autoscaling: {expected}"), format!("index i autoscaling: {expected}")]);
     }

@@ -72,7 +72,7 @@ impl Setting for Class {
         json!({ "type": "string" })
     }
 
-    fn words(&self) -> Vec<Line> {
+    fn describe(&self) -> Vec<Line> {
         vec![Line::new(KEY, self.as_str())]
     }
 

@@ -32,7 +32,7 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
              --no-deletion-protection-enabled",
             desired.name
         );
-        let (on, off) = (FieldValue::words("on"), FieldValue::words("off"));
+        let (on, off) = (FieldValue::text("on"), FieldValue::text("off"));
         let change = FieldChange::new(Field::Setting(protection::KEY), on, off, ChangeMethod::NotPossible, &how);
         return Deletion { changes: vec![change], steps: Vec::new() };
     }
@@ -48,7 +48,7 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
     }
     let backup_name = backup_name(&name);
     let how = "taken before the deletion, unless the table has no items";
-    let backup = FieldValue::words(&backup_name);
+    let backup = FieldValue::text(&backup_name);
     let change = FieldChange::new(Field::Backup, FieldValue::Absent, backup, ChangeMethod::InPlace, how);
     changes.push(change);
     steps.push(TableStep::BackUpTable { name: name.clone(), expects_id, backup_name });

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::setting::{Setting, in_place};
 use super::{
-    Attribute, Billing, Encryption, Field, Index, Key, Limits, LocalIndex, Replicas, Table, Ttl, Warm, replicas, words,
+    Attribute, Billing, Encryption, Field, Index, Key, Limits, LocalIndex, Replicas, Table, Ttl, Warm, replicas, display,
 };
 use crate::change::{Consent, FieldChange, FieldValue, Protection, Sides, ChangeMethod};
 use crate::kind::Desired;
@@ -86,7 +86,7 @@ fn refuse_mixed_keys(own: Option<&Encryption>, desired: &Replicas, changes: &mut
 
 fn diff_encryption(live: &Encryption, desired: &Encryption, changes: &mut Vec<FieldChange<Field>>) {
     let how = "table stays available; AWS allows 4 such changes a day";
-    let change = in_place(Field::Encryption, words::encryption(live), words::encryption(desired), how);
+    let change = in_place(Field::Encryption, display::encryption(live), display::encryption(desired), how);
     let removes_protection = live.protection_of(desired) == Protection::Removed;
     changes.push(if removes_protection { change.needing(Consent::Protection) } else { change });
 }
@@ -96,7 +96,7 @@ const NEW_TABLE: &str = "a change requires a new table and a copy of the items";
 fn diff_key(live: &Key, desired: &Key, changes: &mut Vec<FieldChange<Field>>) {
     let mut compare = |field: Field, before: String, after: String| {
         if before != after {
-            let (before, after) = (FieldValue::words(before), FieldValue::words(after));
+            let (before, after) = (FieldValue::text(before), FieldValue::text(after));
             changes.push(FieldChange::new(field, before, after, ChangeMethod::NotPossible, NEW_TABLE));
         }
     };
@@ -126,7 +126,7 @@ fn diff_ttl(live: &Ttl, desired: &Ttl, changes: &mut Vec<FieldChange<Field>>) {
         }
         (_, Ttl::Disabled | Ttl::Disabling) => (ChangeMethod::InPlace, "disabled in place"),
     };
-    let (before, after) = (FieldValue::words(words::ttl(live)), FieldValue::words(words::ttl(desired)));
+    let (before, after) = (FieldValue::text(display::ttl(live)), FieldValue::text(display::ttl(desired)));
     changes.push(FieldChange::new(Field::Ttl, before, after, method, how));
 }
 
@@ -143,7 +143,7 @@ fn diff_billing(live: Billing, desired: Billing, changes: &mut Vec<FieldChange<F
         }
         (Billing::PayPerRequest, _) | (Billing::External, Billing::External) => "switched in place",
     };
-    let change = in_place(Field::BillingMode, words::billing(live), words::initial_billing(desired), how);
+    let change = in_place(Field::BillingMode, display::billing(live), display::initial_billing(desired), how);
     let is_unspecified = (live, desired) == (Billing::PayPerRequest, Billing::External);
     changes.push(if is_unspecified { change.needing(Consent::Capacity) } else { change });
 }
@@ -166,7 +166,7 @@ fn diff_capacities(
         };
         let Some(wanted) = managed.compared_capacity(name, of_table) else { continue };
         if let Some(found) = index.capacity.filter(|found| *found != wanted) {
-            let (before, after) = (words::capacity(found), words::capacity(wanted));
+            let (before, after) = (display::capacity(found), display::capacity(wanted));
             let lowers = managed.settings.autoscaling.is_none() && table.is_scaled_down(Some(name), found, wanted);
             let how = if lowers { LOWERED } else { "changed in place" };
             let change = in_place(Field::IndexCapacity(name.clone()), before, after, how);
@@ -226,7 +226,7 @@ fn diff_index_settings(
 /// the manifest does not specify. The text continues a sentence.
 fn at_risk(live: &Index, desired: &Index, billing: Option<Billing>) -> String {
     let stays = matches!(billing, None | Some(Billing::External)) && desired.capacity.is_none();
-    let capacity = live.capacity.filter(|_| stays).map(words::capacity);
+    let capacity = live.capacity.filter(|_| stays).map(display::capacity);
     let limits = live.limits.filter(|limits| limits.is_limited() && desired.limits.is_none());
     let lost: Vec<String> = capacity.into_iter().chain(limits.and_then(|limits| limits.named())).collect();
     match lost.is_empty() {
@@ -248,7 +248,7 @@ fn diff_local_indexes(
             continue;
         }
         let word = |index: Option<&LocalIndex>, other: Option<&LocalIndex>| {
-            index.map_or(FieldValue::Absent, |index| FieldValue::words(words::local_index(index, other)))
+            index.map_or(FieldValue::Absent, |index| FieldValue::text(display::local_index(index, other)))
         };
         let (before, after) = (word(before, after), word(after, before));
         let how = format!("AWS creates local indexes only with the table: {NEW_TABLE}");
@@ -268,15 +268,15 @@ fn diff_indexes(
     for (name, wanted) in desired {
         let field = || Field::Index(name.clone());
         if table.local_indexes.iter().flatten().any(|(local, _)| local == name) {
-            let (before, after) = (FieldValue::words("missing"), FieldValue::words(words::index(wanted)));
+            let (before, after) = (FieldValue::text("missing"), FieldValue::text(display::index(wanted)));
             let how = "a local index of the table already has this name";
             changes.push(FieldChange::new(field(), before, after, ChangeMethod::NotPossible, how));
             continue;
         }
         let clash = wanted.key.attributes().find_map(|one| own.iter().find(|own| is_other_type(own, one)));
         if let Some(own) = clash.filter(|_| live.get(name).is_none_or(|found| !found.is_same(wanted))) {
-            let before = live.get(name).map_or(String::from("missing"), words::index);
-            let (before, after) = (FieldValue::words(before), FieldValue::words(words::index(wanted)));
+            let before = live.get(name).map_or(String::from("missing"), display::index);
+            let (before, after) = (FieldValue::text(before), FieldValue::text(display::index(wanted)));
             let how = format!(
                 "the key of the table or of a local index uses {} as {}, and an attribute has the same type in all \
                  keys of a table",
@@ -296,7 +296,7 @@ fn diff_indexes(
                 }
                 None => String::from("built in place, table stays available"),
             };
-            let (before, after) = (FieldValue::words("missing"), FieldValue::words(words::index(wanted)));
+            let (before, after) = (FieldValue::text("missing"), FieldValue::text(display::index(wanted)));
             changes.push(FieldChange::new(field(), before, after, ChangeMethod::InPlace, &how));
             continue;
         };
@@ -306,28 +306,28 @@ fn diff_indexes(
         let mut rebuilt = |field: Field, before: String, after: String| {
             let lost = at_risk(found, wanted, billing);
             let how = format!("deleted and built again; reads through it fail until then{lost}");
-            let (before, after) = (FieldValue::words(before), FieldValue::words(after));
+            let (before, after) = (FieldValue::text(before), FieldValue::text(after));
             let change = FieldChange::new(field, before, after, ChangeMethod::Replacement, &how);
             changes.push(change.needing(Consent::Index));
         };
         if *key != wanted.key {
-            rebuilt(field(), words::key(key, &wanted.key), words::key(&wanted.key, key));
+            rebuilt(field(), display::key(key, &wanted.key), display::key(&wanted.key, key));
         }
         if *projection != wanted.projection {
-            let (before, after) = (words::projection(projection), words::projection(&wanted.projection));
+            let (before, after) = (display::projection(projection), display::projection(&wanted.projection));
             rebuilt(Field::IndexProjection(name.clone()), before, after);
         }
         // The status only matters for an index that is otherwise in sync.
         if changes.len() == before_count
-            && let Some((status, how)) = words::temporary_status(*status)
+            && let Some((status, how)) = display::temporary_status(*status)
         {
-            let (before, after) = (FieldValue::words(status), FieldValue::words("ACTIVE"));
+            let (before, after) = (FieldValue::text(status), FieldValue::text("ACTIVE"));
             changes.push(FieldChange::new(Field::IndexStatus(name.clone()), before, after, ChangeMethod::Time, how));
         }
     }
     for (name, found) in live.iter().filter(|(name, _)| !desired.contains_key(*name)) {
         let field = || Field::Index(name.clone());
-        let (before, after) = (FieldValue::words(words::index(found)), FieldValue::Absent);
+        let (before, after) = (FieldValue::text(display::index(found)), FieldValue::Absent);
         if found.status == super::IndexStatus::Deleting {
             changes.push(FieldChange::new(field(), before, after, ChangeMethod::Time, "AWS is deleting it"));
             continue;
@@ -381,15 +381,15 @@ mod tests {
 
     /// Returns each change as `path: live -> desired [consent]`.
     fn lines(live: &Table) -> Vec<String> {
-        let words = |value: &FieldValue| match value {
+        let describe = |value: &FieldValue| match value {
             FieldValue::Absent => String::from("-"),
-            FieldValue::Words(words) => words.clone(),
+            FieldValue::Text(text) => text.clone(),
             FieldValue::Document(_) => String::from("document"),
         };
         diff(&table(), live)
             .iter()
             .map(|change| {
-                let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
+                let (before, after) = (describe(&change.sides.live), describe(&change.sides.desired));
                 let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
                 format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.method)
             })

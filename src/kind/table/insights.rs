@@ -163,7 +163,7 @@ impl Setting for Insights {
         })
     }
 
-    fn words(&self) -> Vec<Line> {
+    fn describe(&self) -> Vec<Line> {
         self.all().map(|(index, tracking)| Line::new(field(index).to_string(), tracking.as_str())).collect()
     }
 

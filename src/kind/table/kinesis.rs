@@ -189,8 +189,8 @@ impl Setting for Kinesis {
         self
     }
 
-    fn words(&self) -> Vec<Line> {
-        vec![Line::new(KEY, words(self))]
+    fn describe(&self) -> Vec<Line> {
+        vec![Line::new(KEY, stream_text(self))]
     }
 
     fn when_new() -> Self {
@@ -213,22 +213,22 @@ impl Setting for Kinesis {
         let field = || Field::Setting(KEY);
         let lost = "until it is on, no stream receives changes of items";
         vec![match (live, self) {
-            (Self::Off, _) => in_place(field(), words(live), words(self), "turned on in place"),
+            (Self::Off, _) => in_place(field(), stream_text(live), stream_text(self), "turned on in place"),
             (Self::Failed { why, .. }, _) => {
-                in_place(field(), words(live), words(self), &format!("turned on again; AWS said: {why}"))
+                in_place(field(), stream_text(live), stream_text(self), &format!("turned on again; AWS said: {why}"))
             }
             (Self::To { stream, .. }, Self::To { stream: wanted, .. }) if stream == wanted => {
                 let how = "changed in place, in two minutes or more";
-                in_place(field(), words(live), words(self), how)
+                in_place(field(), stream_text(live), stream_text(self), how)
             }
             (Self::To { .. }, Self::To { .. }) => {
-                let (before, after) = (FieldValue::words(words(live)), FieldValue::words(words(self)));
+                let (before, after) = (FieldValue::text(stream_text(live)), FieldValue::text(stream_text(self)));
                 let how = format!("the old one turned off, and the other on; {lost}");
                 FieldChange::new(field(), before, after, ChangeMethod::Replacement, &how).needing(Consent::Stream)
             }
             (Self::To { .. }, _) => {
                 let how = "turned off; readers of the stream get no new records";
-                in_place(field(), words(live), words(self), how).needing(Consent::Stream)
+                in_place(field(), stream_text(live), stream_text(self), how).needing(Consent::Stream)
             }
         }]
     }
@@ -299,7 +299,7 @@ impl Kinesis {
     }
 }
 
-fn words(one: &Kinesis) -> String {
+fn stream_text(one: &Kinesis) -> String {
     match one {
         Kinesis::Off => String::from("off"),
         Kinesis::To { stream, precision: None } => stream.clone(),

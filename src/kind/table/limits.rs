@@ -72,7 +72,7 @@ impl Limits {
     }
 
     /// Returns the limits that must change; `None` if the live limits are equal.
-    pub(super) fn beyond(&self, live: &Self) -> Option<Self> {
+    pub(super) fn raised_above(&self, live: &Self) -> Option<Self> {
         let (read, write) =
             (self.read.filter(|_| self.read != live.read), self.write.filter(|_| self.write != live.write));
         (read.is_some() || write.is_some()).then_some(Self { read, write })
@@ -80,7 +80,7 @@ impl Limits {
 
     /// Returns whether the live limits are equal.
     pub(super) fn are(&self, live: &Self) -> bool {
-        self.beyond(live).is_none()
+        self.raised_above(live).is_none()
     }
 
     /// Returns the differences of the live limits.
@@ -97,7 +97,7 @@ impl Limits {
             Some(Billing::Provisioned(_) | Billing::External) => {
                 let how = "the table is PROVISIONED, and only on-demand tables have limits: add billing_mode = \
                      \"PAY_PER_REQUEST\"";
-                let (before, after) = (FieldValue::words(word(live)), FieldValue::words(word(own)));
+                let (before, after) = (FieldValue::text(word(live)), FieldValue::text(word(own)));
                 FieldChange::new(field(key), before, after, ChangeMethod::NotPossible, how)
             }
             Some(Billing::PayPerRequest) | None => in_place(field(key), word(live), word(own), "changed in place"),
@@ -170,7 +170,7 @@ impl Setting for Limits {
         })
     }
 
-    fn words(&self) -> Vec<Line> {
+    fn describe(&self) -> Vec<Line> {
         self.by_key().into_iter().filter_map(|(key, units)| Some(Line::new(key, word(units?)))).collect()
     }
 
@@ -194,7 +194,7 @@ impl Setting for Limits {
 
     fn repair(&self, live: &Self, tables: &Sides<&Table>) -> Vec<SetLimits> {
         let possible = matches!(billed(tables), Some(Billing::PayPerRequest) | None);
-        self.beyond(live).filter(|_| possible).map(|limits| SetLimits { limits }).into_iter().collect()
+        self.raised_above(live).filter(|_| possible).map(|limits| SetLimits { limits }).into_iter().collect()
     }
 
     fn opposite(&self) -> Self {

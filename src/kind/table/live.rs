@@ -170,8 +170,8 @@ pub(super) fn key(name: &str, live: &Table) -> String {
 /// that is imported too becomes a reference.
 pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Table>) -> TableSection {
     let live = &found.live.state;
-    if !found.live.facts.also.is_empty() {
-        importer.warn(format!("also has: {}; a manifest cannot set this", found.live.facts.also.join("; ")));
+    if !found.live.facts.unmanaged_settings.is_empty() {
+        importer.warn(format!("also has: {}; a manifest cannot set this", found.live.facts.unmanaged_settings.join("; ")));
     }
     for why in unmanaged_capacity(live) {
         importer.warn(why);
@@ -218,7 +218,7 @@ fn unmanaged_capacity(live: &Table) -> Vec<String> {
     let indexes =
         live.indexes.iter().flatten().filter_map(|(name, index)| Some((Some(name.as_str()), index.capacity?)));
     let all = std::iter::once((None, units)).chain(indexes);
-    let words = all.filter_map(|(index, own)| {
+    let text = all.filter_map(|(index, own)| {
         let Capacity { read, write } = own;
         let of = index.map(|name| format!(" of index {name}")).unwrap_or_default();
         let (one, units) = match (moves(index, Units::Read), moves(index, Units::Write), index) {
@@ -245,7 +245,7 @@ fn unmanaged_capacity(live: &Table) -> Vec<String> {
              has both or none"
         ))
     });
-    words.collect()
+    text.collect()
 }
 
 /// Returns whether autoscaling adjusts the capacity of a table.

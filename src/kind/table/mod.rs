@@ -43,7 +43,7 @@ mod traits;
 mod unsupported;
 mod update;
 mod warm;
-mod words;
+mod display;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -420,8 +420,8 @@ impl Kind for Table {
     ) -> Settled<Self> {
         let status = TableStatus::of(&live.facts).unwrap_or(TableStatus::Active);
         let not_active = |method, how| {
-            let words = |status: &TableStatus| FieldValue::words(status.to_string());
-            let (before, after) = (words(&status), words(&TableStatus::Active));
+            let describe = |status: &TableStatus| FieldValue::text(status.to_string());
+            let (before, after) = (describe(&status), describe(&TableStatus::Active));
             vec![FieldChange::new(Field::Status, before, after, method, how)]
         };
         match &status {
@@ -448,7 +448,7 @@ impl Kind for Table {
     }
 
     fn seen(live: &Live<Self>) -> Fields {
-        words::seen(live)
+        display::seen(live)
     }
 
     fn opposite(desired: &Desired<Self>) -> Live<Self> {
@@ -483,11 +483,11 @@ impl Kind for Table {
     }
 
     fn layout(state: &Self) -> Vec<Line> {
-        words::layout(state)
+        display::layout(state)
     }
 
     fn sketch(state: &Self, _: Option<&str>) -> Vec<Line> {
-        words::sketch(state)
+        display::sketch(state)
     }
 
     fn is_drawn(setting: &str) -> bool {

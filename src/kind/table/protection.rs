@@ -49,7 +49,7 @@ impl Setting for DeletionProtection {
         json!({ "type": "boolean" })
     }
 
-    fn words(&self) -> Vec<Line> {
+    fn describe(&self) -> Vec<Line> {
         vec![Line::new(KEY, Switch::from(self.0).word())]
     }
 

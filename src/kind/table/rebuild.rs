@@ -111,7 +111,7 @@ mod tests {
         Table { indexes: Some(indexes), billing, ..Table::default() }
     }
 
-    fn words(changes: &[TableChange]) -> Vec<String> {
+    fn describe(changes: &[TableChange]) -> Vec<String> {
         changes.iter().map(TableChange::describe).collect()
     }
 
@@ -134,11 +134,11 @@ mod tests {
             "deleting index bbb",
             "building index bbb",
         ];
-        assert_eq!(words(&changes), expected);
+        assert_eq!(describe(&changes), expected);
         // A run that is interrupted after the first index keeps the capacity of the second, and so does the next run.
         let halfway = table([("aaa", sized(index("a", N), 11)), ("bbb", sized(index("b", S), 21))]);
         let (rest, after) = repair(&managed, &halfway);
-        assert_eq!(words(&rest), ["deleting index bbb", "building index bbb"]);
+        assert_eq!(describe(&rest), ["deleting index bbb", "building index bbb"]);
         for there in [there, after] {
             assert_eq!(there["bbb"].capacity, Some(Capacity { read: 21, write: 22 }));
         }
@@ -150,7 +150,7 @@ mod tests {
         let managed = table([("a", index("a", S)), ("b", index("b", S))]);
         let live = table([("y", index("a", S)), ("x", index("b", S))]);
         let expected = ["deleting index y", "building index a", "deleting index x", "building index b"];
-        assert_eq!(words(&repair(&managed, &live).0), expected);
+        assert_eq!(describe(&repair(&managed, &live).0), expected);
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
             "deleting index c",
             "building index c",
         ];
-        assert_eq!(words(&repair(&managed, &live).0), expected);
+        assert_eq!(describe(&repair(&managed, &live).0), expected);
     }
 
     #[test]
@@ -179,6 +179,6 @@ mod tests {
         let managed = table([("a", including("a", 90)), ("b", including("b", 10))]);
         let live = table([("a", including("a", 10)), ("b", including("b", 90))]);
         let expected = ["deleting index a", "deleting index b", "building index a", "building index b"];
-        assert_eq!(words(&repair(&managed, &live).0), expected);
+        assert_eq!(describe(&repair(&managed, &live).0), expected);
     }
 }

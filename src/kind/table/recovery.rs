@@ -159,7 +159,7 @@ impl Setting for Recovery {
         ] })
     }
 
-    fn words(&self) -> Vec<Line> {
+    fn describe(&self) -> Vec<Line> {
         vec![Line::new(KEY, self.word())]
     }
 

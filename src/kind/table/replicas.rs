@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types as sdk;
 use serde::{Deserialize, Serialize};
 
-use super::{Encryption, Settings, Table, words};
+use super::{Encryption, Settings, Table, display};
 use crate::kind::Line;
 use crate::kind::key::DESCRIBE_KEY;
 use crate::resource::call::{LIST_TABLE_TAGS, Operation};
-use crate::resource::{Tags, tag_words};
+use crate::resource::{Tags, tag_text};
 
 pub use manifest::{ReplicaSection, ReplicasSection};
 pub use plan::NewReplica;
@@ -122,7 +122,7 @@ impl Replicas {
     }
 
     /// Returns the replicas for display, one line each.
-    pub(super) fn words(&self) -> Vec<Line> {
+    pub(super) fn describe(&self) -> Vec<Line> {
         let mut lines = Vec::new();
         if self.consistency == Some(Consistency::Strong) {
             lines.push(Line::new("consistency", Consistency::Strong.as_str()));
@@ -132,8 +132,8 @@ impl Replicas {
             let status = self.statuses.get(region).map(ToString::to_string);
             let own = setting_lines(table);
             let all: Vec<String> = status.into_iter().chain(own).collect();
-            let words = if all.is_empty() { String::from("with AWS's defaults") } else { all.join(", ") };
-            Line::new(format!("replica {region}"), words)
+            let text = if all.is_empty() { String::from("with AWS's defaults") } else { all.join(", ") };
+            Line::new(format!("replica {region}"), text)
         }));
         lines
     }
@@ -178,9 +178,9 @@ impl Replicas {
 /// Returns a replica's own settings as text.
 fn setting_lines(table: &Table) -> Vec<String> {
     let mut own = Vec::new();
-    own.extend(table.encryption.as_ref().filter(|key| **key != Encryption::AwsOwned).map(words::encryption));
-    own.extend(table.settings.words().into_iter().map(|line| format!("{} {}", line.name, line.words)));
-    own.extend(table.tags.as_ref().filter(|tags| !tags.is_empty()).map(|tags| format!("tags {}", tag_words(tags))));
+    own.extend(table.encryption.as_ref().filter(|key| **key != Encryption::AwsOwned).map(display::encryption));
+    own.extend(table.settings.describe().into_iter().map(|line| format!("{} {}", line.name, line.text)));
+    own.extend(table.tags.as_ref().filter(|tags| !tags.is_empty()).map(|tags| format!("tags {}", tag_text(tags))));
     own
 }
 

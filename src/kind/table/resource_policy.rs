@@ -124,7 +124,7 @@ fn check_policy(policy: &PolicyDocument) -> Result<(), Invalid> {
 
 impl<H: Holder> ResourcePolicy<H> {
     fn words_of(document: Option<&PolicyDocument>) -> String {
-        document.map_or_else(|| String::from("none"), PolicyDocument::words)
+        document.map_or_else(|| String::from("none"), PolicyDocument::describe)
     }
 
     /// Returns the live policy at the time when the stream is in sync. A new stream has no policy.
@@ -195,7 +195,7 @@ impl<H: Holder> Setting for ResourcePolicy<H> {
         Some(GivenFile { path, text: document.to_json() })
     }
 
-    fn words(&self) -> Vec<Line> {
+    fn describe(&self) -> Vec<Line> {
         vec![Line::new(H::KEY, Self::words_of(self.document.as_ref()))]
     }
 

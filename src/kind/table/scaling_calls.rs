@@ -175,7 +175,7 @@ fn add<'a>(
                     disable_scale_in: tracking.disable_scale_in,
                 };
                 live.more
-                    .extend(unsupported(&kept).map(|words| format!("autoscaling of {units} capacity{of} {words}")));
+                    .extend(unsupported(&kept).map(|text| format!("autoscaling of {units} capacity{of} {text}")));
                 live.kept.insert(one.clone(), kept);
             }
             _ => live.more.push(format!("scaling policy {}", policy.policy_name)),

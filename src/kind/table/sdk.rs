@@ -69,7 +69,7 @@ pub(super) fn facts(description: &sdk::TableDescription) -> Facts {
         empty: description.item_count() == Some(0),
         items: description.item_count().filter(|items| *items > 0),
         progress: description.global_secondary_indexes().iter().filter_map(progress).collect(),
-        also: super::unsupported::of(description),
+        unmanaged_settings: super::unsupported::of(description),
         ..Facts::default()
     }
 }

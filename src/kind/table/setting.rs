@@ -175,18 +175,18 @@ macro_rules! settings {
             }
 
             /// Returns all settings for display, by key.
-            pub(super) fn words(&self) -> Vec<Line> {
+            pub(super) fn describe(&self) -> Vec<Line> {
                 let mut lines = Vec::new();
-                $(lines.extend(self.$call.iter().flat_map(Setting::words));)*
-                $(lines.extend(self.$own.iter().flat_map(Setting::words));)*
+                $(lines.extend(self.$call.iter().flat_map(Setting::describe));)*
+                $(lines.extend(self.$own.iter().flat_map(Setting::describe));)*
                 lines
             }
 
             /// Returns the settings that AWS does not change by itself, for display, by key.
             pub(super) fn stable_lines(&self) -> Vec<Line> {
                 let mut lines = Vec::new();
-                $(if !<$Call as Setting>::MOVES { lines.extend(self.$call.iter().flat_map(Setting::words)); })*
-                $(if !<$Own as Setting>::MOVES { lines.extend(self.$own.iter().flat_map(Setting::words)); })*
+                $(if !<$Call as Setting>::MOVES { lines.extend(self.$call.iter().flat_map(Setting::describe)); })*
+                $(if !<$Own as Setting>::MOVES { lines.extend(self.$own.iter().flat_map(Setting::describe)); })*
                 lines
             }
 

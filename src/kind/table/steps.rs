@@ -395,7 +395,7 @@ impl Repair<'_> {
         }
         for (name, index) in managed.indexes.iter().flatten() {
             let current = indexes.get(name).and_then(|index| index.limits).unwrap_or(Limits::UNLIMITED);
-            if let Some(limits) = index.limits.and_then(|limits| limits.beyond(&current)) {
+            if let Some(limits) = index.limits.and_then(|limits| limits.raised_above(&current)) {
                 self.update(TableChange::IndexLimits { index_name: name.clone(), limits });
             }
         }
@@ -404,7 +404,7 @@ impl Repair<'_> {
     fn index_warm(&mut self, managed: &Table, indexes: &BTreeMap<String, Index>) {
         for (name, index) in managed.indexes.iter().flatten() {
             let current = indexes.get(name).and_then(|index| index.warm).unwrap_or_else(Warm::when_new);
-            if let Some(warm) = index.warm.and_then(|warm| warm.beyond(&current)) {
+            if let Some(warm) = index.warm.and_then(|warm| warm.raised_above(&current)) {
                 self.update(TableChange::IndexWarm { index_name: name.clone(), warm });
             }
         }

@@ -101,7 +101,7 @@ impl Setting for Stream {
         json!({ "enum": ["off", "keys_only", "new_image", "old_image", "new_and_old_images"] })
     }
 
-    fn words(&self) -> Vec<Line> {
+    fn describe(&self) -> Vec<Line> {
         vec![Line::new(KEY, self.word())]
     }
 
@@ -124,20 +124,20 @@ impl Setting for Stream {
             (before, after) if before == after => return Vec::new(),
             // Source: DDB-TABLE-222 in the lab notes of ack-api-quirks.
             _ if tables.live.has_replicas() => {
-                let (before, after) = (FieldValue::words(live.word()), FieldValue::words(self.word()));
+                let (before, after) = (FieldValue::text(live.word()), FieldValue::text(self.word()));
                 let how = "a table with replicas needs its stream: remove the replicas first";
                 FieldChange::new(Field::Setting(KEY), before, after, ChangeMethod::NotPossible, how)
             }
             (Self::Off, _) => in_place(Field::Setting(KEY), live.word(), self.word(), "turned on in place"),
             (_, Self::Off) => {
                 let how = format!("turned off; {lost}");
-                let (before, after) = (FieldValue::words(live.word()), FieldValue::words(self.word()));
+                let (before, after) = (FieldValue::text(live.word()), FieldValue::text(self.word()));
                 let change = FieldChange::new(Field::Setting(KEY), before, after, ChangeMethod::Deletion, &how);
                 change.needing(Consent::Stream)
             }
             (_, _) => {
                 let how = format!("turned off, and on again as a stream with another ARN; of this one, {lost}");
-                let (before, after) = (FieldValue::words(live.word()), FieldValue::words(self.word()));
+                let (before, after) = (FieldValue::text(live.word()), FieldValue::text(self.word()));
                 let change = FieldChange::new(Field::Setting(KEY), before, after, ChangeMethod::Replacement, &how);
                 change.needing(Consent::Stream)
             }

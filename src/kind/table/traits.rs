@@ -76,7 +76,7 @@ pub trait Setting: Sized + Clone + PartialEq {
     fn plan_schema() -> Value;
 
     /// Returns its values for display, by key.
-    fn words(&self) -> Vec<Line>;
+    fn describe(&self) -> Vec<Line>;
 
     /// Returns the value of a new table, which an import omits.
     fn when_new() -> Self;
@@ -204,7 +204,7 @@ pub(super) fn in_place(
     desired: impl Into<String>,
     how: &str,
 ) -> FieldChange<Field> {
-    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), ChangeMethod::InPlace, how)
+    FieldChange::new(field, FieldValue::text(live), FieldValue::text(desired), ChangeMethod::InPlace, how)
 }
 
 /// Returns the difference of a protective setting: turning it on is safe, turning it off requires consent.

@@ -41,11 +41,11 @@ fn of_replica(replica: &sdk::ReplicaDescription) -> Vec<String> {
     let of_indexes = replica.global_secondary_indexes().iter().flat_map(|index| {
         let own = [capacity(index.provisioned_throughput_override()), limit(index.on_demand_throughput_override())];
         let name = index.index_name().unwrap_or_default();
-        own.into_iter().flatten().map(move |words| format!("{words} of index {name}"))
+        own.into_iter().flatten().map(move |text| format!("{text} of index {name}"))
     });
     let region = replica.region_name().unwrap_or_default();
     let all = own.into_iter().flatten().chain(of_indexes);
-    all.map(|words| format!("{words} in replica {region}")).collect()
+    all.map(|text| format!("{text} in replica {region}")).collect()
 }
 
 /// Returns the live settings that the manifest could manage but does not, and those that no manifest can express.
@@ -60,8 +60,8 @@ pub(super) fn unmanaged(live: &Table, managed: &Table) -> Vec<String> {
         let wanted = managed.indexes.as_ref().and_then(|indexes| indexes.get(name));
         let limits = index.limits.filter(|_| wanted.is_none_or(|wanted| wanted.limits.is_none()));
         let warm = index.warm.filter(|_| wanted.is_none_or(|wanted| wanted.warm.is_none()));
-        let words = limits.and_then(|limits| limits.named()).into_iter().chain(warm.and_then(|warm| warm.named()));
-        notes.extend(words.map(|words| format!("{words} of index {name}")));
+        let text = limits.and_then(|limits| limits.named()).into_iter().chain(warm.and_then(|warm| warm.named()));
+        notes.extend(text.map(|text| format!("{text} of index {name}")));
     }
     if managed.local_indexes.is_none() {
         notes.extend(live.local_indexes.iter().flatten().map(|(name, _)| format!("local index {name}")));

@@ -143,7 +143,7 @@ fn is_made(change: &TableChange, found: &Table) -> bool {
             index(index_name).and_then(|found| found.limits).is_some_and(|live| limits.are(&live))
         }
         TableChange::IndexWarm { index_name, warm } => {
-            index(index_name).and_then(|found| found.warm).is_some_and(|live| warm.beyond(&live).is_none())
+            index(index_name).and_then(|found| found.warm).is_some_and(|live| warm.raised_above(&live).is_none())
         }
         TableChange::AddReplicas { replicas, .. } => replicas::calls::are_added(found, replicas),
         TableChange::RemoveReplicas { regions, .. } => replicas::calls::are_removed(found, regions),

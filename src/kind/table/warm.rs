@@ -51,7 +51,7 @@ impl Warm {
     }
 
     /// Returns the values to raise.
-    pub(super) fn beyond(&self, live: &Self) -> Option<Self> {
+    pub(super) fn raised_above(&self, live: &Self) -> Option<Self> {
         let more = |own: Option<i64>, live: Option<i64>| own.filter(|own| live.is_none_or(|live| live < *own));
         let (read, write) = (more(self.read, live.read), more(self.write, live.write));
         (read.is_some() || write.is_some()).then_some(Self { read, write })
@@ -59,9 +59,9 @@ impl Warm {
 
     /// Returns the differences where the live throughput is lower.
     pub(super) fn compare(&self, live: &Self, field: impl Fn(&'static str) -> Field) -> Vec<FieldChange<Field>> {
-        let Some(beyond) = self.beyond(live) else { return Vec::new() };
+        let Some(raised_above) = self.raised_above(live) else { return Vec::new() };
         let how = "raised in place; AWS charges once, takes minutes, and never lowers it";
-        let pairs = beyond.by_key().into_iter().zip(live.by_key());
+        let pairs = raised_above.by_key().into_iter().zip(live.by_key());
         let change = |((key, own), (_, live)): ((&'static str, Option<i64>), (_, Option<i64>))| {
             let before = live.map_or_else(|| String::from("none"), |live| live.to_string());
             Some(in_place(field(key), before, own?.to_string(), how))
@@ -121,7 +121,7 @@ impl Setting for Warm {
         })
     }
 
-    fn words(&self) -> Vec<Line> {
+    fn describe(&self) -> Vec<Line> {
         self.by_key().into_iter().filter_map(|(key, units)| Some(Line::new(key, units?.to_string()))).collect()
     }
 
@@ -150,7 +150,7 @@ impl Setting for Warm {
     }
 
     fn repair(&self, live: &Self, _: &Sides<&Table>) -> Vec<SetWarm> {
-        self.beyond(live).map(|warm| SetWarm { warm }).into_iter().collect()
+        self.raised_above(live).map(|warm| SetWarm { warm }).into_iter().collect()
     }
 
     fn opposite(&self) -> Self {
@@ -204,6 +204,6 @@ impl UpdateTableSetting for Warm {
     }
 
     fn is_made(change: &SetWarm, live: &Self) -> bool {
-        change.warm.beyond(live).is_none()
+        change.warm.raised_above(live).is_none()
     }
 }

@@ -7,7 +7,7 @@ use super::steps::{
     CREATE_TOPIC, DELETE_TOPIC, SET_SUBSCRIPTION_ATTRIBUTES, SET_TOPIC_ATTRIBUTES, SUBSCRIBE, TAG_TOPIC, UNSUBSCRIBE,
     UNTAG_TOPIC,
 };
-use super::{Subscription, SubscriptionAttribute, Topic, TopicAttribute, TopicKey, TopicStep, diff, words};
+use super::{Subscription, SubscriptionAttribute, Topic, TopicAttribute, TopicKey, TopicStep, diff, display};
 use crate::resource::call::{CallError, Class, Operation};
 use crate::resource::names::OwnerKey;
 use crate::resource::secret::without_userinfo;
@@ -32,7 +32,7 @@ pub(super) async fn execute(api: &TopicApi, step: &TopicStep) -> Result<StepOutc
         }
         TopicStep::Subscribe { name, subscription } => subscribe(api, name, subscription).await,
         TopicStep::SetSubscriptionAttribute { subscription, arn, attribute, .. } => {
-            set_subscription_attribute(api, Known { shown: subscription, arn }, attribute).await
+            set_subscription_attribute(api, ExistingSubscription { shown: subscription, arn }, attribute).await
         }
         TopicStep::Unsubscribe { arn, .. } => {
             // SNS reports success for a subscription that is already deleted.
@@ -192,7 +192,7 @@ async fn subscribe(api: &TopicApi, name: &str, wanted: &Subscription) -> Result<
 }
 
 /// An existing subscription.
-struct Known<'a> {
+struct ExistingSubscription<'a> {
     /// Its display name.
     shown: &'a str,
     arn: &'a str,
@@ -200,7 +200,7 @@ struct Known<'a> {
 
 async fn set_subscription_attribute(
     api: &TopicApi,
-    Known { shown, arn }: Known<'_>,
+    ExistingSubscription { shown, arn }: ExistingSubscription<'_>,
     attribute: &SubscriptionAttribute,
 ) -> Result<StepOutcome, CallError> {
     let (name, value) = subscription_attribute(attribute);
@@ -223,7 +223,7 @@ async fn await_confirmation(api: &TopicApi, name: &str, wanted: &[String]) -> Re
     let pending: Vec<String> = wanted.iter().filter(pending).map(|id| without_userinfo(id)).collect();
     Ok(match &pending[..] {
         [] => StepOutcome::Done,
-        [one] => StepOutcome::Deferred(format!("the subscription {one} {}", words::WAITS)),
+        [one] => StepOutcome::Deferred(format!("the subscription {one} {}", display::WAITS)),
         _ => {
             let why = format!("these subscriptions wait for confirmation by their endpoints: {}", pending.join(", "));
             StepOutcome::Deferred(why)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::field::SubscriptionId;
-use super::{Field, Part, Subscription, Topic, filter, words};
+use super::{Field, Part, Subscription, Topic, filter, display};
 use crate::change::{Consent, FieldChange, FieldValue, Protection, ChangeMethod};
 use crate::kind::document::{PolicyDocument, pretty};
 use crate::resource::{Switch, diff_tags};
@@ -23,7 +23,7 @@ pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange<Field>> {
         && desired != before
     {
         let (before, after) =
-            (FieldValue::words(Switch::from(*before).word()), FieldValue::words(Switch::from(*desired).word()));
+            (FieldValue::text(Switch::from(*before).word()), FieldValue::text(Switch::from(*desired).word()));
         let how = "AWS sets the type of a topic when it is created, and cannot change it";
         changes.push(FieldChange::new(Field::Fifo, before, after, ChangeMethod::NewResource, how));
     }
@@ -36,12 +36,12 @@ pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange<Field>> {
     if let (Some(desired), Some(before)) = (display_name, &live.display_name)
         && desired != before
     {
-        changes.push(in_place(Field::DisplayName, words::text(before), words::text(desired)));
+        changes.push(in_place(Field::DisplayName, display::text(before), display::text(desired)));
     }
     if let (Some(desired), Some(before)) = (key, &live.key)
         && before != desired
     {
-        let change = in_place(Field::Key, words::key(before), words::key(desired));
+        let change = in_place(Field::Key, display::key(before), display::key(desired));
         // Messages published from then on are no longer encrypted with a customer managed key.
         let removes_protection = before.protection_of(desired) == Protection::Removed;
         changes.push(if removes_protection { change.needing(Consent::Protection) } else { change });
@@ -66,7 +66,7 @@ pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange<Field>> {
 }
 
 fn in_place(field: Field, live: impl Into<String>, desired: impl Into<String>) -> FieldChange<Field> {
-    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), ChangeMethod::InPlace, IN_PLACE)
+    FieldChange::new(field, FieldValue::text(live), FieldValue::text(desired), ChangeMethod::InPlace, IN_PLACE)
 }
 
 fn diff_policy(live: &PolicyDocument, desired: &PolicyDocument) -> FieldChange<Field> {
@@ -88,13 +88,13 @@ fn diff_subscriptions(
     for (id, wanted) in desired {
         let field = || Field::Subscription(SubscriptionId(id.clone()));
         let Some(found) = live.get(id) else {
-            let (before, after) = (FieldValue::words("missing"), FieldValue::words("subscribed"));
+            let (before, after) = (FieldValue::text("missing"), FieldValue::text("subscribed"));
             changes.push(FieldChange::new(field(), before, after, ChangeMethod::InPlace, "subscribed"));
             continue;
         };
         if found.arn.is_none() {
-            let (before, after) = (FieldValue::words("pending"), FieldValue::words("confirmed"));
-            changes.push(FieldChange::new(field(), before, after, ChangeMethod::Time, words::WAITS));
+            let (before, after) = (FieldValue::text("pending"), FieldValue::text("confirmed"));
+            changes.push(FieldChange::new(field(), before, after, ChangeMethod::Time, display::WAITS));
             continue;
         }
         diff_subscription(id, found, wanted, changes);
@@ -103,7 +103,7 @@ fn diff_subscriptions(
         // SNS deletes a subscription that is never confirmed, and no other caller can.
         if found.arn.is_some() {
             let how = "not in the manifest; its endpoint gets no more messages";
-            let (before, after) = (FieldValue::words("subscribed"), FieldValue::Absent);
+            let (before, after) = (FieldValue::text("subscribed"), FieldValue::Absent);
             let change =
                 FieldChange::new(Field::Subscription(SubscriptionId(id.clone())), before, after, ChangeMethod::Deletion, how);
             changes.push(change.needing(Consent::Subscription));
@@ -132,7 +132,7 @@ fn diff_subscription(id: &str, live: &Subscription, desired: &Subscription, chan
     if let (Some(desired), Some(before)) = (role, &live.role)
         && desired != before
     {
-        changes.push(in_place(part(Part::Role), words::text(before), desired));
+        changes.push(in_place(part(Part::Role), display::text(before), desired));
     }
 }
 
@@ -178,9 +178,9 @@ mod tests {
     /// Returns each change as `path: live -> desired [consent]`.
     #[track_caller]
     fn check(change: impl FnOnce(&mut Topic), expected: &[&str]) {
-        let words = |value: &FieldValue| match value {
+        let describe = |value: &FieldValue| match value {
             FieldValue::Absent => String::from("-"),
-            FieldValue::Words(words) => words.clone(),
+            FieldValue::Text(text) => text.clone(),
             FieldValue::Document(_) => String::from("document"),
         };
         let mut live = topic();
@@ -189,7 +189,7 @@ mod tests {
             .iter()
             .map(|change| {
                 let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
-                let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
+                let (before, after) = (describe(&change.sides.live), describe(&change.sides.desired));
                 format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.method)
             })
             .collect();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::manifest::{FilterPolicy, KeySetting, SubscriptionSection, TopicSection, misplaced, name};
 use super::rules::{Delivery, FIFO, check_delivery_policy, check_display_name, check_key, check_role};
-use super::{FilterScope, Protocol, Subscription, Topic, TopicKey, filter, words};
+use super::{FilterScope, Protocol, Subscription, Topic, TopicKey, filter, display};
 use crate::kind::document::{PolicyDocument, pretty};
 use crate::kind::import::{self, Found, Importer};
 use crate::kind::permission::Location;
@@ -131,7 +131,7 @@ fn subscriptions(
 ) -> Option<IndexMap<String, SubscriptionSection>> {
     for id in all.iter().filter(|(_, one)| one.arn.is_none()).map(|(id, _)| id) {
         let id = without_userinfo(id);
-        importer.warn(format!("the subscription {id} is omitted: it {}; add it once it is confirmed", words::WAITS));
+        importer.warn(format!("the subscription {id} is omitted: it {}; add it once it is confirmed", display::WAITS));
     }
     let confirmed = all.iter().filter(|(_, one)| one.arn.is_some());
     let read: Result<Vec<_>, String> = confirmed

@@ -15,7 +15,7 @@ mod manifest;
 mod rules;
 mod schema;
 mod steps;
-mod words;
+mod display;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -338,7 +338,7 @@ impl Kind for Topic {
     }
 
     fn seen(live: &Live<Self>) -> Fields {
-        words::seen(live)
+        display::seen(live)
     }
 
     fn opposite(desired: &Desired<Self>) -> Live<Self> {
@@ -361,7 +361,7 @@ impl Kind for Topic {
     }
 
     fn shown(state: &Self) -> Option<Self> {
-        words::shown(state)
+        display::shown(state)
     }
 
     fn cloudformation(desired: &Desired<Self>, live: Option<&Live<Self>>, stack: &mut Stack) {
@@ -373,11 +373,11 @@ impl Kind for Topic {
     }
 
     fn layout(state: &Self) -> Vec<Line> {
-        words::layout(state)
+        display::layout(state)
     }
 
     fn sketch(state: &Self, _: Option<&str>) -> Vec<Line> {
-        words::sketch(state)
+        display::sketch(state)
     }
 
     fn is_drawn(setting: &str) -> bool {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::field::SubscriptionId;
-use super::{Field, FilterScope, Part, Subscription, Topic, TopicKey, words};
+use super::{Field, FilterScope, Part, Subscription, Topic, TopicKey, display};
 use crate::change::{Consent, FieldChange, Protection};
 use crate::kind::document::{PolicyDocument, pretty};
 use crate::kind::key::DESCRIBE_KEY;
@@ -193,7 +193,7 @@ impl KindStep for TopicStep {
                 subscriptions: subscriptions.iter().map(|id| without_userinfo(id)).collect(),
             }),
             Self::CreateTopic { name, topic } => {
-                words::shown(topic).map(|topic| Self::CreateTopic { name: name.clone(), topic: Box::new(topic) })
+                display::shown(topic).map(|topic| Self::CreateTopic { name: name.clone(), topic: Box::new(topic) })
             }
             _ => None,
         }

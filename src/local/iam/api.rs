@@ -113,7 +113,7 @@ impl Refusal {
         Self::new("DeleteConflict", message).with_status(409)
     }
 
-    fn beyond(quota: &str, limit: usize) -> Self {
+    fn limit_exceeded(quota: &str, limit: usize) -> Self {
         Self::new("LimitExceeded", format!("Cannot exceed quota for {quota}: {limit}")).with_status(409)
     }
 

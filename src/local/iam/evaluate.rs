@@ -44,9 +44,9 @@ pub(super) struct RequiredPermission {
     pub(super) resource: String,
     pub(super) region: String,
     /// `dynamodb:LeadingKeys`: the partition keys of the items.
-    pub(super) leading_keys: Known,
+    pub(super) leading_keys: ConditionKey,
     /// `kms:ResourceAliases`: the aliases of the key.
-    pub(super) key_aliases: Known,
+    pub(super) key_aliases: ConditionKey,
     /// `dynamodb:EnclosingOperation`: the transaction that contains this operation.
     pub(super) enclosing: Option<&'static str>,
     pub(super) context: Context,
@@ -72,15 +72,15 @@ impl Context {
         self.values.insert(key.to_lowercase(), values);
     }
 
-    fn unlisted(&self, key: &str) -> Known {
+    fn unlisted(&self, key: &str) -> ConditionKey {
         let is_complete = |one: &&str| one.is_empty() || *one == key || one.ends_with('/') && key.starts_with(*one);
-        if self.complete.iter().any(is_complete) { Known::Absent } else { Known::Unknown }
+        if self.complete.iter().any(is_complete) { ConditionKey::Absent } else { ConditionKey::Unknown }
     }
 }
 
 /// The state of a condition key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum ConditionKey {
     /// The request does not have it.
     Absent,
     Values(Vec<String>),
@@ -226,12 +226,12 @@ fn among(of: &Of, test: impl Fn(&String) -> Truth) -> Truth {
 }
 
 /// Returns the state of a condition key, whose name is case-insensitive.
-pub(super) fn lookup(key: &str, caller: &Caller, permission: &RequiredPermission) -> Known {
-    let one = |value: &str| Known::Values(vec![value.to_owned()]);
-    let maybe = |value: Option<&str>| value.map_or(Known::Absent, one);
+pub(super) fn lookup(key: &str, caller: &Caller, permission: &RequiredPermission) -> ConditionKey {
+    let one = |value: &str| ConditionKey::Values(vec![value.to_owned()]);
+    let maybe = |value: Option<&str>| value.map_or(ConditionKey::Absent, one);
     let key = key.to_lowercase();
     if let Some(values) = permission.context.values.get(&key) {
-        return Known::Values(values.clone());
+        return ConditionKey::Values(values.clone());
     }
     if let Some(tag) = key.strip_prefix("aws:principaltag/") {
         // Tag keys are case-insensitive (IAM User Guide, "Tags for AWS Identity and Access Management resources").
@@ -242,7 +242,7 @@ pub(super) fn lookup(key: &str, caller: &Caller, permission: &RequiredPermission
     let of_a_service = caller.kind == CallerKind::Service;
     match key.as_str() {
         "aws:userid" | "aws:principalarn" | "aws:principalaccount" | "aws:principaltype" if of_a_service => {
-            Known::Unknown
+            ConditionKey::Unknown
         }
         "dynamodb:leadingkeys" => permission.leading_keys.clone(),
         "kms:resourcealiases" => permission.key_aliases.clone(),
@@ -259,7 +259,7 @@ pub(super) fn lookup(key: &str, caller: &Caller, permission: &RequiredPermission
         // Requests with a user's permanent keys do not have it.
         "aws:multifactorauthpresent" => maybe(caller.mfa.map(|given| if given { "true" } else { "false" })),
         // Operations that a service makes with a key on behalf of its caller are not checked here.
-        "kms:viaservice" => Known::Absent,
+        "kms:viaservice" => ConditionKey::Absent,
         _ => permission.context.unlisted(&key),
     }
 }
@@ -278,7 +278,7 @@ pub(super) fn missing_keys<'a>(
     }
     keys.sort();
     keys.dedup();
-    keys.retain(|key| lookup(key, caller, permission) == Known::Absent);
+    keys.retain(|key| lookup(key, caller, permission) == ConditionKey::Absent);
     keys
 }
 
@@ -342,9 +342,9 @@ fn holds(condition: &Condition, version: Version, caller: &Caller, permission: &
         if negated { found.not() } else { found }
     };
     let values = match known {
-        Known::Unknown => return Truth::Unknown,
-        Known::Absent => Vec::new(),
-        Known::Values(values) => values,
+        ConditionKey::Unknown => return Truth::Unknown,
+        ConditionKey::Absent => Vec::new(),
+        ConditionKey::Values(values) => values,
     };
     match (set, values.as_slice()) {
         // For an absent key, `ForAllValues` is true and `ForAnyValue` is false; a negated operator is true.
@@ -360,11 +360,11 @@ fn holds(condition: &Condition, version: Version, caller: &Caller, permission: &
 }
 
 /// `Null` with `true` matches an absent key, with `false` a present one.
-fn is_null(known: &Known, wanted: &[String]) -> Truth {
+fn is_null(known: &ConditionKey, wanted: &[String]) -> Truth {
     let absent = match known {
-        Known::Unknown => return Truth::Unknown,
-        Known::Absent => true,
-        Known::Values(values) => values.is_empty(),
+        ConditionKey::Unknown => return Truth::Unknown,
+        ConditionKey::Absent => true,
+        ConditionKey::Values(values) => values.is_empty(),
     };
     match wanted {
         [wanted] if wanted.eq_ignore_ascii_case("true") => absent.into(),

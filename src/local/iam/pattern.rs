@@ -1,7 +1,7 @@
 //! Patterns in policies: wildcards and policy variables.
 
 use super::document::Version;
-use super::evaluate::{Caller, Known, RequiredPermission, lookup};
+use super::evaluate::{Caller, ConditionKey, RequiredPermission, lookup};
 
 /// A part of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +46,10 @@ pub(super) fn expanded(
         match variable {
             "*" | "?" | "$" => parts.extend(variable.chars().map(Part::Letter)),
             _ => match lookup(variable, caller, permission) {
-                Known::Values(values) if values.len() == 1 => {
+                ConditionKey::Values(values) if values.len() == 1 => {
                     parts.extend(values.iter().flat_map(|value| value.chars()).map(Part::Letter));
                 }
-                Known::Values(_) | Known::Absent | Known::Unknown => return None,
+                ConditionKey::Values(_) | ConditionKey::Absent | ConditionKey::Unknown => return None,
             },
         }
         rest = after;

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::evaluate::{Context, Known, RequiredPermission};
+use super::evaluate::{ConditionKey, Context, RequiredPermission};
 use crate::local::Region;
 use crate::local::answer::Form;
 use crate::local::dynamodb::key_schema;
@@ -17,8 +17,8 @@ pub(super) fn permission(region: &str, action: String, resource: String) -> Requ
         action,
         resource,
         region: region.to_owned(),
-        leading_keys: Known::Absent,
-        key_aliases: Known::Absent,
+        leading_keys: ConditionKey::Absent,
+        key_aliases: ConditionKey::Absent,
         enclosing: None,
         context: Context::default(),
     }
@@ -67,7 +67,7 @@ pub(super) fn of_kms(region: &Region, operation: &str, body: &Value) -> Vec<Requ
             None => region.arn("kms", &format!("key/{named}")),
         },
     };
-    let key_aliases = known.map_or(Known::Absent, |known| Known::Values(known.aliases));
+    let key_aliases = known.map_or(ConditionKey::Absent, |known| ConditionKey::Values(known.aliases));
     let alias = body["AliasName"].as_str().map(|alias| region.arn("kms", alias));
     let tagged = operation == "CreateKey" && body["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
     let action = |name: &str| format!("kms:{name}");
@@ -159,10 +159,10 @@ fn value_of(attribute: &Value) -> Option<String> {
 }
 
 /// Returns the partition keys of items, each given as an item or its key.
-fn leading_keys<'a>(region: &Region, table: &str, items: impl Iterator<Item = &'a Value>) -> Known {
-    let Some(partition) = key_schema(region, table_of(table), None) else { return Known::Unknown };
+fn leading_keys<'a>(region: &Region, table: &str, items: impl Iterator<Item = &'a Value>) -> ConditionKey {
+    let Some(partition) = key_schema(region, table_of(table), None) else { return ConditionKey::Unknown };
     let keys: Option<Vec<String>> = items.map(|item| value_of(&item[&partition])).collect();
-    keys.map_or(Known::Unknown, Known::Values)
+    keys.map_or(ConditionKey::Unknown, ConditionKey::Values)
 }
 
 /// One action on one item, as a request or as a part of a transaction.
@@ -203,7 +203,7 @@ fn query(region: &Region, body: &Value) -> RequiredPermission {
     // In an index, the leading key is the index's own partition key.
     let partition = key_schema(region, table_of(table), body["IndexName"].as_str());
     let key = partition.and_then(|partition| queried(body, &partition));
-    let leading_keys = key.map_or(Known::Unknown, |key| Known::Values(vec![key]));
+    let leading_keys = key.map_or(ConditionKey::Unknown, |key| ConditionKey::Values(vec![key]));
     RequiredPermission { leading_keys, ..simple(region, "Query", &read_resource(region, body)) }
 }
 
@@ -217,7 +217,7 @@ fn queried(body: &Value, attribute: &str) -> Option<String> {
             _ => None,
         };
     };
-    let words = words(expression);
+    let words = tokens(expression);
     let is_attribute = |word: &str| match word.strip_prefix('#') {
         Some(_) => body["ExpressionAttributeNames"][word] == attribute,
         None => word == attribute,
@@ -231,7 +231,7 @@ fn queried(body: &Value, attribute: &str) -> Option<String> {
 }
 
 /// Returns the words and operators of a key condition, without parentheses.
-fn words(expression: &str) -> Vec<&str> {
+fn tokens(expression: &str) -> Vec<&str> {
     let inner = |letter: char| letter.is_alphanumeric() || "_#:.-".contains(letter);
     let mut words = Vec::new();
     let mut rest = expression.trim_start();

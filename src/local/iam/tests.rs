@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::document::{self, Document};
-use super::evaluate::{Caller, CallerKind, Known, RequiredPermission, Verdict, decide};
+use super::evaluate::{Caller, CallerKind, ConditionKey, RequiredPermission, Verdict, decide};
 use super::permissions::{Granted, Layers, Permissions};
 use super::{Users, request};
 
@@ -24,7 +24,7 @@ fn caller() -> Caller {
     }
 }
 
-fn permission(keys: Known) -> RequiredPermission {
+fn permission(keys: ConditionKey) -> RequiredPermission {
     RequiredPermission {
         leading_keys: keys,
         ..request::permission(
@@ -35,8 +35,8 @@ fn permission(keys: Known) -> RequiredPermission {
     }
 }
 
-fn values(keys: &[&str]) -> Known {
-    Known::Values(keys.iter().map(|key| (*key).to_owned()).collect())
+fn values(keys: &[&str]) -> ConditionKey {
+    ConditionKey::Values(keys.iter().map(|key| (*key).to_owned()).collect())
 }
 
 fn document(statements: &Value) -> Document {
@@ -44,14 +44,14 @@ fn document(statements: &Value) -> Document {
 }
 
 /// Returns the decision of a policy with one statement on everything and this condition.
-fn with(effect: &str, condition: &Value, keys: Known) -> Verdict {
+fn with(effect: &str, condition: &Value, keys: ConditionKey) -> Verdict {
     let all = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
     let one = json!({ "Effect": effect, "Action": "*", "Resource": "*", "Condition": condition });
     let statements = if effect == "Deny" { json!([all, one]) } else { json!([one]) };
     decide(&[document(&statements)], &caller(), &permission(keys))
 }
 
-fn allows(condition: &Value, keys: Known) -> bool {
+fn allows(condition: &Value, keys: ConditionKey) -> bool {
     with("Allow", condition, keys) == Verdict::Allowed
 }
 
@@ -66,8 +66,8 @@ fn for_all_values_matches_an_absent_key_unless_null_excludes_it() {
         (values(&["request#1", "decision#2"]), false, false),
         (values(&["decision#2"]), false, false),
         (values(&[]), true, false),
-        (Known::Absent, true, false),
-        (Known::Unknown, false, false),
+        (ConditionKey::Absent, true, false),
+        (ConditionKey::Unknown, false, false),
     ] {
         assert_eq!(allows(&like, keys.clone()), loose, "{keys:?}");
         assert_eq!(allows(&strict, keys.clone()), tight, "{keys:?}");
@@ -91,7 +91,7 @@ fn operators_treat_present_absent_and_negated_keys_as_aws_does() {
         ("Null", json!(false), true, false),
     ] {
         assert_eq!(allows(&of(operator, wanted.clone()), keys()), present, "{operator} {wanted}");
-        assert_eq!(allows(&of(operator, wanted.clone()), Known::Absent), absent, "{operator} {wanted}");
+        assert_eq!(allows(&of(operator, wanted.clone()), ConditionKey::Absent), absent, "{operator} {wanted}");
     }
     for (operator, wanted, one, absent) in [
         ("StringEquals", json!("a"), true, false),
@@ -104,7 +104,7 @@ fn operators_treat_present_absent_and_negated_keys_as_aws_does() {
         ("StringEqualsIgnoreCase", json!("A"), true, false),
     ] {
         assert_eq!(allows(&of(operator, wanted.clone()), values(&["a"])), one, "{operator} {wanted}");
-        assert_eq!(allows(&of(operator, wanted.clone()), Known::Absent), absent, "{operator} {wanted}");
+        assert_eq!(allows(&of(operator, wanted.clone()), ConditionKey::Absent), absent, "{operator} {wanted}");
         // Several values require an operator with a set prefix.
         assert!(!allows(&of(operator, wanted.clone()), keys()), "{operator} {wanted}");
     }
@@ -188,7 +188,8 @@ fn invalid_policies_are_errors() {
 
 #[test]
 fn actions_and_resources_have_wildcards_and_exceptions() {
-    let decide = |statement: Value| decide(&[document(&json!([statement]))], &caller(), &permission(Known::Absent));
+    let decide =
+        |statement: Value| decide(&[document(&json!([statement]))], &caller(), &permission(ConditionKey::Absent));
     let table = "arn:aws:dynamodb:*:123456789012:table/requests";
     let of = |action: Value, resource: &str| json!({ "Effect": "Allow", "Action": action, "Resource": resource });
     for (statement, allowed) in [
@@ -252,8 +253,8 @@ proptest! {
             },
         })).collect();
         let asked = RequiredPermission {
-            action: action.clone(), resource: arn(&resource), leading_keys: Known::Values(keys.clone()),
-            ..permission(Known::Absent)
+            action: action.clone(), resource: arn(&resource), leading_keys: ConditionKey::Values(keys.clone()),
+            ..permission(ConditionKey::Absent)
         };
         let decided = decide(&[document(&json!(written))], &caller(), &asked);
         prop_assert_eq!(decided, naive(&statements, &action, &resource, &keys));
@@ -278,7 +279,7 @@ fn caller_tags_and_the_source_identity_are_condition_keys() {
     session.mfa = Some(false);
     let holds = |condition: Value| {
         let one = json!({ "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition });
-        decide(&[document(&one)], &session, &permission(Known::Absent)) == Verdict::Allowed
+        decide(&[document(&one)], &session, &permission(ConditionKey::Absent)) == Verdict::Allowed
     };
     assert!(holds(json!({ "StringEquals": { "aws:PrincipalTag/team": "a", "aws:SourceIdentity": "alice" } })));
     assert!(holds(json!({ "StringEquals": { "aws:PrincipalType": "AssumedRole" } })));
@@ -294,7 +295,7 @@ fn a_boundary_and_a_session_policy_limit_what_identity_policies_allow() {
     let put = || document(&of(json!("dynamodb:Put*")));
     let get = || document(&of(json!("dynamodb:Get*")));
     let check = |layers: Layers, granted: Granted| {
-        Permissions::Only(layers).check(&caller(), &permission(Known::Absent), granted).err().unwrap_or_default()
+        Permissions::Only(layers).check(&caller(), &permission(ConditionKey::Absent), granted).err().unwrap_or_default()
     };
     let layers = |identity: Vec<Document>, boundary: Option<Vec<Document>>, session: Option<Vec<Document>>| Layers {
         identity: identity.into(),

@@ -68,7 +68,7 @@ pub(super) fn gates() -> Value {
 
 /// Returns the schema of the sums over several targets.
 pub(super) fn total() -> Value {
-    let count = |words: &str| json!({ "type": "integer", "minimum": 0, "description": words });
+    let count = |text: &str| json!({ "type": "integer", "minimum": 0, "description": text });
     json!({
         "type": "object",
         "description": "The sums over all targets.",

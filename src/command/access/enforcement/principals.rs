@@ -179,10 +179,10 @@ fn named(pattern: &str, caller: &Caller) -> Named {
 /// A principal, and its permissions.
 pub(super) struct Checked {
     pub(super) arn: String,
-    pub(super) known: Known,
+    pub(super) known: PermissionsResult,
 }
 
-pub(super) enum Known {
+pub(super) enum PermissionsResult {
     Permissions(Permissions),
     /// IAM did not answer, and why.
     Unknown(String),
@@ -192,7 +192,7 @@ pub(super) enum Known {
 
 impl Checked {
     pub(super) fn permissions(&self) -> Option<&Permissions> {
-        if let Known::Permissions(permissions) = &self.known { Some(permissions) } else { None }
+        if let PermissionsResult::Permissions(permissions) = &self.known { Some(permissions) } else { None }
     }
 }
 
@@ -204,17 +204,19 @@ pub(super) async fn checked(site: &Site, named: &Named, guarded: &Guarded) -> Ch
             Ok(Some(arn)) => arn,
             Ok(None) => {
                 let why = String::from("the role does not exist");
-                return Checked { arn: role.to_string(), known: Known::NotAsked(why) };
+                return Checked { arn: role.to_string(), known: PermissionsResult::NotAsked(why) };
             }
-            Err(error) => return Checked { arn: role.to_string(), known: Known::Unknown(error.to_string()) },
+            Err(error) => {
+                return Checked { arn: role.to_string(), known: PermissionsResult::Unknown(error.to_string()) };
+            }
         },
         Named::Other { pattern, why } => {
-            return Checked { arn: pattern.clone(), known: Known::NotAsked((*why).to_owned()) };
+            return Checked { arn: pattern.clone(), known: PermissionsResult::NotAsked((*why).to_owned()) };
         }
     };
     let known = match permissions(site, &arn, guarded).await {
-        Ok(permissions) => Known::Permissions(permissions),
-        Err(error) => Known::Unknown(error.to_string()),
+        Ok(permissions) => PermissionsResult::Permissions(permissions),
+        Err(error) => PermissionsResult::Unknown(error.to_string()),
     };
     Checked { arn, known }
 }

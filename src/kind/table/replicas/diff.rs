@@ -15,17 +15,17 @@ pub(in crate::kind::table) fn diff(live: &Replicas, desired: &Replicas, changes:
     };
     for (region, wanted) in &desired.regions {
         let status = |word: &ReplicaStatus, method, how| {
-            let (before, after) = (FieldValue::words(word.to_string()), FieldValue::words("ACTIVE"));
+            let (before, after) = (FieldValue::text(word.to_string()), FieldValue::text("ACTIVE"));
             change(Field::ReplicaStatus(region.clone()), before, after, method, how)
         };
         match live.statuses.get(region) {
             None => {
-                let after = FieldValue::words(words(wanted));
+                let after = FieldValue::text(describe(wanted));
                 let (method, how) = match frozen {
                     true => (ChangeMethod::NotPossible, FROZEN),
                     false => (ChangeMethod::InPlace, "added in place; AWS copies the items, in minutes to hours"),
                 };
-                changes.push(change(Field::Replica(region.clone()), FieldValue::words("missing"), after, method, how));
+                changes.push(change(Field::Replica(region.clone()), FieldValue::text("missing"), after, method, how));
             }
             Some(word @ ReplicaStatus::Creating) => {
                 changes.push(status(word, ChangeMethod::Time, "AWS is copying the items, in minutes to hours"));
@@ -50,7 +50,7 @@ pub(in crate::kind::table) fn diff(live: &Replicas, desired: &Replicas, changes:
     }
     for (region, found) in live.unlisted(desired) {
         let field = Field::Replica(region.clone());
-        let before = FieldValue::words(words(found));
+        let before = FieldValue::text(describe(found));
         changes.push(match live.statuses.get(region) {
             Some(ReplicaStatus::Deleting) => {
                 change(field, before, FieldValue::Absent, ChangeMethod::Time, "AWS is deleting it")
@@ -81,7 +81,7 @@ fn diff_mode(live: &Replicas, desired: &Replicas, changes: &mut Vec<FieldChange<
     }
     let mut compare = |key, before: &str, after: &str| {
         if before != after {
-            let (before, after) = (FieldValue::words(before), FieldValue::words(after));
+            let (before, after) = (FieldValue::text(before), FieldValue::text(after));
             let how = "set with the first replica: remove all replicas, then add them again";
             changes.push(FieldChange::new(Field::Setting(key), before, after, ChangeMethod::NotPossible, how));
         }
@@ -100,7 +100,7 @@ pub(super) fn is_protected(replica: &Table) -> bool {
     replica.settings.deletion_protection == Some(DeletionProtection(true))
 }
 
-fn words(table: &Table) -> String {
+fn describe(table: &Table) -> String {
     let own = setting_lines(table);
     if own.is_empty() { String::from("present") } else { own.join(", ") }
 }

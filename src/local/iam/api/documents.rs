@@ -109,7 +109,7 @@ pub(super) fn trust(
     }
     let text = raw.to_string();
     if text.chars().count() > TRUST {
-        return Err(Refusal::beyond("ACLSizePerRole", TRUST));
+        return Err(Refusal::limit_exceeded("ACLSizePerRole", TRUST));
     }
     Ok((text, ids))
 }

@@ -113,7 +113,7 @@ pub(super) fn add_to_profile(home: &Region, form: &Form) -> Result<String, Refus
         let mut profile = profile(store, form)?;
         stored(store, role)?;
         if profile.roles.len() >= ROLES {
-            return Err(Refusal::beyond("InstanceSessionsPerInstanceProfile", ROLES));
+            return Err(Refusal::limit_exceeded("InstanceSessionsPerInstanceProfile", ROLES));
         }
         profile.roles.push(role.clone());
         save(store, &profile)?;
@@ -165,7 +165,7 @@ pub(super) fn create_provider(home: &Region, form: &Form) -> Result<String, Refu
     let copied = |list: &str| rules::members(form, list).into_iter().cloned().collect::<Vec<String>>();
     let (clients, thumbprints) = (copied("ClientIDList"), copied("ThumbprintList"));
     if clients.len() > CLIENTS {
-        return Err(Refusal::beyond("ClientIdsPerOpenIdConnectProvider", CLIENTS));
+        return Err(Refusal::limit_exceeded("ClientIdsPerOpenIdConnectProvider", CLIENTS));
     }
     if thumbprints.len() > THUMBPRINTS {
         return Err(Refusal::new("InvalidInput", "Thumbprint list must contain fewer than 5 entries."));
@@ -181,7 +181,7 @@ pub(super) fn create_provider(home: &Region, form: &Form) -> Result<String, Refu
             return Err(Refusal::already_exists(format!("Provider with url {given} already exists.")));
         }
         if store::objects::<Provider>(store, PROVIDER)?.len() >= PROVIDERS {
-            return Err(Refusal::beyond("OpenIdConnectProvidersPerAccount", PROVIDERS));
+            return Err(Refusal::limit_exceeded("OpenIdConnectProvidersPerAccount", PROVIDERS));
         }
         store::keep(store, PROVIDER, &arn, &provider)?;
         Ok(element("OpenIDConnectProviderArn", &arn))

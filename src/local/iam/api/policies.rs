@@ -84,7 +84,7 @@ pub(super) fn attach(home: &Region, form: &Form) -> Result<String, Refusal> {
         }
         role.attached.push(arn.clone());
         if role.attached.len() > ATTACHED {
-            Err(Refusal::beyond("PoliciesPerRole", ATTACHED))
+            Err(Refusal::limit_exceeded("PoliciesPerRole", ATTACHED))
         } else {
             Ok(String::new())
         }
@@ -122,7 +122,7 @@ pub(super) fn create_managed(home: &Region, form: &Form) -> Result<String, Refus
     let arn = rules::arn(home, "policy", &path, name);
     documents::check_identity(text)?;
     if documents::length(text) > MANAGED {
-        return Err(Refusal::beyond("PolicySize", MANAGED));
+        return Err(Refusal::limit_exceeded("PolicySize", MANAGED));
     }
     let policy = Policy {
         name: name.clone(),

@@ -68,7 +68,7 @@ fn add(home: &Region, new: New) -> Result<String, Refusal> {
         }
         let all = Role::all(store)?;
         if all.len() >= MAX {
-            return Err(Refusal::beyond("RolesPerAccount", MAX));
+            return Err(Refusal::limit_exceeded("RolesPerAccount", MAX));
         }
         let (trust, trusted_ids) = documents::trust(home, store, &new.trust)?;
         if let Some(arn) = &new.boundary {
@@ -126,8 +126,8 @@ pub(super) fn create_of_a_service(home: &Region, form: &Form) -> Result<String, 
     };
     let suffix = form.get("CustomSuffix").map(|suffix| format!("_{suffix}")).unwrap_or_default();
     let capital = |word: &str| format!("{}{}", word[..1].to_uppercase(), &word[1..]);
-    let words = short.split(['.', '-']).filter(|word| word.is_ascii() && !word.is_empty());
-    let name = format!("AWSServiceRoleFor{}{suffix}", words.map(capital).collect::<String>());
+    let text = short.split(['.', '-']).filter(|word| word.is_ascii() && !word.is_empty());
+    let name = format!("AWSServiceRoleFor{}{suffix}", text.map(capital).collect::<String>());
     let trust = serde_json::json!({
         "Version": "2012-10-17",
         "Statement": [{ "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole" }],

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Refusal, page, rules};
 use crate::local::answer::{Form, element};
 use crate::local::iam::document::Position;
-use crate::local::iam::evaluate::{Caller, CallerKind, Context, Known, RequiredPermission, missing_keys};
+use crate::local::iam::evaluate::{Caller, CallerKind, ConditionKey, Context, RequiredPermission, missing_keys};
 use crate::local::iam::permissions::{Granted, Layers, Permissions};
 use crate::local::iam::request;
 use crate::local::iam::role::{HOME, Role, unique_id};
@@ -119,8 +119,8 @@ fn with(asked: RequiredPermission, entries: &[(String, Vec<String>)]) -> Require
     let mut permission = RequiredPermission { context: Context::of(&[""]), ..asked };
     for (key, values) in entries {
         match key.as_str() {
-            "dynamodb:leadingkeys" => permission.leading_keys = Known::Values(values.clone()),
-            "kms:resourcealiases" => permission.key_aliases = Known::Values(values.clone()),
+            "dynamodb:leadingkeys" => permission.leading_keys = ConditionKey::Values(values.clone()),
+            "kms:resourcealiases" => permission.key_aliases = ConditionKey::Values(values.clone()),
             "aws:requestedregion" => permission.region = values.first().cloned().unwrap_or_default(),
             key => permission.context.set(key, values.clone()),
         }

@@ -8,7 +8,7 @@ use super::{
     Projection, Replicas, Table, Ttl, Warm,
 };
 use crate::kind::Line;
-use crate::resource::{Fields, Live, tag_words};
+use crate::resource::{Fields, Live, tag_text};
 
 pub(super) fn encryption(encryption: &Encryption) -> String {
     match encryption {
@@ -101,8 +101,8 @@ pub(super) fn local_index(index: &LocalIndex, other: Option<&LocalIndex>) -> Str
     }
 }
 
-fn warm_words(warm: Warm) -> String {
-    let lines = warm.words().into_iter().map(|line| format!("{} {}", line.name, line.words));
+fn warm_text(warm: Warm) -> String {
+    let lines = warm.describe().into_iter().map(|line| format!("{} {}", line.name, line.text));
     lines.collect::<Vec<_>>().join(", ")
 }
 
@@ -134,24 +134,24 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
         ("ttl", time.as_ref().map(ttl)),
         ("billing_mode", mode.map(billing)),
         ("encryption", own.as_ref().map(encryption)),
-        ("tags", tags.as_ref().map(tag_words)),
+        ("tags", tags.as_ref().map(tag_text)),
     ];
-    let seen = seen.into_iter().filter_map(|(field, words)| Some((Cow::Borrowed(field), words?)));
+    let seen = seen.into_iter().filter_map(|(field, text)| Some((Cow::Borrowed(field), text?)));
     let indexes = indexes.iter().flatten().map(|(name, found)| {
-        let status = temporary_status(found.status).map(|(words, _)| format!(", {words}")).unwrap_or_default();
+        let status = temporary_status(found.status).map(|(text, _)| format!(", {text}")).unwrap_or_default();
         let units = found.capacity.map(|units| format!(", {}", capacity(units))).unwrap_or_default();
         let limits =
-            found.limits.and_then(|limits| limits.named()).map(|words| format!(", {words}")).unwrap_or_default();
+            found.limits.and_then(|limits| limits.named()).map(|text| format!(", {text}")).unwrap_or_default();
         let (key, projected) = (in_parts(&found.key, typed), projection(&found.projection));
-        let words = format!("{key}, projecting {projected}{units}{limits}{status}");
-        (Cow::Owned(format!("index {name}")), words)
+        let text = format!("{key}, projecting {projected}{units}{limits}{status}");
+        (Cow::Owned(format!("index {name}")), text)
     });
-    let settings = settings.stable_lines().into_iter().map(|line| (Cow::Owned(line.name), line.words));
+    let settings = settings.stable_lines().into_iter().map(|line| (Cow::Owned(line.name), line.text));
     let local = local_indexes.iter().flatten().map(|(name, found)| {
-        let words = format!("{}, projecting {}", typed(&found.sort), projection(&found.projection));
-        (Cow::Owned(format!("local index {name}")), words)
+        let text = format!("{}, projecting {}", typed(&found.sort), projection(&found.projection));
+        (Cow::Owned(format!("local index {name}")), text)
     });
-    let replicas = replicas.iter().flat_map(Replicas::words).map(|line| (Cow::Owned(line.name), line.words));
+    let replicas = replicas.iter().flat_map(Replicas::describe).map(|line| (Cow::Owned(line.name), line.text));
     seen.chain(settings).chain(indexes).chain(local).chain(replicas).collect()
 }
 
@@ -170,23 +170,23 @@ pub(super) fn layout(layout: &Table) -> Vec<Line> {
     for (name, index) in indexes.iter().flatten() {
         let units = index.capacity.map(|units| format!("; {}", capacity(units))).unwrap_or_default();
         let limits =
-            index.limits.and_then(|limits| limits.named()).map(|words| format!("; {words}")).unwrap_or_default();
-        let warm = index.warm.map(|warm| format!("; {}", warm_words(warm))).unwrap_or_default();
-        let words =
+            index.limits.and_then(|limits| limits.named()).map(|text| format!("; {text}")).unwrap_or_default();
+        let warm = index.warm.map(|warm| format!("; {}", warm_text(warm))).unwrap_or_default();
+        let text =
             format!("{}; projects {}{units}{limits}{warm}", in_parts(&index.key, typed), projects(&index.projection));
-        lines.push(Line::new(format!("index {name}"), words));
+        lines.push(Line::new(format!("index {name}"), text));
     }
     for (name, index) in local_indexes.iter().flatten() {
-        let words = format!("{}; projects {}", typed(&index.sort), projects(&index.projection));
-        lines.push(Line::new(format!("local index {name}"), words));
+        let text = format!("{}; projects {}", typed(&index.sort), projects(&index.projection));
+        lines.push(Line::new(format!("local index {name}"), text));
     }
     if let Some(Ttl::Enabled(attribute)) = ttl {
         lines.push(Line::new("ttl", attribute));
     }
     lines.extend(billing.map(|billing| Line::new("billing_mode", initial_billing(billing))));
     lines.extend(encryption.as_ref().map(|own| Line::new("encryption", self::encryption(own))));
-    lines.extend(settings.words());
-    lines.extend(replicas.iter().flat_map(Replicas::words));
+    lines.extend(settings.describe());
+    lines.extend(replicas.iter().flat_map(Replicas::describe));
     lines.extend(tags.iter().flatten().map(|(key, value)| Line::new(format!("tags.{key}"), value)));
     lines
 }

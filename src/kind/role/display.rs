@@ -6,7 +6,7 @@ use super::rules::{self, MANAGED, TRUST};
 use super::{Boundary, Role};
 use crate::kind::Line;
 use crate::kind::document::PolicyDocument;
-use crate::resource::{Fields, Live, digest, tag_words};
+use crate::resource::{Fields, Live, digest, tag_text};
 
 pub(super) fn text(text: &str) -> &str {
     if text.is_empty() { "none" } else { text }
@@ -45,9 +45,9 @@ pub(super) fn seen(live: &Live<Role>) -> Fields {
         ("trust", trust.as_ref().map(|trust| digest(&trust.pretty()))),
         ("managed_policies", managed_policies.as_ref().map(|all| all.iter().cloned().collect::<Vec<_>>().join(", "))),
         ("instance_profiles", instance_profiles.as_ref().map(|all| all.join(", "))),
-        ("tags", tags.as_ref().map(tag_words)),
+        ("tags", tags.as_ref().map(tag_text)),
     ];
-    let seen = seen.into_iter().filter_map(|(field, words)| Some((Cow::Borrowed(field), words?)));
+    let seen = seen.into_iter().filter_map(|(field, text)| Some((Cow::Borrowed(field), text?)));
     let policies = policies
         .iter()
         .flatten()
@@ -73,7 +73,7 @@ pub(super) fn layout(role: &Role) -> Vec<Line> {
     lines.extend(description.iter().map(|description| Line::new("description", description)));
     lines.extend(max_session_duration.map(|limit| Line::new("max_session_duration", seconds(limit))));
     lines.extend(permissions_boundary.iter().map(|one| Line::new("permissions_boundary", boundary(one))));
-    lines.extend(trust.iter().map(|trust| Line::new("trust", trust_words(trust))));
+    lines.extend(trust.iter().map(|trust| Line::new("trust", trust_text(trust))));
     for (number, arn) in managed_policies.iter().flatten().enumerate() {
         let beyond = (number == MANAGED.0)
             .then(|| format!(" (this and all following ones exceed the default quota of {})", MANAGED.0));
@@ -82,18 +82,18 @@ pub(super) fn layout(role: &Role) -> Vec<Line> {
     for (name, policy) in policies.iter().flatten() {
         lines.push(Line::new(
             format!("policy {name}"),
-            format!("{}, {} characters", policy.words(), rules::size(policy)),
+            format!("{}, {} characters", policy.describe(), rules::size(policy)),
         ));
     }
     lines.extend(tags.iter().flatten().map(|(key, value)| Line::new(format!("tags.{key}"), value)));
     lines
 }
 
-fn trust_words(trust: &PolicyDocument) -> String {
+fn trust_text(trust: &PolicyDocument) -> String {
     let size = rules::size(trust);
     match size > TRUST.0 {
-        true => format!("{}, {size} characters: exceeds the default quota of {}", trust.words(), TRUST.0),
-        false => trust.words(),
+        true => format!("{}, {size} characters: exceeds the default quota of {}", trust.describe(), TRUST.0),
+        false => trust.describe(),
     }
 }
 
@@ -141,15 +141,15 @@ mod tests {
             let statement = json!({ "Effect": "Allow", "Principal": { "AWS": name }, "Action": "sts:AssumeRole" });
             json!({ "Version": "2012-10-17", "Statement": [statement] }).into()
         };
-        assert_eq!(trust_words(&trust("x")), "1 statement");
-        let large = trust_words(&trust(&"x".repeat(TRUST.0)));
+        assert_eq!(trust_text(&trust("x")), "1 statement");
+        let large = trust_text(&trust(&"x".repeat(TRUST.0)));
         assert!(large.ends_with("exceeds the default quota of 2048"), "{large}");
         let managed: BTreeSet<String> = (0..11).map(|number| format!("arn:aws:iam::aws:policy/P{number:02}")).collect();
         let role = Role { managed_policies: Some(managed), ..Role::default() };
         let beyond: Vec<usize> = layout(&role)
             .iter()
             .enumerate()
-            .filter(|(_, line)| line.words.contains("exceed"))
+            .filter(|(_, line)| line.text.contains("exceed"))
             .map(|(at, _)| at)
             .collect();
         assert_eq!(beyond, [10]);
@@ -164,7 +164,7 @@ mod tests {
             ..Role::default()
         };
         let lines: Vec<String> =
-            sketch(&role).into_iter().map(|line| format!("{} {}", line.name, line.words)).collect();
+            sketch(&role).into_iter().map(|line| format!("{} {}", line.name, line.text)).collect();
         assert_eq!(lines, ["trusts a", "trusts b", "trusts c", "managed policy ReadOnlyAccess"]);
     }
 }

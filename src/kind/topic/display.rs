@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{Subscription, Topic, TopicKey};
 use crate::kind::Line;
 use crate::resource::secret::without_userinfo;
-use crate::resource::{Fields, Live, Switch, digest, tag_words};
+use crate::resource::{Fields, Live, Switch, digest, tag_text};
 
 /// The state of an unconfirmed subscription.
 pub(super) const WAITS: &str = "waits for confirmation by its endpoint";
@@ -42,7 +42,7 @@ pub(super) fn seen(live: &Live<Topic>) -> Fields {
         ("key", kms.as_ref().map(|kms| key(kms).to_owned())),
         ("policy", policy.as_ref().map(|policy| digest(&policy.to_json()))),
         ("delivery_policy", delivery_policy.as_ref().map(|policy| digest(&policy.to_string()))),
-        ("tags", tags.as_ref().map(tag_words)),
+        ("tags", tags.as_ref().map(tag_text)),
     ];
     let seen = seen.into_iter().filter_map(|(field, words)| Some((Cow::Borrowed(field), words?)));
     let subscriptions = subscriptions.iter().flatten().map(|(id, found)| {
@@ -70,12 +70,12 @@ pub(super) fn layout(topic: &Topic) -> Vec<Line> {
         tags,
     } = topic;
     let mut lines: Vec<Line> = Vec::new();
-    let mut add = |name: &str, words: Option<String>| lines.extend(words.map(|words| Line::new(name, words)));
+    let mut add = |name: &str, text: Option<String>| lines.extend(text.map(|text| Line::new(name, text)));
     add("fifo", fifo.filter(|flag| *flag).map(|flag| Switch::from(flag).word().to_owned()));
     add("content_based_deduplication", content_based_deduplication.map(|flag| Switch::from(flag).word().to_owned()));
     add("display_name", display_name.clone());
     add("key", kms.as_ref().map(|kms| key(kms).to_owned()));
-    add("policy", policy.as_ref().map(super::PolicyDocument::words));
+    add("policy", policy.as_ref().map(super::PolicyDocument::describe));
     add("delivery_policy", delivery_policy.as_ref().map(|_| String::from("as below")));
     for (id, one) in subscriptions.iter().flatten() {
         add(
@@ -124,6 +124,6 @@ fn subscription(one: &Subscription, filter: Option<String>) -> String {
         raw.map(|flag| format!("raw {}", Switch::from(flag).word())),
         role.as_ref().map(|role| format!("role {}", text(role))),
     ];
-    let words = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    if words.is_empty() { String::from("all messages") } else { words }
+    let description = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    if description.is_empty() { String::from("all messages") } else { description }
 }
