@@ -4,6 +4,7 @@
 //
 // Talks to Chromium by the DevTools protocol over a pipe, which needs no package: messages are JSON that ends with NUL.
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
@@ -141,6 +142,8 @@ function misfits() {
 }
 
 const library = readFileSync(axe, "utf8");
+// The digest of each page with a picture: tests/suite/gallery.rs notices a picture that is older than its page.
+const digests = new Map();
 const faults = [];
 let checked = 0;
 
@@ -175,6 +178,7 @@ async function photograph(session, path, width) {
   // The top of a long page is enough, and keeps the repository small.
   const height = await run(session, () => document.documentElement.offsetHeight);
   const clip = { x: 0, y: 0, width, height: Math.min(height, 2000), scale: 1 };
+  digests.set(name, createHash("sha256").update(readFileSync(path)).digest("hex"));
   const { data } = await call(session, "Page.captureScreenshot", { format: "png", clip, captureBeyondViewport: true });
   writeFileSync(join(screenshots, name.replace(".html", width < 600 ? "-narrow.png" : ".png")), Buffer.from(data, "base64"));
 }
@@ -194,6 +198,10 @@ try {
   call(undefined, "Browser.close").catch(() => {});
   await ended;
   rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+}
+if (screenshots) {
+  const lines = [...digests].map(([name, digest]) => `${digest}  ${name}\n`);
+  writeFileSync(join(screenshots, "screenshots.sha256"), lines.sort((one, other) => one.slice(66).localeCompare(other.slice(66))).join(""));
 }
 for (const fault of faults) console.error(fault);
 console.log(`${pages.length} pages and pictures, checked in ${checked} forms: ${faults.length || "no"} violations`);

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::docs::{check, root};
 use crate::world::World;
@@ -236,6 +237,21 @@ fn the_gallery_equals_the_output_of_its_plans() {
         writeln!(page, "Also: [JSON](gallery/{name}.json), [HTML](gallery/{name}.html).").unwrap();
     }
     write(&root().join("docs/gallery.md"), &page);
+}
+
+/// The pictures are made from the HTML pages, and cannot be compared with them.
+#[test]
+fn each_screenshot_is_made_from_the_current_page() {
+    let folder = root().join("docs/gallery");
+    let digests: String = SCENES
+        .iter()
+        .map(|scene| {
+            let page = std::fs::read(folder.join(format!("{}.html", scene.name))).unwrap();
+            format!("{}  {}.html\n", hex::encode(Sha256::digest(page)), scene.name)
+        })
+        .collect();
+    let recorded = std::fs::read_to_string(folder.join("screenshots.sha256")).unwrap();
+    assert_eq!(recorded, digests, "a picture is older than its page: run scripts/accessibility --screenshots");
 }
 
 /// The scenes whose pages `scripts/accessibility.mjs` also shows at 400 pixels.
