@@ -116,7 +116,7 @@ pub struct SavedReviewInput {
 }
 
 impl SavedReviewInputs {
-    /// Returns the saved materials; `policies` are the policy files as written in the manifest.
+    /// Returns the saved inputs; `policies` are the policy files as written in the manifest.
     pub fn new(manifest: &str, review_inputs: &ReviewInputs, policies: &BTreeMap<String, String>) -> Self {
         let of = review_inputs.resources.iter().map(|(address, inputs)| {
             let policy = policies.get(&address.key).filter(|_| address.kind == KindId::Policy).cloned();

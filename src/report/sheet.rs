@@ -326,14 +326,14 @@ fn lost(resource: &ResourcePlan) -> impl Iterator<Item = &'static str> {
 fn why_refused(resource: &ResourcePlan) -> String {
     let withheld = !resource.withheld.is_empty();
     let refused = |change: &&FieldChange| if withheld { change.needs.is_some() } else { change.method.is_never_done() };
-    let words = resource.changes.iter().filter(refused).map(|change| format!("{}: {}", change.path, change.how));
-    let words: Vec<String> = words.collect();
-    if words.is_empty() {
+    let reasons = resource.changes.iter().filter(refused).map(|change| format!("{}: {}", change.path, change.how));
+    let reasons: Vec<String> = reasons.collect();
+    if reasons.is_empty() {
         return refusal(resource).trim_start_matches("refused: ").to_owned();
     }
     let consent: Vec<&str> = resource.needs.iter().map(|consent| consent.word()).collect();
     let needs = if withheld { format!("; needs --allow-destructive {}", consent.join(",")) } else { String::new() };
-    format!("{}{needs}", words.join("; "))
+    format!("{}{needs}", reasons.join("; "))
 }
 
 fn entry<'a>(
@@ -447,18 +447,16 @@ fn planned(resource: &ResourcePlan) -> Head {
             (Tone::Create, '+', origin.unwrap_or_default())
         }
         Action::Finish => (Tone::Create, '+', String::from(" (being created; later steps follow once ACTIVE)")),
-        Action::Unchanged if resource.is_removal() => {
-            (Tone::Same, '=', format!(" (gone: {})", deletion_reason(resource)))
-        }
+        Action::Unchanged if resource.is_removal() => (Tone::Same, '=', format!(" (gone: {})", why_deleted(resource))),
         Action::Unchanged if resource.gaps.is_empty() => (Tone::Same, '=', format!(" (exists{})", version(resource))),
         Action::Unchanged => {
             (Tone::Unknown, '?', format!(" (exists{}, not all of it could be read)", version(resource)))
         }
         Action::Update => (Tone::Change, '~', drift()),
-        Action::Delete => (Tone::Delete, '-', format!(" (delete: {})", deletion_reason(resource))),
+        Action::Delete => (Tone::Delete, '-', format!(" (delete: {})", why_deleted(resource))),
         Action::Drift => (Tone::Change, '~', drift() + ", not changed"),
         Action::Refused if resource.is_removal() => {
-            (Tone::Refused, '-', format!(" ({}), {}", deletion_reason(resource), refusal(resource)))
+            (Tone::Refused, '-', format!(" ({}), {}", why_deleted(resource), refusal(resource)))
         }
         Action::Refused => (Tone::Refused, '~', format!("{}, {}", drift(), refusal(resource))),
         Action::Unknown { .. } if resource.is_removal() => (Tone::Unknown, '?', String::from(" (unknown)")),
@@ -470,7 +468,7 @@ fn planned(resource: &ResourcePlan) -> Head {
 }
 
 /// Returns why a resource is deleted.
-pub(super) fn deletion_reason(resource: &ResourcePlan) -> &'static str {
+pub(super) fn why_deleted(resource: &ResourcePlan) -> &'static str {
     match resource.presence {
         Presence::Removed => "removed = true",
         Presence::Absent | Presence::Present => "not in the manifest",

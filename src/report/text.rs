@@ -301,9 +301,7 @@ fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
             Action::Delete => (RED, '-', String::from(" (deleted)")),
             _ => (GREEN, '~', format!(" (updated: {})", escape(&drift_text(resource)))),
         },
-        Outcome::Unchanged if resource.is_removal() => {
-            (DIM, '=', format!(" (gone: {})", sheet::deletion_reason(resource)))
-        }
+        Outcome::Unchanged if resource.is_removal() => (DIM, '=', format!(" (gone: {})", sheet::why_deleted(resource))),
         Outcome::Unchanged => (DIM, '=', format!(" (exists{})", version(resource))),
         Outcome::NotChanged => (YELLOW, '~', format!(" (drift: {}), not changed", escape(&drift_text(resource)))),
         Outcome::Refused if resource.is_removal() => (YELLOW, '-', format!(": {}", refusal(resource))),

@@ -78,7 +78,7 @@ fn caller(stream: &mut TcpStream) -> std::io::Result<()> {
 fn watch(mut child: Child) -> (i32, String, Duration, u64) {
     let mut stderr = child.stderr.take().unwrap();
     let mut stdout = child.stdout.take().unwrap();
-    let said = std::thread::spawn(move || {
+    let output = std::thread::spawn(move || {
         let mut text = Vec::new();
         let _ = stderr.read_to_end(&mut text);
         String::from_utf8_lossy(&text).into_owned()
@@ -90,7 +90,7 @@ fn watch(mut child: Child) -> (i32, String, Duration, u64) {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         most = most.max(peak.map_or(0, |kib| kib.trim().trim_end_matches(" kB").parse().unwrap()));
         if let Some(status) = child.try_wait().unwrap() {
-            return (status.code().unwrap_or(-1), said.join().unwrap(), started.elapsed(), most);
+            return (status.code().unwrap_or(-1), output.join().unwrap(), started.elapsed(), most);
         }
         if started.elapsed() > TIME * 2 {
             child.kill().unwrap();
@@ -131,11 +131,11 @@ fn bounded(url: &str, commands: &[&[&str]]) -> Vec<String> {
         started.into_iter().map(|(name, child)| std::thread::spawn(move || (name, watch(child)))).collect();
     let mut all = Vec::new();
     for watched in watching {
-        let (name, (code, said, took, most)) = watched.join().unwrap();
-        assert!(took < TIME, "{name} took {took:?}: {said}");
-        assert!(most < KIB, "{name} took {most} KiB: {said}");
-        assert_ne!(code, 0, "{name} was content: {said}");
-        all.push(said);
+        let (name, (code, output, took, most)) = watched.join().unwrap();
+        assert!(took < TIME, "{name} took {took:?}: {output}");
+        assert!(most < KIB, "{name} took {most} KiB: {output}");
+        assert_ne!(code, 0, "{name} was content: {output}");
+        all.push(output);
     }
     all
 }
@@ -242,8 +242,8 @@ fn slow_pages_end_the_run() {
         std::thread::sleep(Duration::from_secs(1));
         answer(stream, &page(operation, &format!("t{}", count.fetch_add(1, Ordering::Relaxed))).to_string())
     });
-    let said = bounded(&url, &[&["import", "-o", "imported"], &["list"]]);
-    assert!(said.iter().all(|said| said.contains("no end")), "{said:?}");
+    let output = bounded(&url, &[&["import", "-o", "imported"], &["list"]]);
+    assert!(output.iter().all(|output| output.contains("no end")), "{output:?}");
 }
 
 /// Items that are small as JSON and large in memory, on endless pages.
@@ -269,6 +269,6 @@ fn a_run_against_a_regular_aws_is_within_the_limits() {
     let world = World::new();
     let mut command = world.command(&["init", "status", "--endpoint-url", world.url()]);
     command.env("AWS_REGION", "us-east-1");
-    let (_, said, took, most) = watch(command.spawn().unwrap());
-    assert!(took < TIME && most < KIB, "{took:?}, {most} KiB: {said}");
+    let (_, output, took, most) = watch(command.spawn().unwrap());
+    assert!(took < TIME && most < KIB, "{took:?}, {most} KiB: {output}");
 }

@@ -214,9 +214,9 @@ async fn an_index_that_is_not_visible_yet_is_awaited() {
     let connector = Connector(lagging);
     let client = http_client_fn(move |_, _| SharedHttpConnector::new(connector.clone()));
     pass(client.clone(), &load("[tables.sessions]\n", Path::new(".")), HOUR).await;
-    let more = "[tables.sessions.indexes.more-index]\npartition_key = { name = \"x\", type = \"S\" }\n";
+    let extra = "[tables.sessions.indexes.more-index]\npartition_key = { name = \"x\", type = \"S\" }\n";
     let started = Instant::now();
-    let (_, report) = pass(client, &load(more, Path::new(".")), HOUR).await;
+    let (_, report) = pass(client, &load(extra, Path::new(".")), HOUR).await;
     assert_eq!(report.resources[0].outcome, Outcome::Applied);
     assert_eq!(report.verification, Verification::InSync);
     assert_eq!(started.elapsed().as_secs() / 60, 15);

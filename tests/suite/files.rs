@@ -104,8 +104,8 @@ fn refuses_links(world: &World, store: &str, plan: &[&str], serving: &[&str]) {
             let name = name.trim_end_matches('/');
             for run in [run(world, plan), serve(world, serving)] {
                 assert_eq!(run.code, 1, "{kind} at {name}: {}{}", run.stdout, run.stderr);
-                let said = run.stderr.lines().next().unwrap_or_default();
-                assert!(said.contains("error[E006]") && said.contains(name), "{kind} at {name}: {}", run.stderr);
+                let output = run.stderr.lines().next().unwrap_or_default();
+                assert!(output.contains("error[E006]") && output.contains(name), "{kind} at {name}: {}", run.stderr);
                 assert!(run.stderr.contains("--local=PATH"), "{}", run.stderr);
             }
             assert_eq!(before, state(outside.path()), "{kind} at {name}");
@@ -160,8 +160,8 @@ fn the_stores_of_targets_and_accounts_are_part_of_the_store() {
         for run in runs {
             assert_eq!(run.code, 1, "{part}: {}{}", run.stdout, run.stderr);
             // A plan of several targets reports the result of each.
-            let said = format!("{}{}", run.stdout, run.stderr);
-            assert!(said.contains(&format!(".sentinel/{part} is a link")), "{said}");
+            let output = format!("{}{}", run.stdout, run.stderr);
+            assert!(output.contains(&format!(".sentinel/{part} is a link")), "{output}");
         }
         assert_eq!(before, state(outside.path()), "{part}");
         std::fs::remove_file(&at).unwrap();
@@ -226,8 +226,8 @@ fn special_files_are_not_read_and_do_not_block() {
     for args in commands {
         let run = run(&world, args);
         assert_eq!(run.code, 1, "{args:?}: {}{}", run.stdout, run.stderr);
-        let said = ["is not a regular file", "is a folder"].iter().any(|words| run.stderr.contains(words));
-        assert!(said, "{args:?}: {}", run.stderr);
+        let output = ["is not a regular file", "is a folder"].iter().any(|words| run.stderr.contains(words));
+        assert!(output, "{args:?}: {}", run.stderr);
     }
 }
 
@@ -253,10 +253,10 @@ fn files_that_are_too_large_are_named_with_their_size_and_limit() {
     for (args, file, limit) in commands {
         let run = run(&world, args).expect(1);
         assert!(run.stderr.contains(file), "{}", run.stderr);
-        let said = format!("it has {} bytes, and a", 1_u64 << 40);
+        let expected = format!("it has {} bytes, and a", 1_u64 << 40);
         let most = format!("at most {limit}");
         let flat = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(flat.contains(&said) && flat.contains(&most), "{args:?}: {}", run.stderr);
+        assert!(flat.contains(&expected) && flat.contains(&most), "{args:?}: {}", run.stderr);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::docs::root;
 /// Expressions to avoid, and their replacements.
 const AVOID: &[(&str, &str)] = &[
     ("as desired", "in sync"),
+    ("at hand", "current"),
     ("begin anew", "start over"),
     ("can be had", "is available"),
     ("cannot be had", "is not available"),

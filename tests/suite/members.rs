@@ -81,9 +81,9 @@ fn a_write_keeps_omitted_parameter_settings() {
 #[test]
 fn a_value_must_match_its_pattern_and_a_secret_needs_an_existing_key() {
     let aws = aws();
-    let put = |more: Value| {
+    let put = |extra: Value| {
         let mut body = json!({ "Name": "port", "Value": "8080", "Type": "String" });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         ssm(&aws, "PutParameter", &body)
     };
     refused(put(json!({ "AllowedPattern": "(" })), "InvalidAllowedPatternException");
@@ -166,14 +166,14 @@ fn parameters_are_filtered_by_their_settings() {
     assert!(described("Type", "Recursive", "String").unwrap_err().starts_with("InvalidFilterOption"));
 }
 
-fn table(more: &Value) -> Value {
+fn table(extra: &Value) -> Value {
     let mut body = json!({
         "TableName": "orders",
         "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
         "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
         "BillingMode": "PAY_PER_REQUEST",
     });
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     body
 }
 
@@ -230,9 +230,9 @@ async fn an_update_needs_a_change_and_aws_tags_are_refused() {
     refused(dynamodb(&aws, "CreateTable", &table(&reserved)), "ValidationException: aws: prefixed");
     dynamodb(&aws, "CreateTable", &table(&json!({}))).unwrap();
     advance(Duration::from_secs(60)).await;
-    for more in [json!({}), json!({ "GlobalSecondaryIndexUpdates": [] })] {
+    for extra in [json!({}), json!({ "GlobalSecondaryIndexUpdates": [] })] {
         let mut body = json!({ "TableName": "orders" });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         refused(dynamodb(&aws, "UpdateTable", &body), "ValidationException: At least one of");
     }
 }
@@ -285,17 +285,17 @@ async fn a_global_index_cannot_have_the_name_of_a_local_one() {
     let local = json!({ "IndexName": "by-at", "KeySchema": [element("id", "HASH"), element("day", "RANGE")], "Projection": all });
     let global = json!({ "IndexName": "by-at", "KeySchema": [element("day", "HASH")], "Projection": all });
     let attributes = json!([attribute("id"), attribute("at"), attribute("day")]);
-    let more = json!({
+    let extra = json!({
         "KeySchema": [element("id", "HASH"), element("at", "RANGE")], "AttributeDefinitions": attributes,
         "LocalSecondaryIndexes": [local],
     });
-    let mut both = more.clone();
+    let mut both = extra.clone();
     both["GlobalSecondaryIndexes"] = json!([global]);
     refused(
         dynamodb(&aws, "CreateTable", &table(&both)),
         "ValidationException: One or more parameter values were invalid",
     );
-    dynamodb(&aws, "CreateTable", &table(&more)).unwrap();
+    dynamodb(&aws, "CreateTable", &table(&extra)).unwrap();
     advance(Duration::from_secs(60)).await;
     let updates = json!([{ "Create": global }]);
     let body =

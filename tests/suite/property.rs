@@ -231,8 +231,8 @@ fn parameters() -> impl Strategy<Value = Vec<String>> {
     );
     prop::collection::vec(parameter, 0..3).prop_map(|parameters| {
         let section = |(number, one): (usize, &(&str, &str, &str, &str, &str))| {
-            let (value, tier, more, labels, tags) = one;
-            format!("[parameters.q{number}]\nname = \"/app/q{number}\"\n{value}{tier}{more}{labels}{tags}")
+            let (value, tier, extra, labels, tags) = one;
+            format!("[parameters.q{number}]\nname = \"/app/q{number}\"\n{value}{tier}{extra}{labels}{tags}")
         };
         parameters.iter().enumerate().map(section).collect()
     })

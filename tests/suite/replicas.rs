@@ -33,12 +33,12 @@ impl Group {
         group
     }
 
-    fn create(&self, region: &str, more: Value) -> Result<Value, String> {
+    fn create(&self, region: &str, extra: Value) -> Result<Value, String> {
         let mut body = json!({
             "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
             "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
         });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         self.call(region, "CreateTable", body)
     }
 
@@ -119,9 +119,9 @@ async fn a_replica_creation_is_not_visible_in_the_table_status() {
 #[tokio::test(start_paused = true)]
 async fn a_request_has_one_action_on_one_other_region() {
     let group = Group::new().await;
-    let with = |more: Value| {
+    let with = |extra: Value| {
         let mut body = json!({ "ReplicaUpdates": [create_in(EU)] });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         group.update(HOME, body)
     };
     refused(
@@ -184,8 +184,8 @@ async fn a_replica_shares_items_and_has_its_own_settings() {
         group.call(HOME, "ListTagsOfResource", json!({ "ResourceArn": arn_in(HOME) })).unwrap()["Tags"],
         json!([])
     );
-    let more = json!({ "ResourceArn": arn_in(EU), "Tags": [{ "Key": "tier", "Value": "1" }] });
-    refused(group.call(EU, "TagResource", more), "LimitExceededException: Subscriber limit exceeded: Table tags");
+    let extra = json!({ "ResourceArn": arn_in(EU), "Tags": [{ "Key": "tier", "Value": "1" }] });
+    refused(group.call(EU, "TagResource", extra), "LimitExceededException: Subscriber limit exceeded: Table tags");
     let filter = json!({ "TagFilters": [{ "Key": "team" }] });
     let tagged = call_in(&group.0, EU, "ResourceGroupsTaggingAPI_20170126.GetResources", filter).unwrap();
     assert_eq!(tagged["ResourceTagMappingList"][0]["ResourceARN"], json!(arn_in(EU)));
@@ -210,9 +210,9 @@ async fn a_replica_shares_items_and_has_its_own_settings() {
 #[tokio::test(start_paused = true)]
 async fn a_replica_update_overrides_the_settings_of_the_table() {
     let group = Group::with_replica().await;
-    let update = |more: Value| {
+    let update = |extra: Value| {
         let mut action = json!({ "RegionName": EU });
-        action.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        action.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         group.replicas(HOME, &[json!({ "Update": action })])
     };
     refused(update(json!({})), "There are no actions specified");

@@ -23,7 +23,7 @@ fn no_output_contains_an_access_key() {
         "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"dev.yaml\"\n[tables.approvals]\n",
     );
     world.write("dev.yaml", "version: \"1\"\nrules:\n  - { name: all, effect: allow }\n");
-    let mut said = String::new();
+    let mut output = String::new();
     let mut run = |args: &[&str], level: &str| {
         let mut command = world.command(&[args, &[level]].concat());
         command
@@ -33,8 +33,8 @@ fn no_output_contains_an_access_key() {
         // The most verbose log level.
         command.env("SENTINEL_LOG", if level == "-vv" { "trace" } else { "debug" }).env("RUST_BACKTRACE", "1");
         let run = finish(command.spawn().unwrap());
-        said.push_str(&run.stdout);
-        said.push_str(&run.stderr);
+        output.push_str(&run.stdout);
+        output.push_str(&run.stderr);
     };
     for level in ["-v", "-vv"] {
         run(
@@ -65,11 +65,11 @@ fn no_output_contains_an_access_key() {
         (call.operation == "GetParameters").then(echoed)
     });
     run(&["plan"], "-vv");
-    assert!(said.contains("ValidationException") && said.len() > 10_000, "{}", said.len());
+    assert!(output.contains("ValidationException") && output.len() > 10_000, "{}", output.len());
     let mut written = Vec::new();
     files(world.folder.path(), &mut written);
     for secret in [SECRET, TOKEN] {
-        assert!(!said.contains(secret), "{}", said.lines().find(|line| line.contains(secret)).unwrap_or_default());
+        assert!(!output.contains(secret), "{}", output.lines().find(|line| line.contains(secret)).unwrap_or_default());
         for path in &written {
             let bytes = std::fs::read(path).unwrap();
             assert!(!String::from_utf8_lossy(&bytes).contains(secret), "{}", path.display());
@@ -199,13 +199,13 @@ fn no_command_writes_a_secret_of_the_manifest() {
         command.env("SENTINEL_LOG", "trace").env("RUST_BACKTRACE", "1");
         command.env("AWS_ACCESS_KEY_ID", "AKIALOCAL:alice");
         let run = finish(command.spawn().unwrap());
-        for said in [&run.stdout, &run.stderr] {
-            let secret = found_in(said);
+        for output in [&run.stdout, &run.stderr] {
+            let secret = found_in(output);
             assert_eq!(
                 secret,
                 None,
                 "{line:?}: {}",
-                said.lines().find(|line| found_in(line).is_some()).unwrap_or_default()
+                output.lines().find(|line| found_in(line).is_some()).unwrap_or_default()
             );
         }
         run
@@ -336,11 +336,15 @@ fn a_panic_is_reported_with_its_location_and_without_values() {
         .env("RUST_BACKTRACE", "1")
         .output()
         .unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
-    assert!(run.status.success(), "{said}");
-    assert_eq!(found_in(&said), None, "{said}");
+    let output = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{output}");
+    assert_eq!(found_in(&output), None, "{output}");
     let head = "error[E010]: internal error: a panic at tests/suite/secrets.rs:";
-    assert_eq!(said.matches(head).count(), 6, "{said}");
-    assert!(said.contains(": a fixed text\n"), "{said}");
-    assert_eq!(said.matches("hint: this is a bug: report it with the command and this message").count(), 6, "{said}");
+    assert_eq!(output.matches(head).count(), 6, "{output}");
+    assert!(output.contains(": a fixed text\n"), "{output}");
+    assert_eq!(
+        output.matches("hint: this is a bug: report it with the command and this message").count(),
+        6,
+        "{output}"
+    );
 }

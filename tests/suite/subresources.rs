@@ -81,9 +81,9 @@ async fn insights_are_enabled_after_a_moment() {
         }
         dynamodb(&aws, "DescribeContributorInsights", body)
     };
-    let update = |more: Value| {
+    let update = |extra: Value| {
         let mut body = json!({ "TableName": "orders" });
-        for (name, value) in more.as_object().unwrap() {
+        for (name, value) in extra.as_object().unwrap() {
             body[name] = value.clone();
         }
         dynamodb(&aws, "UpdateContributorInsights", body)
@@ -122,9 +122,9 @@ async fn insights_are_enabled_after_a_moment() {
 #[tokio::test(start_paused = true)]
 async fn a_table_has_one_kinesis_destination_at_a_time() {
     let aws = active().await;
-    let call = |operation: &str, stream: &str, more: Value| {
+    let call = |operation: &str, stream: &str, extra: Value| {
         let mut body = json!({ "TableName": "orders", "StreamArn": stream });
-        for (name, value) in more.as_object().unwrap() {
+        for (name, value) in extra.as_object().unwrap() {
             body[name] = value.clone();
         }
         dynamodb(&aws, &format!("{operation}KinesisStreamingDestination"), body)

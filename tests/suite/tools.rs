@@ -256,8 +256,8 @@ fn typos_get_a_suggestion() {
         (&["plan", "--region", "us-eest-1", "--endpoint-url", "http://nowhere.invalid:1"], "did you mean us-east-1?"),
         (&["exec", "--profile", "dve", "--local", "--", "true"], "did you mean dev?"),
     ] {
-        let said = run(&world, args).expect(1).stderr;
-        assert!(said.contains(meant), "{args:?}: {said}");
+        let output = run(&world, args).expect(1).stderr;
+        assert!(output.contains(meant), "{args:?}: {output}");
     }
 }
 

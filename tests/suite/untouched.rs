@@ -39,13 +39,13 @@ fn key(world: &World, region: &str, alias: &str) -> Value {
 }
 
 /// Adds members to a request.
-fn with(mut body: Value, more: &Value) -> Value {
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+fn with(mut body: Value, extra: &Value) -> Value {
+    body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     body
 }
 
-fn update(world: &World, region: &str, more: &Value) {
-    dynamodb_in(world, region, "UpdateTable", &with(json!({ "TableName": "orders" }), more));
+fn update(world: &World, region: &str, extra: &Value) {
+    dynamodb_in(world, region, "UpdateTable", &with(json!({ "TableName": "orders" }), extra));
 }
 
 /// Creates the table, and turns on all settings with their own calls.
@@ -69,7 +69,7 @@ fn made(world: &World, own: &Value) {
     });
     dynamodb(world, "CreateTable", &with(request, own));
     std::thread::sleep(Duration::from_millis(100));
-    let named = |more: Value| with(json!({ "TableName": "orders" }), &more);
+    let named = |extra: Value| with(json!({ "TableName": "orders" }), &extra);
     let ttl = json!({ "TimeToLiveSpecification": { "Enabled": true, "AttributeName": "gone" } });
     dynamodb(world, "UpdateTimeToLive", &named(ttl));
     let recovery = json!({ "PointInTimeRecoveryEnabled": true, "RecoveryPeriodInDays": 14 });
@@ -215,14 +215,14 @@ struct Repair {
     by_user: &'static str,
     by_day: &'static str,
     /// Additional sections.
-    more: &'static str,
+    extra: &'static str,
     /// The consent that an apply needs.
     consent: Option<&'static str>,
     /// The parts of the responses that change.
     changes: &'static [&'static str],
 }
 
-const NOTHING: Repair = Repair { table: "", by_user: "", by_day: "", more: "", consent: None, changes: &[] };
+const NOTHING: Repair = Repair { table: "", by_user: "", by_day: "", extra: "", consent: None, changes: &[] };
 
 const fn table(table: &'static str, changes: &'static [&'static str]) -> Repair {
     Repair { table, changes, ..NOTHING }
@@ -231,12 +231,12 @@ const fn table(table: &'static str, changes: &'static [&'static str]) -> Repair 
 impl Repair {
     /// A custom table lists its indexes: an unlisted index is deleted.
     fn manifest(&self) -> String {
-        let Self { table, by_user, by_day, more, .. } = self;
+        let Self { table, by_user, by_day, extra, .. } = self;
         format!(
             "[aws]\nregion = \"us-east-1\"\n[tables.orders]\nname = \"orders\"\npartition_key = {{ name = \"id\", type = \"S\" }}\n\
              sort_key = {{ name = \"at\", type = \"N\" }}\n{table}\n\
              [tables.orders.indexes.by-user]\npartition_key = {{ name = \"user\", type = \"S\" }}\n{by_user}\n\
-             [tables.orders.indexes.by-day]\npartition_key = {{ name = \"day\", type = \"S\" }}\n{by_day}\n{more}"
+             [tables.orders.indexes.by-day]\npartition_key = {{ name = \"day\", type = \"S\" }}\n{by_day}\n{extra}"
         )
     }
 
@@ -328,7 +328,7 @@ fn a_repair_of_a_global_table_changes_only_one_setting() {
                 &["/us-east-1/ttl/TimeToLiveDescription", "/eu-west-1/ttl/TimeToLiveDescription"],
             ),
             Repair {
-                more: "[tables.orders.indexes.by-note]\npartition_key = { name = \"note\", type = \"S\" }\n",
+                extra: "[tables.orders.indexes.by-note]\npartition_key = { name = \"note\", type = \"S\" }\n",
                 changes: &[
                     "/us-east-1/table/GlobalSecondaryIndexes/by-note",
                     "/us-east-1/table/AttributeDefinitions",
@@ -395,7 +395,7 @@ fn check_lines(world: &World, read: impl Fn(&World) -> String, repairs: &[(&str,
     let mut wrong = Vec::new();
     for (manifest, changes) in repairs {
         world.write("sentinel.toml", &format!("[aws]\nregion = \"us-east-1\"\n{manifest}\n"));
-        let of = |text: &str| -> Vec<String> {
+        let unchanged_lines = |text: &str| -> Vec<String> {
             let lines = text.lines().filter(|line| !changes.iter().any(|change| line.trim_start().starts_with(change)));
             lines.map(str::to_owned).collect()
         };
@@ -405,7 +405,7 @@ fn check_lines(world: &World, read: impl Fn(&World) -> String, repairs: &[(&str,
         let after = read(world);
         if run.code != 0 || plan.code != 0 {
             wrong.push(format!("{manifest}\n{}{}{}", run.stdout, run.stderr, plan.stdout));
-        } else if changes.is_empty() != (before == after) || of(&before) != of(&after) {
+        } else if changes.is_empty() != (before == after) || unchanged_lines(&before) != unchanged_lines(&after) {
             let diff = similar::TextDiff::from_lines(&before, &after);
             wrong.push(format!("{manifest}\n{}", diff.unified_diff().context_radius(1)));
         }
@@ -490,8 +490,8 @@ fn a_repair_of_a_key_or_a_topic_changes_only_one_setting() {
     let queue = "arn:aws:sqs:us-east-1:123456789012:alerts";
     world.sns("Subscribe", &[("TopicArn", TOPIC), ("Protocol", "sqs"), ("Endpoint", queue)]);
     let read = |world: &World| {
-        let key = |operation: &str, more: Value| {
-            world.aws(&format!("TrentService.{operation}"), &with(json!({ "KeyId": id }), &more))
+        let key = |operation: &str, extra: Value| {
+            world.aws(&format!("TrentService.{operation}"), &with(json!({ "KeyId": id }), &extra))
         };
         let mut all = lines("key", &key("DescribeKey", json!({}))["KeyMetadata"]);
         all.push_str(&lines("rotation", &key("GetKeyRotationStatus", json!({}))));

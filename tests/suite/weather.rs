@@ -292,9 +292,9 @@ impl Weather {
                 tokio::time::sleep(Duration::from_secs(3600)).await;
                 return reset();
             }
-            Fate::Lost { reset: gone } => {
+            Fate::Lost { reset: removed } => {
                 effect();
-                if gone {
+                if removed {
                     return reset();
                 }
                 refusal(query, 500, "InternalServerError", "by the weather, after it took effect")

@@ -211,7 +211,7 @@ fn text(profiles: &[Profile<'_>], principals: &[Principal]) -> String {
         match known {
             PermissionsResult::Permissions(permissions) => text.push_str(&of_principal(&arn, permissions)),
             PermissionsResult::Unknown(why) => {
-                text.push_str(&format!("{arn}: permissions not known: {}\n", escape(why)))
+                text.push_str(&format!("{arn}: permissions not known: {}\n", escape(why)));
             }
             PermissionsResult::NotAsked(why) => not_checked.push(format!("{arn}: {why}")),
         }

@@ -104,8 +104,8 @@ fn act(state: &mut State, method: &str, path: &str, body: &Value, root: &str) ->
         ("GET", ["issues", _, "comments"]) => {
             let page: usize = query.get("page").map_or(1, |page| page.parse().unwrap());
             let shown: Vec<&Value> = state.comments.iter().skip((page - 1) * 2).take(2).collect();
-            let more = state.comments.len() > page * 2;
-            let link = if more { format!("<{root}{place}?page={}>; rel=\"next\"", page + 1) } else { String::new() };
+            let extra = state.comments.len() > page * 2;
+            let link = if extra { format!("<{root}{place}?page={}>; rel=\"next\"", page + 1) } else { String::new() };
             let link =
                 state.next.clone().map_or(link, |next| format!("<{}>; rel=\"next\"", next.replace("ROOT", root)));
             (200, link, json!(shown))

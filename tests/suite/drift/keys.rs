@@ -55,11 +55,11 @@ fn topic_policy() -> String {
 }
 
 /// Changes a key with one call.
-fn kms(alias: &'static str, operation: &'static str, more: Value) -> impl Fn(&World) {
+fn kms(alias: &'static str, operation: &'static str, extra: Value) -> impl Fn(&World) {
     move |world| {
         let id = world.aws("TrentService.DescribeKey", &json!({ "KeyId": alias }))["KeyMetadata"]["KeyId"].take();
         let mut body = json!({ "KeyId": id });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         world.aws(&format!("TrentService.{operation}"), &body);
     }
 }

@@ -49,26 +49,26 @@ fn ssm(world: &World, operation: &str, body: &Value) {
 }
 
 /// Overwrites a parameter.
-pub(super) fn put(name: &'static str, value: &'static str, more: Value) -> impl Fn(&World) {
+pub(super) fn put(name: &'static str, value: &'static str, extra: Value) -> impl Fn(&World) {
     move |world| {
         let mut body = json!({ "Name": name, "Value": value, "Overwrite": true });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         ssm(world, "PutParameter", &body);
     }
 }
 
 /// Deletes a parameter, and creates another with the same name.
-pub(super) fn replace(name: &'static str, value: &'static str, more: Value) -> impl Fn(&World) {
+pub(super) fn replace(name: &'static str, value: &'static str, extra: Value) -> impl Fn(&World) {
     move |world| {
         ssm(world, "DeleteParameter", &json!({ "Name": name }));
         let mut body = json!({ "Name": name, "Value": value, "Type": "String", "Tags": [{ "Key": "managed-by", "Value": "sentinel" }] });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         ssm(world, "PutParameter", &body);
     }
 }
 
-pub(super) fn policies(more: &[Value]) -> Value {
-    json!({ "Policies": Value::Array(more.to_vec()).to_string() })
+pub(super) fn policies(extra: &[Value]) -> Value {
+    json!({ "Policies": Value::Array(extra.to_vec()).to_string() })
 }
 
 pub(super) fn policy(kind: &str, attributes: &Value) -> Value {

@@ -41,28 +41,28 @@ fn keys(world: &World) {
     }
 }
 
-fn update(world: &World, region: &str, name: &str, more: &Value) {
+fn update(world: &World, region: &str, name: &str, extra: &Value) {
     let mut body = json!({ "TableName": name });
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     dynamodb_in(world, region, "UpdateTable", &body);
     at_rest(world, HOME, name);
 }
 
 /// Changes the replica with one `UpdateTable` in its region.
-fn in_region(more: Value) -> impl Fn(&World) {
-    move |world| update(world, EU, "orders", &more)
+fn in_region(extra: Value) -> impl Fn(&World) {
+    move |world| update(world, EU, "orders", &extra)
 }
 
-fn recovery(more: Value) -> impl Fn(&World) {
+fn recovery(extra: Value) -> impl Fn(&World) {
     move |world| {
-        let body = json!({ "TableName": "orders", "PointInTimeRecoverySpecification": more });
+        let body = json!({ "TableName": "orders", "PointInTimeRecoverySpecification": extra });
         dynamodb_in(world, EU, "UpdateContinuousBackups", &body);
     }
 }
 
 /// Adds or removes replicas of a table, and waits for the change.
-fn members(world: &World, name: &str, more: &Value) {
-    update(world, HOME, name, more);
+fn members(world: &World, name: &str, extra: &Value) {
+    update(world, HOME, name, extra);
     // The table of a removed replica exists for another moment in its region.
     std::thread::sleep(std::time::Duration::from_millis(400));
     at_rest(world, HOME, name);

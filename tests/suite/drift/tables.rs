@@ -60,28 +60,28 @@ fn stream_arn(world: &World) -> String {
 }
 
 /// Changes the table with one call.
-fn call(operation: &'static str, more: Value) -> impl Fn(&World) {
+fn call(operation: &'static str, extra: Value) -> impl Fn(&World) {
     move |world| {
         let mut body = json!({ "TableName": "orders" });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         dynamodb(world, operation, &body);
     }
 }
 
-fn update(more: Value) -> impl Fn(&World) {
-    call("UpdateTable", more)
+fn update(extra: Value) -> impl Fn(&World) {
+    call("UpdateTable", extra)
 }
 
-fn of_index(name: &str, more: &Value) -> Value {
+fn of_index(name: &str, extra: &Value) -> Value {
     let mut action = json!({ "IndexName": name });
-    action.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    action.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     json!({ "GlobalSecondaryIndexUpdates": [{ "Update": action }] })
 }
 
-fn tag(operation: &'static str, more: Value) -> impl Fn(&World) {
+fn tag(operation: &'static str, extra: Value) -> impl Fn(&World) {
     move |world| {
         let mut body = json!({ "ResourceArn": ARN });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         dynamodb(world, operation, &body);
     }
 }
@@ -114,10 +114,10 @@ fn build_index(world: &World, name: &str, by: &str, projection: &Value) {
 
 pub(super) fn on_demand() -> Case {
     let disabled = || json!({ "TimeToLiveSpecification": { "Enabled": false, "AttributeName": "gone" } });
-    let recovery = |more: Value| json!({ "PointInTimeRecoverySpecification": more });
-    let insights = |more: Value| {
+    let recovery = |extra: Value| json!({ "PointInTimeRecoverySpecification": extra });
+    let insights = |extra: Value| {
         let mut body = json!({ "ContributorInsightsAction": "ENABLE" });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         call("UpdateContributorInsights", body)
     };
     let all = "ACCESSED_AND_THROTTLED_KEYS";
@@ -399,12 +399,12 @@ fn units(read: u32, write: u32) -> Value {
     json!({ "ReadCapacityUnits": read, "WriteCapacityUnits": write })
 }
 
-fn scale(operation: &'static str, resource: &'static str, units: &'static str, more: Value) -> impl Fn(&World) {
+fn scale(operation: &'static str, resource: &'static str, units: &'static str, extra: Value) -> impl Fn(&World) {
     move |world| {
         let mut body = json!({
             "ServiceNamespace": "dynamodb", "ResourceId": resource, "ScalableDimension": format!("dynamodb:{units}CapacityUnits"),
         });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         world.aws(&format!("AnyScaleFrontendService.{operation}"), &body);
     }
 }
@@ -417,10 +417,10 @@ fn scaling_policy(world: &World) -> String {
 }
 
 pub(super) fn provisioned() -> Case {
-    let on = |name: &'static str, more: Value| {
+    let on = |name: &'static str, extra: Value| {
         move |world: &World| {
             let mut body = json!({ "TableName": name });
-            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
             dynamodb(world, "UpdateTable", &body);
         }
     };
@@ -497,16 +497,16 @@ pub(super) fn provisioned() -> Case {
                 &["tables.moved autoscaling"],
                 |world| {
                     let metric = json!({ "PredefinedMetricType": "DynamoDBReadCapacityUtilization" });
-                    let more = json!({
+                    let extra = json!({
                         "PolicyName": scaling_policy(world), "PolicyType": "TargetTrackingScaling",
                         "TargetTrackingScalingPolicyConfiguration": { "TargetValue": 40.0, "PredefinedMetricSpecification": metric },
                     });
-                    scale("PutScalingPolicy", "table/moved", "table:Read", more)(world);
+                    scale("PutScalingPolicy", "table/moved", "table:Read", extra)(world);
                 },
             ),
             Drift::new("autoscaling without a policy", &[], &["tables.moved autoscaling"], |world| {
-                let more = json!({ "PolicyName": scaling_policy(world) });
-                scale("DeleteScalingPolicy", "table/moved", "table:Read", more)(world);
+                let extra = json!({ "PolicyName": scaling_policy(world) });
+                scale("DeleteScalingPolicy", "table/moved", "table:Read", extra)(world);
             }),
             Drift::new(
                 "other bounds of autoscaling of an index",

@@ -21,9 +21,9 @@ fn dynamodb(world: &World, operation: &str, body: &Value) -> Value {
 
 /// Applies a manifest, and checks that the next plan has no changes.
 #[track_caller]
-fn apply(world: &World, manifest: &str, more: &[&str]) -> String {
+fn apply(world: &World, manifest: &str, extra: &[&str]) -> String {
     world.write("sentinel.toml", manifest);
-    let run = world.run(&[&["apply", "--yes"], more].concat()).expect(0);
+    let run = world.run(&[&["apply", "--yes"], extra].concat()).expect(0);
     in_sync(world);
     run.stdout
 }
@@ -147,8 +147,8 @@ fn insights_that_fail_are_an_error_with_the_reason() {
     });
     assert_eq!(differs(&world), ["contributor_insights"]);
     let run = world.run(&["apply", "--yes"]).expect(1);
-    let said = format!("{}{}", run.stdout, run.stderr);
-    assert!(said.contains("LimitExceededException: rule limit reached"), "{said}");
+    let output = format!("{}{}", run.stdout, run.stderr);
+    assert!(output.contains("LimitExceededException: rule limit reached"), "{output}");
 }
 
 #[test]
@@ -186,8 +186,8 @@ fn a_kinesis_destination_is_turned_on_changed_and_replaced() {
     assert!(run.stderr.contains("stream is in region eu-west-1, but the table is in us-east-1"), "{}", run.stderr);
     world.write("sentinel.toml", &to(nowhere, "MILLISECOND").replace("region = \"us-east-1\"", ""));
     let run = world.run(&["apply", "--yes", "--region", "us-east-1"]).expect(1);
-    let said = format!("{}{}", run.stdout, run.stderr);
-    assert!(said.contains("User does not have a permission to use kinesis stream"), "{said}");
+    let output = format!("{}{}", run.stdout, run.stderr);
+    assert!(output.contains("User does not have a permission to use kinesis stream"), "{output}");
     let plan = world.run(&["plan", "--region", "us-east-1"]).expect(0);
     assert!(plan.stdout.contains("(failed)"), "{}", plan.stdout);
 }
@@ -250,8 +250,8 @@ fn a_policy_that_someone_else_changed_is_a_conflict() {
     // AWS reports another revision of the policy in this way.
     world.fail("PutResourcePolicy", "PolicyNotFoundException", "dynamodb:Query");
     let run = world.run(&["apply", "--yes"]);
-    let said = format!("{}{}", run.stdout, run.stderr);
-    assert!(said.contains("someone else changed the policy since it was read"), "{said}");
+    let output = format!("{}{}", run.stdout, run.stderr);
+    assert!(output.contains("someone else changed the policy since it was read"), "{output}");
 }
 
 #[test]
@@ -284,9 +284,9 @@ fn an_import_lists_the_unmanaged_capacity_and_target() {
         "PolicyName": "mine", "ServiceNamespace": "dynamodb", "ResourceId": "table/orders/index/by-user",
         "ScalableDimension": "dynamodb:index:WriteCapacityUnits",
     });
-    let with = |more: Value| {
+    let with = |extra: Value| {
         let mut body = own.clone();
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         body
     };
     let mut target = with(json!({ "MinCapacity": 5, "MaxCapacity": 50 }));
@@ -356,11 +356,11 @@ fn capacity_is_scaled_and_not_compared() {
         "ServiceNamespace": "dynamodb", "ResourceId": "table/orders", "ScalableDimension": "dynamodb:table:ReadCapacityUnits",
         "MinCapacity": 8, "MaxCapacity": 100,
     });
-    let mut gone = target.clone();
+    let mut removed = target.clone();
     for name in ["MinCapacity", "MaxCapacity"] {
-        gone.as_object_mut().unwrap().remove(name);
+        removed.as_object_mut().unwrap().remove(name);
     }
-    world.aws("AnyScaleFrontendService.DeregisterScalableTarget", &gone);
+    world.aws("AnyScaleFrontendService.DeregisterScalableTarget", &removed);
     world.aws("AnyScaleFrontendService.RegisterScalableTarget", &target);
     world.aws("AnyScaleFrontendService.PutScalingPolicy", &by_hand);
     assert_eq!(differs(&world), ["autoscaling"]);

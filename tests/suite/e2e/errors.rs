@@ -3,7 +3,7 @@
 use super::project;
 use crate::world::{Answer, World, finish};
 
-fn said(world: &World, status: u16, code: &'static str, message: &'static str) -> String {
+fn error_output(world: &World, status: u16, code: &'static str, message: &'static str) -> String {
     let body = format!(
         "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}</Code>\
          <Message>{message}</Message></Error></ErrorResponse>"
@@ -44,9 +44,9 @@ fn each_credentials_error_has_a_fix() {
         ),
     ];
     for (status, code, message, expected, hint) in cases {
-        let said = said(&world, status, code, message);
+        let output = error_output(&world, status, code, message);
         let head = format!("error[{expected}]: checking the credentials (sts:GetCallerIdentity): {code}: {message}");
-        assert!(said.contains(&head) && said.contains(&format!("hint: {hint}")), "{said}");
+        assert!(output.contains(&head) && output.contains(&format!("hint: {hint}")), "{output}");
     }
 }
 
@@ -88,21 +88,21 @@ fn missing_entries_in_the_shared_files_are_named() {
             ],
         ),
     ] {
-        let said = plan(profile);
-        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        let output = plan(profile);
+        assert!(words.iter().all(|word| output.contains(word)), "{output}");
     }
     // The profile that the environment selects is named too.
     let mut command = world.command(&["plan"]);
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("AWS_PROFILE", "amdin");
-    let said = finish(command.spawn().unwrap()).expect(1).stderr;
+    let output = finish(command.spawn().unwrap()).expect(1).stderr;
     let head = "error[E103]: no credentials from the AWS profile amdin: it is not in ~/.aws/config";
-    assert!(said.contains(head) && said.contains("did you mean admin?"), "{said}");
+    assert!(output.contains(head) && output.contains("did you mean admin?"), "{output}");
     let mut command = world.command(&["plan"]);
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
-    let said = finish(command.spawn().unwrap()).expect(1).stderr;
+    let output = finish(command.spawn().unwrap()).expect(1).stderr;
     assert!(
-        said.contains("error[E101]: checking the credentials (sts:GetCallerIdentity): no credentials were found"),
-        "{said}"
+        output.contains("error[E101]: checking the credentials (sts:GetCallerIdentity): no credentials were found"),
+        "{output}"
     );
 }
 
@@ -159,23 +159,23 @@ fn each_reason_for_no_credentials_has_its_own_code() {
     );
     world.write("sentinel.toml", "[profiles.dev]\npolicy = \"allow.yaml\"\n");
     world.run(&["apply", "--yes"]).expect(0);
-    let of = |profile: &'static str| ["--profile", "dev", "--credentials-profile", profile];
+    let with_profile = |profile: &'static str| ["--profile", "dev", "--credentials-profile", profile];
     let cases = [
-        (of("none"), "E103"),
-        (of("broken"), "E103"),
-        (of("sso"), "E102"),
-        (of("failing"), "E104"),
-        (of("mfa"), "E111"),
+        (with_profile("none"), "E103"),
+        (with_profile("broken"), "E103"),
+        (with_profile("sso"), "E102"),
+        (with_profile("failing"), "E104"),
+        (with_profile("mfa"), "E111"),
         (["--profile", "dev", "--aws-profile", "circle"], "E109"),
         (["--profile", "dev", "--aws-profile", "none"], "E103"),
     ];
     for (args, code) in cases {
-        let said = exec(&world, &args).expect(1).stderr;
-        assert!(said.contains(&format!("error[{code}]: ")), "{args:?}: {said}");
+        let output = exec(&world, &args).expect(1).stderr;
+        assert!(output.contains(&format!("error[{code}]: ")), "{args:?}: {output}");
     }
     world.write(".aws/config", "[profile x\n");
-    let said = exec(&world, &of("x")).expect(1).stderr;
-    assert!(said.contains("error[E110]: the shared AWS files cannot be read"), "{said}");
+    let output = exec(&world, &with_profile("x")).expect(1).stderr;
+    assert!(output.contains("error[E110]: the shared AWS files cannot be read"), "{output}");
 }
 
 #[test]
@@ -190,8 +190,8 @@ fn a_missing_file_is_not_an_invalid_argument() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let serve = world.command(&["local", "serve", "--port", &port]).spawn().unwrap();
-    let said = finish(serve).expect(1).stderr;
-    assert!(said.contains("error[E006]: the AWS emulator: cannot listen on"), "{said}");
+    let output = finish(serve).expect(1).stderr;
+    assert!(output.contains("error[E006]: the AWS emulator: cannot listen on"), "{output}");
 }
 
 #[test]

@@ -49,16 +49,16 @@ fn an_export_makes_no_call_and_can_be_repeated() {
 fn everything_is_exported_for_each_engine() {
     let world = World::quick();
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/everything/sentinel.toml");
-    let run = |engine: &str, out: &str, more: &[&str]| {
-        let args = [&["export", engine, "-f", manifest, "-o", out, "--allow-gaps"], more].concat();
+    let run = |engine: &str, out: &str, extra: &[&str]| {
+        let args = [&["export", engine, "-f", manifest, "-o", out, "--allow-gaps"], extra].concat();
         world.run(&args).expect(0).stdout
     };
-    let said = [
+    let output = [
         run("cloudformation", "cf", &[]),
         run("terraform", "six", &[]),
         run("terraform", "five", &["--provider", "5"]),
     ];
-    snapshot!(said.join("\n"));
+    snapshot!(output.join("\n"));
     snapshot!(read(&world, "cf/sentinel.template.json"));
     snapshot!(read(&world, "cf/deploy.sh"));
     snapshot!(read(&world, "six/sentinel.tf"));
@@ -101,13 +101,13 @@ fn unsupported_settings_are_reported_and_omitted_only_if_allowed() {
 fn existing_resources_are_imported_and_each_update_adds_one_index() {
     let world = project();
     world.run(&["apply", "--yes", "--only", "tables.audit", "--only", "profiles.dev"]).expect(0);
-    let more: String = ["one", "two"]
+    let extra: String = ["one", "two"]
         .iter()
         .map(|name| {
             format!("[tables.audit.indexes.{name}-index]\npartition_key = {{ name = \"{name}\", type = \"S\" }}\n")
         })
         .collect();
-    world.write("sentinel.toml", &format!("{MANIFEST}{more}"));
+    world.write("sentinel.toml", &format!("{MANIFEST}{extra}"));
     let before = world.calls().len();
     world.run(&["export", "cloudformation", "-o", "cf", "--live"]).expect(0);
     assert!(world.calls().iter().skip(before).all(|call| !call.writes()));

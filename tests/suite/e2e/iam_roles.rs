@@ -54,12 +54,12 @@ fn applied(manifest: &str) -> World {
 /// Returns the paths of all differences, each after its resource.
 fn changes(world: &World) -> Vec<String> {
     let plan = world.run(&["plan", "--json"]).expect(0).json();
-    let of = |resource: &Value| {
+    let changed_paths = |resource: &Value| {
         let address = resource["address"].as_str().unwrap().to_owned();
         let changes = resource["changes"].as_array().unwrap().clone();
         changes.into_iter().map(move |change| format!("{address} {}", change["path"].as_str().unwrap()))
     };
-    plan["resources"].as_array().unwrap().iter().flat_map(of).collect()
+    plan["resources"].as_array().unwrap().iter().flat_map(changed_paths).collect()
 }
 
 /// Checks that a change outside of Sentinel is shown and repaired.
@@ -295,8 +295,8 @@ fn an_exceeded_quota_is_explained() {
             .then(|| call.refusal("LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10"))
     });
     let run = world.run(&["apply", "--yes"]).expect(5);
-    let said = format!("{}{}", run.stdout, run.stderr);
-    assert!(said.contains("PoliciesPerRole: 10; a quota of the account is reached"), "{said}");
+    let output = format!("{}{}", run.stdout, run.stderr);
+    assert!(output.contains("PoliciesPerRole: 10; a quota of the account is reached"), "{output}");
 }
 
 /// Returns the faults of a manifest.
@@ -307,7 +307,7 @@ fn refused(manifest: &str) -> String {
 
 #[test]
 fn invalid_role_settings_are_faults_with_their_line() {
-    let of = |settings: &str| refused(&format!("[roles.x]\n{settings}\n"));
+    let errors_of = |settings: &str| refused(&format!("[roles.x]\n{settings}\n"));
     for (settings, message) in [
         ("", "`roles.x` does not define who may assume it"),
         ("trusted_by = { broker = true }", "the manifest has no role for the broker"),
@@ -323,8 +323,8 @@ fn invalid_role_settings_are_faults_with_their_line() {
         ),
         ("trust = \"roles/broker.json\"\npath = \"/aws-service-role/x/\"", "is reserved for AWS"),
     ] {
-        let said = of(settings);
-        assert!(said.contains(message) && said.contains("sentinel.toml:"), "{settings}: {said}");
+        let output = errors_of(settings);
+        assert!(output.contains(message) && output.contains("sentinel.toml:"), "{settings}: {output}");
     }
 }
 
@@ -334,6 +334,6 @@ fn permissions_too_large_for_one_role_are_a_fault() {
         .map(|number| format!("[tables.t{number}]\nname = \"a-long-name-of-a-table-{number}\"\npartition_key = {{ name = \"id\", type = \
              \"S\" }}\n"))
         .collect();
-    let said = refused(&format!("{tables}[roles.ci]\ntrust = \"roles/broker.json\"\npermissions = \"apply\"\n"));
-    assert!(said.contains("the inline policies have") && said.contains("10,240"), "{said}");
+    let output = refused(&format!("{tables}[roles.ci]\ntrust = \"roles/broker.json\"\npermissions = \"apply\"\n"));
+    assert!(output.contains("the inline policies have") && output.contains("10,240"), "{output}");
 }

@@ -13,7 +13,7 @@ fn put(world: &World, name: &str, kind: &str, text: &str) {
     world.aws("AmazonSSM.PutParameter", &json!({ "Name": name, "Value": text, "Type": kind }));
 }
 
-fn create(world: &World, name: &str, more: serde_json::Value) {
+fn create(world: &World, name: &str, extra: serde_json::Value) {
     let mut body = json!({
         "TableName": name,
         "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }, { "AttributeName": "at", "KeyType": "RANGE" }],
@@ -22,7 +22,7 @@ fn create(world: &World, name: &str, more: serde_json::Value) {
         ],
         "BillingMode": "PAY_PER_REQUEST",
     });
-    for (key, value) in more.as_object().unwrap() {
+    for (key, value) in extra.as_object().unwrap() {
         body[key] = value.clone();
     }
     world.aws("DynamoDB_20120810.CreateTable", &body);
@@ -130,8 +130,9 @@ fn an_import_lists_provisioned_capacity_without_managing_it() {
         "ProvisionedThroughput": { "ReadCapacityUnits": 9, "WriteCapacityUnits": 9 },
     }]);
     let units = json!({ "ReadCapacityUnits": 3, "WriteCapacityUnits": 2 });
-    let more = json!({ "GlobalSecondaryIndexes": index, "BillingMode": "PROVISIONED", "ProvisionedThroughput": units });
-    create(&world, "orders", more);
+    let extra =
+        json!({ "GlobalSecondaryIndexes": index, "BillingMode": "PROVISIONED", "ProvisionedThroughput": units });
+    create(&world, "orders", extra);
     let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--table", "orders"]).expect(0);
     assert!(
         run.stdout

@@ -227,12 +227,12 @@ fn dependents_of_an_unusable_key_are_skipped_with_the_reason() {
 #[test]
 fn a_filtered_key_is_reported_if_a_new_resource_refers_to_it() {
     let world = project(MANIFEST);
-    let said = "it refers to keys.records, which --only or --exclude excludes";
+    let expected = "it refers to keys.records, which --only or --exclude excludes";
     let plan = world.run(&["plan", "--only", "tables.*"]).expect(0);
-    assert!(plan.stdout.contains(said), "{}", plan.stdout);
-    assert!(!world.run(&["plan"]).expect(0).stdout.contains(said));
+    assert!(plan.stdout.contains(expected), "{}", plan.stdout);
+    assert!(!world.run(&["plan"]).expect(0).stdout.contains(expected));
     world.run(&["apply", "--yes"]).expect(0);
-    assert!(!world.run(&["plan", "--only", "tables.*"]).expect(0).stdout.contains(said));
+    assert!(!world.run(&["plan", "--only", "tables.*"]).expect(0).stdout.contains(expected));
 }
 
 #[test]

@@ -133,8 +133,9 @@ fn unlistable_kinds_are_reported_and_others_are_imported() {
     world.fail("ListAliases", "AccessDeniedException", "");
     let (manifest, imported) = import(&world, "live", &["--resource", "tables=acme-audit"]);
     for (section, action) in [("topics", "sns:ListTopics"), ("keys", "kms:ListAliases")] {
-        let said = imported["warnings"].as_array().unwrap().iter().find(|warning| warning["name"] == section).unwrap();
-        let why = said["why"].as_str().unwrap();
+        let reported =
+            imported["warnings"].as_array().unwrap().iter().find(|warning| warning["name"] == section).unwrap();
+        let why = reported["why"].as_str().unwrap();
         assert!(why.contains(action) && why.contains(&format!("--resource {section}=NAME")), "{why}");
         assert!(!manifest.contains(&format!("[{section}.")), "{manifest}");
     }
@@ -213,25 +214,25 @@ fn the_permissions_of_every_kind_are_derived() {
             found.push((action.as_str().unwrap().to_owned(), statement.clone()));
         }
     }
-    let of = |action: &str| {
+    let statements_with = |action: &str| {
         let all: Vec<&Value> = found.iter().filter(|(one, _)| one == action).map(|(_, statement)| statement).collect();
         assert!(!all.is_empty(), "{action} is not in {found:?}");
         all
     };
-    assert_eq!(of("kms:CreateKey")[0]["Resource"], json!(["*"]));
+    assert_eq!(statements_with("kms:CreateKey")[0]["Resource"], json!(["*"]));
     let aliases = json!({ "ForAnyValue:StringEquals": { "kms:ResourceAliases": ["alias/records"] } });
-    assert!(of("kms:UpdateKeyDescription").iter().all(|statement| statement["Condition"] == aliases));
+    assert!(statements_with("kms:UpdateKeyDescription").iter().all(|statement| statement["Condition"] == aliases));
     // A condition recognizes a new alias only after minutes, so operations that read or add protection have none.
     for action in ["kms:DescribeKey", "kms:ListResourceTags", "kms:EnableKeyRotation"] {
-        assert!(of(action).iter().any(|statement| statement["Condition"].is_null()), "{action}");
+        assert!(statements_with(action).iter().any(|statement| statement["Condition"].is_null()), "{action}");
     }
     // DynamoDB uses the key of a table on behalf of the caller.
-    let lent = of("kms:CreateGrant");
+    let lent = statements_with("kms:CreateGrant");
     assert_eq!(lent[0]["Condition"]["StringLike"], json!({ "kms:ViaService": "dynamodb.us-east-1.*" }));
     assert_eq!(lent[0]["Condition"]["ForAnyValue:StringEquals"], aliases["ForAnyValue:StringEquals"]);
     let topic = json!(["arn:aws:sns:us-east-1:*:alerts"]);
-    assert_eq!(of("sns:CreateTopic")[0]["Resource"], topic);
-    assert_eq!(of("sns:SetSubscriptionAttributes")[0]["Resource"], json!(["*"]));
+    assert_eq!(statements_with("sns:CreateTopic")[0]["Resource"], topic);
+    assert_eq!(statements_with("sns:SetSubscriptionAttributes")[0]["Resource"], json!(["*"]));
     for (action, statement) in &found {
         let foreign = statement["Resource"].as_array().unwrap().iter().any(|resource| {
             let service = resource.as_str().unwrap().split(':').nth(2);

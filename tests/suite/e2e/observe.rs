@@ -57,9 +57,10 @@ fn a_json_log_has_one_object_per_line_and_makes_no_call() {
     );
     assert!(says(&|line| {
         let spans = line["spans"].as_array().cloned().unwrap_or_default();
-        let of = |name: &str, key: &str| spans.iter().find(|span| span["name"] == name).map(|span| span[key].clone());
-        of("resource", "address") == Some(json!("profiles.dev"))
-            && of("call", "action") == Some(json!("ssm:PutParameter"))
+        let field_of_span =
+            |name: &str, key: &str| spans.iter().find(|span| span["name"] == name).map(|span| span[key].clone());
+        field_of_span("resource", "address") == Some(json!("profiles.dev"))
+            && field_of_span("call", "action") == Some(json!("ssm:PutParameter"))
             && line["request_id"] == "local"
             && line["level"] == "DEBUG"
             && line["timestamp"].is_string()

@@ -9,9 +9,9 @@ use crate::world::{Answer, World};
 
 const NAME: &str = "/sentinel/policies/dev";
 
-fn put(world: &World, more: &serde_json::Value) {
+fn put(world: &World, extra: &serde_json::Value) {
     let mut body = json!({ "Name": NAME, "Value": POLICY, "Type": "String" });
-    for (key, value) in more.as_object().unwrap() {
+    for (key, value) in extra.as_object().unwrap() {
         body[key] = value.clone();
     }
     world.aws("AmazonSSM.PutParameter", &body);
@@ -198,7 +198,7 @@ fn every_setting_is_created_repaired_and_imported() {
 #[test]
 fn settings_that_parameter_store_refuses_are_faults_of_the_manifest() {
     let world = with_policy();
-    for (setting, said) in [
+    for (setting, expected) in [
         ("data_type = \"aws:ec2:image\"", "a policy cannot have the data type"),
         (
             "parameter_policies = { expiration = \"2031-01-01T00:00:00Z\" }",
@@ -213,7 +213,7 @@ fn settings_that_parameter_store_refuses_are_faults_of_the_manifest() {
     ] {
         world.write("sentinel.toml", &format!("[profiles.dev]\n{setting}\n"));
         let run = world.run(&["validate"]);
-        assert!(run.code != 0 && run.stderr.contains(said), "{setting}: {}{}", run.stdout, run.stderr);
+        assert!(run.code != 0 && run.stderr.contains(expected), "{setting}: {}{}", run.stdout, run.stderr);
     }
 }
 
@@ -238,11 +238,11 @@ fn secret(world: &World) -> String {
 #[test]
 fn a_secret_policy_is_created_compared_and_never_shown() {
     let world = with_secret();
-    let mut said = String::new();
+    let mut output = String::new();
     let mut run = |args: &[&str], code: i32| {
         let run = world.run(args).expect(code);
-        said.push_str(&run.stdout);
-        said.push_str(&run.stderr);
+        output.push_str(&run.stdout);
+        output.push_str(&run.stderr);
         run.stdout
     };
     run(&["plan", "-vv", "--out", "new.plan", "--out-json", "new.json", "--out-html", "new.html"], 0);
@@ -265,7 +265,7 @@ fn a_secret_policy_is_created_compared_and_never_shown() {
     assert_eq!(secret(&world), changed);
     run(&["plan", "--detailed-exitcode"], 0);
     run(&["iam"], 0);
-    assert!(!said.contains(CANARY), "{}", said.lines().find(|line| line.contains(CANARY)).unwrap_or_default());
+    assert!(!output.contains(CANARY), "{}", output.lines().find(|line| line.contains(CANARY)).unwrap_or_default());
     for entry in std::fs::read_dir(world.folder.path()).unwrap() {
         let path = entry.unwrap().path();
         if path.is_file() && !path.ends_with("dev.yaml") {

@@ -10,9 +10,9 @@ const TABLE: &str = "[tables.audit]\nname = \"acme-audit\"\npartition_key = { na
 const ALLOWED: [&str; 5] = ["apply", "--prune", "--allow-destructive", "prune,table", "--yes"];
 
 /// Applies a manifest with a table, then replaces it by one without the table.
-fn orphaned(more: &str) -> World {
+fn orphaned(extra: &str) -> World {
     let world = World::quick();
-    world.write("sentinel.toml", &format!("{AWS}[profiles.dev]\n{TABLE}{more}"));
+    world.write("sentinel.toml", &format!("{AWS}[profiles.dev]\n{TABLE}{extra}"));
     world.run(&["apply", "--yes"]).expect(0);
     world.write("sentinel.toml", &format!("{AWS}[profiles.dev]\n"));
     std::thread::sleep(std::time::Duration::from_millis(200));
@@ -205,14 +205,17 @@ fn faults_of_a_removed_section_are_reported() {
         world.write("sentinel.toml", manifest);
         world.run(&["validate"]).expect(1).stderr
     };
-    let said = faults("[keys.records]\nremoved = true\n");
-    assert!(said.contains("`keys.records` cannot be removed: Sentinel never deletes a key"), "{said}");
-    let said = faults("[aws]\nownership_tag = false\n[profiles.old]\nremoved = true\n");
-    assert!(said.contains("without an ownership tag Sentinel cannot tell whether it created the resource"), "{said}");
-    let said = faults("[profiles.old]\nremoved = \"yes\"\n");
-    assert!(said.contains("`removed` must be true or false"), "{said}");
-    let said = faults("[profiles.old]\nremove = true\n");
-    assert!(said.contains("did you mean `removed`?"), "{said}");
+    let output = faults("[keys.records]\nremoved = true\n");
+    assert!(output.contains("`keys.records` cannot be removed: Sentinel never deletes a key"), "{output}");
+    let output = faults("[aws]\nownership_tag = false\n[profiles.old]\nremoved = true\n");
+    assert!(
+        output.contains("without an ownership tag Sentinel cannot tell whether it created the resource"),
+        "{output}"
+    );
+    let output = faults("[profiles.old]\nremoved = \"yes\"\n");
+    assert!(output.contains("`removed` must be true or false"), "{output}");
+    let output = faults("[profiles.old]\nremove = true\n");
+    assert!(output.contains("did you mean `removed`?"), "{output}");
     world.write("sentinel.toml", "[profiles.old]\nremoved = false\n");
     world.run(&["validate"]).expect(0);
 }

@@ -23,9 +23,9 @@ tags = { team = "security" }
 [tables.orders.replicas.ap-northeast-1]
 "#;
 
-fn with(more: &str) -> World {
+fn with(extra: &str) -> World {
     let world = World::quick();
-    world.write("sentinel.toml", &format!("{TABLE}{more}"));
+    world.write("sentinel.toml", &format!("{TABLE}{extra}"));
     world
 }
 
@@ -41,9 +41,9 @@ fn describe(world: &World, region: &str) -> Value {
     world.aws_in(region, "DynamoDB_20120810.DescribeTable", &json!({ "TableName": "orders" }))["Table"].take()
 }
 
-fn update(world: &World, region: &str, more: &Value) {
+fn update(world: &World, region: &str, extra: &Value) {
     let mut body = json!({ "TableName": "orders" });
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     world.aws_in(region, "DynamoDB_20120810.UpdateTable", &body);
     std::thread::sleep(std::time::Duration::from_millis(200));
 }
@@ -238,7 +238,7 @@ fn a_table_with_a_customer_managed_key_has_replicas_with_their_own_keys() {
     let table = TABLE.replace("ttl_attribute", "encryption = \"alias/app\"\nttl_attribute");
     world.write("sentinel.toml", &format!("{table}replicas = {{ eu-west-1 = {{}} }}\n"));
     let run = world.run(&["validate"]).expect(1);
-    assert!(run.stderr.contains("the replica in eu-west-1 lacks `key`"), "{}", run.stderr);
+    assert!(run.stderr.contains("the replica in eu-west-1 has no `key`"), "{}", run.stderr);
     world.write("sentinel.toml", &format!("{table}replicas = {{ eu-west-1 = {{ key = \"alias/app\" }} }}\n"));
     world.run(&["apply", "--yes"]).expect(0);
     assert_eq!(describe(&world, EU)["SSEDescription"]["KMSMasterKeyArn"], json!(other));
@@ -253,7 +253,7 @@ fn a_table_with_a_customer_managed_key_has_replicas_with_their_own_keys() {
 
 #[test]
 fn unsupported_replicas_are_refused_before_any_call() {
-    for (more, words) in [
+    for (extra, words) in [
         (
             "billing_mode = \"PROVISIONED\"\nread_capacity = 1\nwrite_capacity = 1\nreplicas = { eu-west-1 = {} }\n",
             "fixed capacity",
@@ -267,9 +267,9 @@ fn unsupported_replicas_are_refused_before_any_call() {
         ("witness = \"us-west-2\"\nreplicas = { us-east-2 = {} }\n", "without strong consistency"),
         ("replicas = { eu-west-1 = { billing_mode = \"PROVISIONED\" } }\n", "billing_mode"),
     ] {
-        let world = with(more);
+        let world = with(extra);
         let run = world.run(&["validate"]).expect(1);
-        assert!(run.stderr.contains(words), "{more}: {}", run.stderr);
+        assert!(run.stderr.contains(words), "{extra}: {}", run.stderr);
     }
 }
 
@@ -367,13 +367,13 @@ fn removed_replicas_leave_no_scalable_target() {
     ];
     assert_eq!(scaled(&world, EU), writes);
     // AWS scales a new index in each region, then the manifest's settings apply.
-    let more = SCALED_INDEX.replace("user", "day");
-    world.write("sentinel.toml", &format!("{TABLE}{SCALED}replicas = {{ eu-west-1 = {{}} }}\n{SCALED_INDEX}{more}"));
+    let extra = SCALED_INDEX.replace("user", "day");
+    world.write("sentinel.toml", &format!("{TABLE}{SCALED}replicas = {{ eu-west-1 = {{}} }}\n{SCALED_INDEX}{extra}"));
     world.run(&["apply", "--yes"]).expect(0);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
     assert_eq!(scaled(&world, EU).len(), 3);
 
-    world.write("sentinel.toml", &format!("{TABLE}{SCALED}replicas = {{}}\n{SCALED_INDEX}{more}"));
+    world.write("sentinel.toml", &format!("{TABLE}{SCALED}replicas = {{}}\n{SCALED_INDEX}{extra}"));
     world.run(&["apply", "--yes", "--allow-destructive", "replica"]).expect(0);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
     assert_eq!(scaled(&world, EU), [""; 0]);
@@ -384,15 +384,15 @@ fn removed_replicas_leave_no_scalable_target() {
 fn replicas_require_write_scaling() {
     let off = SCALED.replace("write = { min = 2, max = 9 }", "write = false");
     let read = SCALED_INDEX.replace("write", "read");
-    for (more, words) in [
+    for (extra, words) in [
         (format!("{off}replicas = {{ eu-west-1 = {{}} }}\n"), "its write capacity is not scaled"),
         (
             format!("{SCALED}replicas = {{ eu-west-1 = {{}} }}\n{read}"),
             "the write capacity of its index by-user is not scaled",
         ),
     ] {
-        let run = with(&more).run(&["validate"]).expect(1);
-        assert!(run.stderr.contains(words), "{more}: {}", run.stderr);
+        let run = with(&extra).run(&["validate"]).expect(1);
+        assert!(run.stderr.contains(words), "{extra}: {}", run.stderr);
     }
 }
 

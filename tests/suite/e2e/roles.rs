@@ -378,7 +378,7 @@ fn invalid_users_are_faults_of_the_manifest() {
     let users = "[local.users.a]\npolicies = [\"requestor\"]\n[local.users.A]\npolicies = []\n[local.users.\"a b\"]\n";
     let stderr = fault(users);
     for text in
-        ["did you mean \"requester\"?", "is the same user as", "cannot be the name of a user", "lacks `policies`"]
+        ["did you mean \"requester\"?", "is the same user as", "cannot be the name of a user", "has no `policies`"]
     {
         assert!(stderr.contains(text), "{text} in {stderr}");
     }

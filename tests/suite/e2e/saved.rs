@@ -298,8 +298,8 @@ fn a_plan_can_do_no_more_than_a_manifest() {
     };
     let mut named = honest.clone();
     named["targets"][0]["connection"]["role_arn"] = json!("arn:aws:iam::999999999999:role/admin");
-    let mut said = honest.clone();
-    said["targets"][0]["review"]["profiles.dev"]["means"] = json!([]);
+    let mut output = honest.clone();
+    output["targets"][0]["review"]["profiles.dev"]["means"] = json!([]);
     let forged = [
         (replaced("/sentinel/policies", ""), "policy root"),
         (replaced("/sentinel/policies", "/"), "policy root"),
@@ -314,7 +314,7 @@ fn a_plan_can_do_no_more_than_a_manifest() {
         (set("/targets/0/scope/intent", json!("create_only")), "intent"),
         (set("/targets/0/resources", json!([])), "the plan does not match the desired state"),
         (named, "not of account"),
-        (said, "its review does not follow"),
+        (output, "its review does not follow"),
     ];
     world.calls();
     for (document, why) in forged {

@@ -12,10 +12,10 @@ billing_mode = "PROVISIONED"
 autoscaling = { read = { min = 2, max = 9 }, write = { min = 2, max = 5, target = 50 } }
 "#;
 
-fn index(name: &str, more: &str) -> String {
+fn index(name: &str, extra: &str) -> String {
     format!(
         "[tables.orders.indexes.{name}]\npartition_key = {{ name = \"user\", type = \"S\" }}\n\
-         autoscaling = {{ read = {{ min = 3, max = 9 }} }}\n{more}"
+         autoscaling = {{ read = {{ min = 3, max = 9 }} }}\n{extra}"
     )
 }
 

@@ -75,10 +75,10 @@ fn unmanaged_settings_are_listed_in_every_view_of_the_table() {
 #[test]
 fn repairs_do_not_change_unmanaged_settings() {
     let world = made_by_hand();
-    let with = |more: &str| world.write("sentinel.toml", &MANIFEST.replace("sort_key", &format!("{more}\nsort_key")));
+    let with = |extra: &str| world.write("sentinel.toml", &MANIFEST.replace("sort_key", &format!("{extra}\nsort_key")));
     let changed = ["GlobalSecondaryIndexes", "AttributeDefinitions"];
     let before = described(&world, &[]);
-    for (more, setting) in [
+    for (extra, setting) in [
         ("tags = { team = \"security\" }", None),
         ("point_in_time_recovery = true", None),
         ("ttl_attribute = \"gone\"", None),
@@ -86,11 +86,11 @@ fn repairs_do_not_change_unmanaged_settings() {
         ("table_class = \"STANDARD_INFREQUENT_ACCESS\"", Some("TableClassSummary")),
         ("encryption = \"aws-managed\"", Some("SSEDescription")),
     ] {
-        with(more);
+        with(extra);
         let before = described(&world, setting.as_slice());
         let run = world.run(&["apply", "--yes"]).expect(0);
-        assert!(run.stdout.contains("1 updated"), "{more}: {}", run.stdout);
-        assert_eq!(described(&world, setting.as_slice()), before, "{more}");
+        assert!(run.stdout.contains("1 updated"), "{extra}: {}", run.stdout);
+        assert_eq!(described(&world, setting.as_slice()), before, "{extra}");
     }
     world.write(
         "sentinel.toml",
@@ -115,9 +115,9 @@ fn repairs_do_not_change_unmanaged_settings() {
 #[test]
 fn an_import_lists_other_tables_and_imports_them_on_request() {
     let world = made_by_hand();
-    let import = |more: &[&str]| {
-        let folder = format!("live{}", more.len());
-        let args = [&["import", "--region", "us-east-1", "-o", &folder, "--json"][..], more].concat();
+    let import = |extra: &[&str]| {
+        let folder = format!("live{}", extra.len());
+        let args = [&["import", "--region", "us-east-1", "-o", &folder, "--json"][..], extra].concat();
         let run = world.run(&args).expect(0);
         (std::fs::read_to_string(world.folder.path().join(folder).join("sentinel.toml")).unwrap(), run.json())
     };
@@ -156,13 +156,13 @@ fn a_rebuilt_index_keeps_its_limits() {
 #[test]
 fn an_index_that_conflicts_with_a_local_index_is_refused() {
     let world = made_by_hand();
-    let more = "[tables.orders.indexes.by-bytes]\npartition_key = { name = \"size\", type = \"S\" }\n";
-    world.write("sentinel.toml", &format!("{MANIFEST}{more}"));
+    let extra = "[tables.orders.indexes.by-bytes]\npartition_key = { name = \"size\", type = \"S\" }\n";
+    world.write("sentinel.toml", &format!("{MANIFEST}{extra}"));
     let run = world.run(&["apply", "--yes"]).expect(4);
     assert!(run.stdout.contains("a local index uses size as N"), "{}", run.stdout);
     assert!(!world.writes().iter().any(|write| write == "UpdateTable"));
-    let more = "[tables.orders.indexes.by-size]\npartition_key = { name = \"day\", type = \"S\" }\n";
-    world.write("sentinel.toml", &format!("{MANIFEST}{more}"));
+    let extra = "[tables.orders.indexes.by-size]\npartition_key = { name = \"day\", type = \"S\" }\n";
+    world.write("sentinel.toml", &format!("{MANIFEST}{extra}"));
     let run = world.run(&["apply", "--yes"]).expect(4);
     assert!(run.stdout.contains("a local index of the table already has this name"), "{}", run.stdout);
     assert!(!world.writes().iter().any(|write| write == "UpdateTable"));

@@ -17,13 +17,13 @@ sort_key = { name = "at", type = "N" }
 
 impl World {
     /// Writes a manifest of one table with additional settings.
-    fn orders(&self, more: &str) {
-        self.write("sentinel.toml", &format!("{MANIFEST}{more}\n"));
+    fn orders(&self, extra: &str) {
+        self.write("sentinel.toml", &format!("{MANIFEST}{extra}\n"));
     }
 
     /// Applies it, and checks that the next plan has no changes.
-    fn applied(&self, more: &str, args: &[&str]) -> crate::world::Run {
-        self.orders(more);
+    fn applied(&self, extra: &str, args: &[&str]) -> crate::world::Run {
+        self.orders(extra);
         let run = self.run(&[&["apply", "--yes"][..], args].concat()).expect(0);
         self.run(&["plan", "--detailed-exitcode"]).expect(0);
         run
@@ -171,7 +171,7 @@ fn invalid_indexes_of_a_table_are_faults() {
     let many: Vec<String> = ["a", "b", "c", "d", "e"].iter().map(|name| attribute(name)).collect();
     let names: Vec<String> = (0..60).map(|number| format!("\"n{number}\"")).collect();
     let include = format!("projection = {{ include = [{}] }}\n", names.join(", "));
-    for (more, fault) in [
+    for (extra, fault) in [
         ((0..6).map(local).collect::<String>(), "has 6 local indexes"),
         (
             format!("[tables.orders.indexes.many]\npartition_key = [{}]\n", many.join(", ")),
@@ -198,9 +198,9 @@ fn invalid_indexes_of_a_table_are_faults() {
             "has local indexes and no sort key",
         ),
     ] {
-        world.orders(&more);
+        world.orders(&extra);
         let run = world.run(&["validate"]);
-        assert_ne!(run.code, 0, "{more}");
+        assert_ne!(run.code, 0, "{extra}");
         has(&format!("{}{}", run.stdout, run.stderr), fault);
     }
 }
@@ -349,8 +349,8 @@ fn apply_without_a_wait_starts_an_index_and_the_next_run_continues() {
     let rules = Rules { table_creation: ms(50), table_update: ms(20), ttl_settling: ms(0), ..Rules::default() };
     let world = World::with(Rules { index_backfill: Duration::from_secs(3), ..rules });
     world.applied("", &[]);
-    let more = indexes(&[("by-day", "day", "ALL"), ("by-user", "user", "ALL")]);
-    world.orders(&format!("ttl_attribute = \"gone\"\n{more}"));
+    let extra = indexes(&[("by-day", "day", "ALL"), ("by-user", "user", "ALL")]);
+    world.orders(&format!("ttl_attribute = \"gone\"\n{extra}"));
     let run = world.run(&["apply", "--yes", "--no-wait"]).expect(0);
     has(&run.stdout, "deferred, AWS is still building its index by-day");
     assert!(index_of(&world.table("orders"), "by-user").is_none());

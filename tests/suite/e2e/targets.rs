@@ -330,13 +330,13 @@ fn status_reports_sync_and_changes_since_the_baseline() {
 fn a_baseline_is_for_one_manifest_and_its_targets() {
     let world = matrix();
     let read = || std::fs::read_to_string(world.folder.path().join("b")).unwrap();
-    let status = |more: &[&str], code: i32| world.run(&[&["status", "--baseline", "b"], more].concat()).expect(code);
+    let status = |extra: &[&str], code: i32| world.run(&[&["status", "--baseline", "b"], extra].concat()).expect(code);
     status(&["--target", "prod"], 0);
     let before = read();
     world.write("copy.toml", MATRIX);
     world.calls();
-    for more in [&["--target", "other"][..], &[], &["--target", "prod", "-f", "copy.toml"]] {
-        let run = status(more, 1);
+    for extra in [&["--target", "other"][..], &[], &["--target", "prod", "-f", "copy.toml"]] {
+        let run = status(extra, 1);
         assert!(run.stderr.contains("this is the baseline of another manifest"), "{}", run.stderr);
     }
     assert_eq!(world.calls().len(), 0, "nothing is asked of AWS");
@@ -789,8 +789,8 @@ fn failing_credentials_are_named() {
     });
     let run = world.run(&["plan"]).expect(1);
     assert!(run.stdout.contains(&format!("could not assume the role {role}")), "{}", run.stdout);
-    let said = "/deploy: sts:AssumeRole: AccessDenied: User is not authorized to perform: sts:AssumeRole (request";
-    assert!(run.stdout.contains(said), "{}", run.stdout);
+    let expected = "/deploy: sts:AssumeRole: AccessDenied: User is not authorized to perform: sts:AssumeRole (request";
+    assert!(run.stdout.contains(expected), "{}", run.stdout);
     assert!(run.stdout.contains("hint: the calling credentials need sts:AssumeRole on the role"), "{}", run.stdout);
 }
 
@@ -872,14 +872,14 @@ fn a_fault_of_one_target_is_shown_with_its_line() {
 #[test]
 fn two_targets_of_one_account_and_region_are_a_fault_of_the_manifest() {
     let world = World::quick();
-    let of = |name: &str| format!("[targets.{name}]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n");
-    world.write("sentinel.toml", &format!("{}{}[profiles.dev]\n", of("a"), of("b")));
+    let target = |name: &str| format!("[targets.{name}]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n");
+    world.write("sentinel.toml", &format!("{}{}[profiles.dev]\n", target("a"), target("b")));
     let run = world.run(&["validate"]).expect(1);
     let words = "targets a and b are the same: account 123456789012, region us-east-1";
     assert!(run.stderr.contains(words), "{}", run.stderr);
     assert!(run.stderr.contains("sentinel.toml:4:") && run.stderr.contains("sentinel.toml:1:"), "{}", run.stderr);
     // A target whose account only AWS knows, if the other was not selected.
-    world.write("sentinel.toml", &format!("[targets.a]\nregion = \"us-east-1\"\n{}[profiles.dev]\n", of("b")));
+    world.write("sentinel.toml", &format!("[targets.a]\nregion = \"us-east-1\"\n{}[profiles.dev]\n", target("b")));
     for picked in ["a", "*"] {
         let run = world.run(&["apply", "--yes", "--target", picked]).expect(4);
         assert!(run.stdout.contains("targets a and b are the same"), "{}", run.stdout);
@@ -902,8 +902,8 @@ fn offline_commands_require_a_target_of_an_organization() {
     let run = world.run(&["iam", "--target", "all/111111111111/us-east-1"]).expect(0);
     assert!(run.stdout.contains("table/acme-111111111111"), "{}", run.stdout);
     let run = world.run(&["validate"]).expect(0);
-    let said = "1 table, for the accounts that AWS Organizations lists for all.";
-    assert!(run.stdout.contains(said), "{}", run.stdout);
+    let expected = "1 table, for the accounts that AWS Organizations lists for all.";
+    assert!(run.stdout.contains(expected), "{}", run.stdout);
     assert_eq!(world.run(&["validate", "--json"]).expect(0).json()["organizations"], json!(["all"]));
     assert!(world.calls().is_empty());
 }

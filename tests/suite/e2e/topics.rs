@@ -305,12 +305,12 @@ fn a_reference_by_an_invalid_name_has_a_fix() {
 fn user_information_of_an_endpoint_is_never_shown() {
     let world = world();
     let manifest = |host: &str| {
-        let of = |name: &str, user: &str| {
+        let subscription = |name: &str, user: &str| {
             format!(
                 "[topics.alerts.subscriptions.{name}]\nprotocol = \"https\"\nendpoint = \"https://{user}@{host}/hook\"\n"
             )
         };
-        format!("[topics.alerts]\n{}{}", of("one", "user:SECRET"), of("two", "SECRET"))
+        format!("[topics.alerts]\n{}{}", subscription("one", "user:SECRET"), subscription("two", "SECRET"))
     };
     let hidden = |run: crate::world::Run| {
         assert!(!run.stdout.contains("SECRET") && !run.stderr.contains("SECRET"), "{}\n{}", run.stdout, run.stderr);
@@ -347,14 +347,14 @@ fn a_fault_of_a_document_names_its_file_or_the_manifest() {
     };
     let nobody = json!({ "Statement": [{ "Effect": "Allow", "Action": "sns:Publish", "Resource": TOPIC }] });
     world.write("topics/nobody.json", &nobody.to_string()).write("topics/bad.json", "{ \"htp\": {} }");
-    let said = fault("[topics.alerts]\npolicy = \"topics/nobody.json\"\n");
-    assert!(said.contains("topics/nobody.json: statement 1 of the policy has no Principal"), "{said}");
-    let said = fault("[topics.alerts]\ndelivery_policy = \"topics/bad.json\"\n");
-    assert!(said.contains("topics/bad.json: the delivery policy of a topic cannot have \"htp\""), "{said}");
+    let output = fault("[topics.alerts]\npolicy = \"topics/nobody.json\"\n");
+    assert!(output.contains("topics/nobody.json: statement 1 of the policy has no Principal"), "{output}");
+    let output = fault("[topics.alerts]\ndelivery_policy = \"topics/bad.json\"\n");
+    assert!(output.contains("topics/bad.json: the delivery policy of a topic cannot have \"htp\""), "{output}");
     let queue =
         "protocol = \"sqs\"\nendpoint = \"arn:aws:sqs:us-east-1:123456789012:alerts\"\nfilter_policy = { event = 1 }\n";
-    let said = fault(&format!("[topics.alerts.subscriptions.queue]\n{queue}"));
-    assert!(said.contains("this policy") && !said.contains("this file"), "{said}");
+    let output = fault(&format!("[topics.alerts.subscriptions.queue]\n{queue}"));
+    assert!(output.contains("this policy") && !output.contains("this file"), "{output}");
 }
 
 #[test]

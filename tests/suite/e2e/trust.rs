@@ -103,9 +103,9 @@ fn policy(statements: &[Value]) -> String {
     format!("{{\"Version\":\"2012-10-17\",\"Statement\":[\n{}]}}", statements.join(",\n"))
 }
 
-fn check_of(world: &World, user: &str, more: &[&str]) -> Run {
+fn check_of(world: &World, user: &str, extra: &[&str]) -> Run {
     let arn = format!("arn:aws:iam::{ACCOUNT}:user/{user}");
-    world.run_as("admin", &[&["trust", "check", "prod", "--principal", &arn], more].concat())
+    world.run_as("admin", &[&["trust", "check", "prod", "--principal", &arn], extra].concat())
 }
 
 #[test]
@@ -180,15 +180,15 @@ fn trust_check_reports_each_permission_that_amounts_to_a_role_once_for_a_princip
     world.restrict("root", &[&policy(&[allow(&json!("*"), "*", &json!({}))])]);
     let all = check_of(&world, "root", &["--json"]).expect(2).json();
     let permissions = all["principals"][0]["permissions"].as_array().unwrap();
-    let of = |resource: &str| {
+    let actions_on = |resource: &str| {
         let found: Vec<&Value> = permissions.iter().filter(|one| one["resource"] == resource).collect();
         assert_eq!(found.len(), 1, "{permissions:?}");
         found[0]["actions"].clone()
     };
     let actions = ["iam:AttachRolePolicy", "iam:PassRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"];
-    assert_eq!(of(&broker), json!(actions));
-    assert_eq!(of(&admin), json!([actions[0], actions[2], actions[3]]));
-    assert_eq!(of("*"), json!(["ecs:ExecuteCommand", "ssm:StartSession"]));
+    assert_eq!(actions_on(&broker), json!(actions));
+    assert_eq!(actions_on(&admin), json!([actions[0], actions[2], actions[3]]));
+    assert_eq!(actions_on("*"), json!(["ecs:ExecuteCommand", "ssm:StartSession"]));
     assert_eq!(permissions[0]["statements"], json!([{ "policy": "user_root_1", "line": 2, "column": 1 }]));
 }
 

@@ -34,9 +34,9 @@ fn metadata(world: &World, name: &str) -> Value {
     found
 }
 
-fn put(world: &World, name: &str, more: &Value) {
+fn put(world: &World, name: &str, extra: &Value) {
     let mut body = json!({ "Name": name, "Overwrite": true });
-    for (key, value) in more.as_object().unwrap() {
+    for (key, value) in extra.as_object().unwrap() {
         body[key] = value.clone();
     }
     world.aws("AmazonSSM.PutParameter", &body);
@@ -186,11 +186,11 @@ const ENV: &str = "[parameters.password]\nname = \"/app/password\"\nenv = \"DB_P
 fn a_value_from_a_variable_is_written_compared_and_never_shown() {
     for kind in ["String", "SecureString"] {
         let world = world(&format!("{ENV}type = \"{kind}\"\n"));
-        let mut said = String::new();
+        let mut output = String::new();
         let mut run = |value: &str, args: &[&str], code: i32| {
             let run = run_with(&world, ("DB_PASSWORD", value), args).expect(code);
-            said.push_str(&run.stdout);
-            said.push_str(&run.stderr);
+            output.push_str(&run.stdout);
+            output.push_str(&run.stderr);
             run.stdout
         };
         let plan = run(SECRET, &["plan", "-vv", "--out", "new.plan", "--out-html", "p.html"], 0);
@@ -203,7 +203,7 @@ fn a_value_from_a_variable_is_written_compared_and_never_shown() {
         run("another-canary", &["apply", "--yes", "--json"], 0);
         assert_eq!(value(&world, "/app/password"), "another-canary");
         for secret in [SECRET, "another-canary"] {
-            assert!(!said.contains(secret), "{said}");
+            assert!(!output.contains(secret), "{output}");
             for file in ["new.plan", "p.html"] {
                 let text = std::fs::read_to_string(world.folder.path().join(file)).unwrap();
                 assert!(!text.contains(secret), "{file}");
@@ -263,7 +263,7 @@ fn a_saved_plan_reads_the_variable_again() {
 #[test]
 fn invalid_parameter_settings_are_faults_of_the_manifest() {
     let long = format!("value = \"{}\"", "x".repeat(4097));
-    for (body, said) in [
+    for (body, expected) in [
         ("description = \"x\"", "has no value"),
         ("value = \"a\"\nenv = \"B\"", "are both set"),
         ("value = \"\"", "the value is empty"),
@@ -285,7 +285,7 @@ fn invalid_parameter_settings_are_faults_of_the_manifest() {
     ] {
         let world = world(&format!("[parameters.x]\n{body}\n"));
         let run = world.run(&["validate"]).expect(1);
-        assert!(run.stderr.contains(said), "{body}: {}", run.stderr);
+        assert!(run.stderr.contains(expected), "{body}: {}", run.stderr);
     }
     let both = world(
         "[profiles.dev]\n[parameters.a]\nname = \"/app/x\"\nvalue = \"a\"\n[parameters.\"/app/x\"]\nvalue = \"b\"\n",

@@ -7,9 +7,9 @@ use crate::world::{Answer, World, finish};
 
 const WHY: &str = "The database is down, and nobody who could approve is awake";
 
-fn open<'a>(profile: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+fn open<'a>(profile: &'a str, extra: &[&'a str]) -> Vec<&'a str> {
     let base = ["breakglass", "--profile", profile, "--reason-code", "incident", "--justification", WHY];
-    [&base[..], more].concat()
+    [&base[..], extra].concat()
 }
 
 #[test]
@@ -105,14 +105,14 @@ fn a_lost_response_does_not_open_a_second_event() {
 #[test]
 fn break_glass_arguments_are_limited() {
     let world = World::new();
-    for (args, said) in [
+    for (args, expected) in [
         (vec!["--reason-code", "incident", "--justification", "too short for this"], "20 to 1000 characters"),
         (vec!["--reason-code", "fun", "--justification", WHY], "invalid value 'fun'"),
         (vec!["--reason-code", "other", "--justification", WHY, "--duration", "5h"], "it can be 1m to 4h"),
         (vec!["--justification", WHY], "--reason-code"),
     ] {
         let run = world.run_as("alice", &[vec!["breakglass", "--profile", "prod"], args].concat()).expect(1);
-        assert!(run.stderr.contains(said), "{}", run.stderr);
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
     }
     assert!(world.calls().is_empty());
 }
@@ -317,15 +317,15 @@ fn policy_limits_restrict_events_and_hours() {
         world.run_as("alice", &["breakglass-close", &id]).expect(0);
     }
     let refused = world.run_as("alice", &open("prod", &[])).expect(1);
-    let said = "the policy limits alice to 3 break-glass events for prod in any 24 hours";
-    assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    let expected = "the policy limits alice to 3 break-glass events for prod in any 24 hours";
+    assert!(refused.stderr.contains(expected), "{}", refused.stderr);
     // Other users have their own limits.
     opened(&world, "bob");
     limits("events_per_day: 5, hours_per_day: 4");
     let refused = world.run_as("alice", &open("prod", &["--duration", "90m"])).expect(1);
-    let said =
+    let expected =
         "limits alice to 4 hours of break-glass for prod in any 24 hours, and this is more; --duration 60m is left";
-    assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    assert!(refused.stderr.contains(expected), "{}", refused.stderr);
     world.run_as("alice", &open("prod", &["--duration", "1h"])).expect(0);
     world.run_as("alice", &EXEC).expect(0);
     // The gate checks the same limits, and a lowered limit applies at once.
@@ -368,8 +368,8 @@ fn a_rule_can_forbid_break_glass() {
     let effect = "effect: require_approval\n    breakglass: false";
     super::put_policy(&world, "prod", &super::POLICY.replace("effect: require_approval", effect));
     let refused = world.run_as("alice", &EXEC).expect(1);
-    let said = "requires an approved request and does not accept a break-glass event";
-    assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    let expected = "requires an approved request and does not accept a break-glass event";
+    assert!(refused.stderr.contains(expected), "{}", refused.stderr);
     let refused = world.run_as("alice", &open("prod", &[])).expect(1);
     assert!(refused.stderr.contains("does not accept break-glass"), "{}", refused.stderr);
     // An approval still works.
@@ -381,7 +381,7 @@ fn a_rule_can_forbid_break_glass() {
 #[test]
 fn break_glass_applies_only_to_rules_that_require_approval() {
     let world = provisioned();
-    for (user, profile, said) in [
+    for (user, profile, expected) in [
         ("alice", "dev", "rule \"alice-in-dev\" allows access without it"),
         ("eve", "prod", "rule \"eve-never\" denies access, and break-glass does not change that"),
         ("alice", "served", "requires a credential server, and break-glass does not replace one"),
@@ -389,7 +389,7 @@ fn break_glass_applies_only_to_rules_that_require_approval() {
         ("alice", "other", "there is no policy /sentinel/policies/other"),
     ] {
         let refused = world.run_as(user, &open(profile, &[])).expect(1);
-        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+        assert!(refused.stderr.contains(expected), "{}", refused.stderr);
     }
     super::put_policy(&world, "prod", "version: \"1\"\nrules: []\n");
     world.run_as("alice", &open("prod", &[])).expect(1);
@@ -402,8 +402,8 @@ fn break_glass_is_reported_on_stderr_and_in_the_log() {
     let world = provisioned();
     let run = world.run_as("alice", &open("prod", &["--log-stderr", "--json"])).expect(0);
     let id = run.json()["event"]["id"].as_str().unwrap().to_owned();
-    let said = format!("BREAK-GLASS opened by alice for prod: event {id} (incident), until ");
-    assert!(run.stderr.contains(&said) && run.stderr.contains(WHY), "{}", run.stderr);
+    let expected = format!("BREAK-GLASS opened by alice for prod: event {id} (incident), until ");
+    assert!(run.stderr.contains(&expected) && run.stderr.contains(WHY), "{}", run.stderr);
     let line = super::decisions(&run.stderr).pop().unwrap();
     assert_eq!((&line["decision"], &line["breakglass"]["action"]), (&json!("allow"), &json!("opened")));
     assert_eq!(line["breakglass"]["justification"], WHY);
@@ -476,10 +476,10 @@ fn an_event_in_the_old_format_is_not_active() {
     let check = world.run_as("alice", &["breakglass-check", id, "--json"]).expect(0);
     let shown = check.json()["event"].clone();
     assert_eq!((&shown["status"], &shown["problem"]), (&json!("invalid"), &json!("old_form")));
-    let said = "an older version of sentinel wrote this record";
-    assert!(check.stderr.contains(said) && check.stderr.contains("sentinel breakglass"), "{}", check.stderr);
+    let expected = "an older version of sentinel wrote this record";
+    assert!(check.stderr.contains(expected) && check.stderr.contains("sentinel breakglass"), "{}", check.stderr);
     let close = world.run_as("alice", &["breakglass-close", id]).expect(1);
-    assert!(close.stderr.contains(said), "{}", close.stderr);
+    assert!(close.stderr.contains(expected), "{}", close.stderr);
     let ids = |status: &str| {
         let run = world.json_as("alice", &["breakglass-list", "--status", status]);
         run["events"].as_array().unwrap().len()

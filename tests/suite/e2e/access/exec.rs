@@ -148,14 +148,14 @@ fn the_source_of_credentials_is_never_guessed() {
         "{}",
         given.stderr
     );
-    for (profile, said) in [
+    for (profile, expected) in [
         ("mfa", "requires a code from the MFA device arn:aws:iam::123456789012:mfa/alice"),
         ("lost", "its source_profile nowhere does not exist"),
         ("nobody", "there is no AWS profile nobody"),
     ] {
         let run =
             run(&["--profile", "other", "--credentials-profile", profile, "--aws-profile", "base"], None).expect(1);
-        assert!(run.stderr.contains(said), "{}", run.stderr);
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
     }
 }
 
@@ -168,7 +168,7 @@ fn a_refusal_names_the_rule_and_its_reason() {
         "nights",
         "version: \"1\"\nrules:\n  - { name: a, effect: allow, conditions: { users: [zoe] } }\n",
     );
-    for (user, profile, said) in [
+    for (user, profile, expected) in [
         (
             "eve",
             "dev",
@@ -177,12 +177,12 @@ fn a_refusal_names_the_rule_and_its_reason() {
         ("bob", "dev", "no rule of the policy matches, so access is denied"),
         ("alice", "nights", "no rule of the policy matches"),
         ("alice", "nothing", "there is no policy /sentinel/policies/nothing"),
-        ("alice", "broken", "is not valid (line 3: unknown key `user` in `rule`), so access is denied"),
+        ("alice", "broken", "is not valid (line 3: unknown key `user` in the rule), so access is denied"),
         ("alice", "served", "rule \"served-only\" gives credentials only through a credential server"),
         ("carol", "prod", "rule \"prod-by-approval\" requires an approved request or a break-glass event"),
     ] {
         let run = world.run_as(user, &["exec", "--profile", profile, "--", "touch", "ran"]).expect(1);
-        assert!(run.stderr.contains(said), "{}", run.stderr);
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
         let run = world.run_as(user, &["credentials", "--profile", profile]).expect(1);
         assert_eq!(run.stdout, "");
     }
@@ -306,8 +306,8 @@ fn an_sdk_reads_the_credentials() {
 fn a_profile_served_by_sentinel_does_not_call_itself() {
     let world = provisioned();
     let binary = env!("CARGO_BIN_EXE_sentinel");
-    let config = |more: &str| {
-        let line = format!("credential_process = \"{binary}\" credentials --profile dev {more} --log-file ran.jsonl");
+    let config = |extra: &str| {
+        let line = format!("credential_process = \"{binary}\" credentials --profile dev {extra} --log-file ran.jsonl");
         let base = "[profile base]\naws_access_key_id = AKIALOCAL:alice\naws_secret_access_key = secret\n";
         let role = "[profile above]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = dev\n";
         world.write(".aws/config", &format!("{base}[profile dev]\n{line}\n{role}"));
@@ -321,10 +321,10 @@ fn a_profile_served_by_sentinel_does_not_call_itself() {
     for profile in ["dev", "above"] {
         for args in [vec!["credentials", "--profile", "dev"], vec!["exec", "--profile", "dev", "--", "true"]] {
             let refused = run(&args, profile).expect(1);
-            let said = format!(
+            let expected = format!(
                 "the AWS profile {profile} gets its credentials from Sentinel, which cannot use it for its own calls"
             );
-            assert!(refused.stderr.contains(&said), "{}", refused.stderr);
+            assert!(refused.stderr.contains(&expected), "{}", refused.stderr);
         }
         run(&["list"], profile).expect(1);
     }

@@ -155,7 +155,7 @@ fn unreadable_locks_deny_access() {
 fn naming_another_table_does_not_bypass_a_lock() {
     let world = provisioned();
     lock(&world, "alice", "dev");
-    let exec = |more: &[&str]| world.run_as("alice", &[&EXEC[..3], more, &EXEC[3..]].concat());
+    let exec = |extra: &[&str]| world.run_as("alice", &[&EXEC[..3], extra, &EXEC[3..]].concat());
     // Neither a table without locks, nor a missing table helps.
     let run = exec(&["--request-table", "sentinel-breakglass"]).expect(1);
     assert!(run.stderr.contains("alice is locked out of dev"), "{}", run.stderr);
@@ -185,9 +185,9 @@ fn a_lock_requires_a_table() {
 #[test]
 fn concurrent_lock_changes_are_all_kept() {
     let world = provisioned();
-    let of = |number: usize| format!("user{number}");
+    let user = |number: usize| format!("user{number}");
     let children: Vec<_> = (0..6)
-        .map(|number| world.command_as("bob", &["lock", &of(number), "--profile", "dev"]).spawn().unwrap())
+        .map(|number| world.command_as("bob", &["lock", &user(number), "--profile", "dev"]).spawn().unwrap())
         .collect();
     for child in children {
         crate::world::finish(child).expect(0);

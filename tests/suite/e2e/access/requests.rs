@@ -74,7 +74,7 @@ fn request_arguments_are_limited() {
     let world = World::new();
     let base = ["request", "--profile", "prod", "--justification"];
     let long = "x".repeat(501);
-    for (more, said) in [
+    for (extra, expected) in [
         (vec!["too short"], "10 to 500 characters, and this has 9"),
         (vec!["         x         "], "10 to 500 characters, and this has 1"),
         (vec![long.as_str()], "and this has 501"),
@@ -82,8 +82,8 @@ fn request_arguments_are_limited() {
         (vec!["long enough a text", "--duration", "0s"], "it can be 1m to 8h"),
         (vec!["long enough a text", "--request-table", "a b"], "table"),
     ] {
-        let run = world.run_as("alice", &[&base[..], &more].concat()).expect(1);
-        assert!(run.stderr.contains(said), "{more:?}: {}", run.stderr);
+        let run = world.run_as("alice", &[&base[..], &extra].concat()).expect(1);
+        assert!(run.stderr.contains(expected), "{extra:?}: {}", run.stderr);
     }
     assert!(world.calls().is_empty(), "nothing was asked of AWS");
 }

@@ -89,8 +89,8 @@ fn a_revoked_session_loses_access_at_the_next_fetch() {
     assert_eq!(world.json_as("bob", &["server-session", &id])["session"]["status"], "revoked");
     let log = std::fs::read_to_string(world.folder.path().join("log.jsonl")).unwrap();
     let lines = decisions(&log);
-    let said: Vec<&Value> = lines.iter().map(|line| &line["decision"]).collect();
-    assert_eq!(said, ["allow", "allow", "deny"]);
+    let decisions: Vec<&Value> = lines.iter().map(|line| &line["decision"]).collect();
+    assert_eq!(decisions, ["allow", "allow", "deny"]);
     assert_eq!(lines[2]["why"], why);
     assert!(lines.iter().all(|line| line["session_id"] == json!(id) && line["mode"] == "server"));
 }
@@ -205,8 +205,8 @@ fn a_child_gets_no_other_credentials() {
     let world = provisioned();
     world.write(".aws/credentials", "[default]\naws_access_key_id = OTHER\naws_secret_access_key = x\n");
     let run = world.run_as("alice", &["exec", "--server", "--profile", "served", "--", "env"]).expect(0);
-    for gone in ["AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_PROFILE="] {
-        assert!(!run.stdout.contains(gone), "{}", run.stdout);
+    for removed in ["AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_PROFILE="] {
+        assert!(!run.stdout.contains(removed), "{}", run.stdout);
     }
     if crate::world::moto().is_some() {
         return; // moto does not know the user of the keys from its GetSessionToken

@@ -172,8 +172,8 @@ fn hostile_options_are_not_executed() {
 #[test]
 fn a_new_shell_starts_without_a_response_from_aws() {
     let world = provisioned();
-    let init = |world: &World, more: &[&str]| {
-        let args = [&["shell", "init", "--format", "bash"], more].concat();
+    let init = |world: &World, extra: &[&str]| {
+        let args = [&["shell", "init", "--format", "bash"], extra].concat();
         finish(world.command_as("alice", &args).spawn().unwrap()).expect(0)
     };
     // If nothing responds and nothing is cached, the output has no function, a comment, and no failure.
