@@ -436,8 +436,8 @@ fn describe(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, c
         && covers_week(&turn.pieces)
     {
         match (turn.before, turn.after) {
-            (Outcome::Deny, _) => push(Direction::Opens, String::from("the default is no longer deny")),
-            (_, Outcome::Deny) => push(Direction::Closes, String::from("the default is now deny")),
+            (Outcome::Deny, _) => push(Direction::Opens, String::from("users whom no rule names are no longer denied")),
+            (_, Outcome::Deny) => push(Direction::Closes, String::from("users whom no rule names are now denied")),
             _ => {}
         }
     }
@@ -512,7 +512,7 @@ mod tests {
         assert_eq!(means(&allow, without), ["prod now needs approval, without break-glass"]);
         assert_eq!(means(without, &allow), ["prod no longer needs approval"]);
         let gains = "everyone gains prod with approval, without break-glass";
-        assert_eq!(means("", without), [gains, "the default is no longer deny"]);
+        assert_eq!(means("", without), [gains, "users whom no rule names are no longer denied"]);
         let for_alice = rule("require_approval", "users: [alice]");
         let not_alice = for_alice.replace("effect:", "breakglass: false, effect:");
         assert_eq!(means(&for_alice, &not_alice), ["break-glass no longer opens prod for alice"]);
@@ -574,10 +574,10 @@ mod tests {
         let alice = rule("allow", "users: [alice]");
         assert_eq!(
             means(&alice, &format!("{alice}{}", rule("allow", ""))),
-            ["everyone but alice gains prod", "the default is no longer deny",]
+            ["everyone but alice gains prod", "users whom no rule names are no longer denied",]
         );
         let open = rule("allow", "");
-        assert_eq!(means(&open, &rule("deny", "")), ["everyone loses prod", "the default is now deny"]);
+        assert_eq!(means(&open, &rule("deny", "")), ["everyone loses prod", "users whom no rule names are now denied"]);
         let not_eve = format!("{}{open}", rule("deny", "users: [eve]"));
         assert_eq!(means(&open, &not_eve), ["eve loses prod"]);
     }
