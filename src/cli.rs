@@ -117,8 +117,9 @@ pub enum Command {
     Status(StatusArgs),
     /// Write a manifest and policy files from live resources.
     ///
-    /// Reads every policy under the policy root and the named tables, and writes sentinel.toml and policies/ into a
-    /// folder. A plan on the result is empty. Never overwrites a file.
+    /// Reads every policy under the policy root, the tables with a built-in name, and parameters, keys, topics and roles
+    /// with the ownership tag. Writes sentinel.toml and policies/ into a folder. A plan of the result is empty. Never
+    /// overwrites a file.
     Import(ImportArgs),
     /// Print the IAM policy for plan or apply, for a role of the users, or for the broker.
     ///
@@ -139,9 +140,9 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Create policies and tables without a manifest, or show what exists.
     ///
-    /// Each command builds a manifest in memory and runs the same steps as apply, but only creates resources: it shows
-    /// existing resources that differ, and does not change them. --write-manifest writes the manifest to a file that
-    /// you can commit.
+    /// approvals, breakglass, sessions and bootstrap build a manifest in memory and run the same steps as apply, but
+    /// only create resources: they show existing resources that differ, and do not change them. --write-manifest writes
+    /// the manifest to a file that you can commit.
     #[command(subcommand)]
     Init(InitCommand),
     /// Test and lint policies before you apply them.
