@@ -22,7 +22,7 @@ impl fmt::Display for Handling {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Managed => "managed",
-            Self::Shown => "shown",
+            Self::Shown => "used or shown",
             Self::NotCompared => "never compared",
             Self::NotManaged => "not managed, but shown",
         })

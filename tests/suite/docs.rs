@@ -119,7 +119,7 @@ fn the_settings_page_lists_the_settings_of_all_kinds() {
     for kind in KindId::ALL.iter().filter(|kind| !kind.about().members.is_empty()) {
         list.push_str(&format!("\n## {}\n", kind.about().heading));
         for group in kind.about().members {
-            list.push_str(&format!("\n### {}\n\n| member | |\n|---|---|\n", group.of));
+            list.push_str(&format!("\n### {}\n\n| member | handling |\n|---|---|\n", group.of));
             let row = |(name, handling): &(&str, Handling)| format!("| `{name}` | {handling} |\n");
             list.extend(group.members.iter().map(row));
         }
