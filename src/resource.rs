@@ -112,7 +112,7 @@ pub struct Facts {
     #[serde(skip)]
     pub progress: Vec<String>,
     /// Settings that no manifest can express. Sentinel does not change them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "also", default, skip_serializing_if = "Vec::is_empty")]
     pub unmanaged_settings: Vec<String>,
     /// Whether it carries the ownership tag; `None` if the tag was not read.
     #[serde(skip_serializing_if = "Option::is_none")]

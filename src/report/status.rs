@@ -88,7 +88,7 @@ pub enum State {
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<String>,
         /// Settings that no manifest can set.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(rename = "also", default, skip_serializing_if = "Vec::is_empty")]
         unmanaged_settings: Vec<String>,
         /// The number of items of a table. AWS updates it about every six hours.
         #[serde(skip_serializing_if = "Option::is_none")]

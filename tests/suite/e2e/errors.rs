@@ -203,7 +203,10 @@ fn errors_about_files_say_what_to_do() {
         let error = world.run(&[args, &["--json"]].concat()).expect(1).json()["error"].take();
         error["help"].as_str().unwrap_or_else(|| panic!("{error:#}")).to_owned()
     };
-    assert_eq!(hint(&["policy", "lint", "none.yaml"]), "correct the path");
+    assert_eq!(
+        hint(&["policy", "lint", "none.yaml"]),
+        "name the file of a policy, such as policies/dev.yaml, or no file for all policies of the manifest"
+    );
     assert_eq!(hint(&["policy", "test", "folder"]), "name a file");
     assert_eq!(hint(&["report", "merge", "dev.yaml"]), "correct the path: a folder is expected where there is a file");
     assert_eq!(hint(&["import", "--out", "dev.yaml"]), "name another one, or move the existing one away");
