@@ -73,8 +73,9 @@ pub(super) fn entry(code: Code) -> Entry {
         ),
         Code::Interrupted => (
             "The run was interrupted",
-            "Ctrl-C ends a run after the calls in flight. So does SIGTERM, which cancels jobs, once Sentinel makes \
-             changes. Completed changes remain.",
+            "Ctrl-C ends a run as soon as the calls in flight have finished. SIGTERM, which CI systems send to cancel \
+             a job, does the same once Sentinel has begun to make changes; before that, it ends the run at once. \
+             Completed changes remain.",
             "error[E007]: interrupted before anything was changed",
             "Run the same command again: it continues where it stopped.",
         ),
@@ -174,8 +175,8 @@ pub(super) fn entry(code: Code) -> Entry {
              start itself forever, and therefore limits nested runs.",
             "error[E109]: the AWS profile dev gets its credentials from Sentinel, which cannot use it for its own \
              calls",
-            "Name another AWS profile for Sentinel's own calls with --aws-profile. In an intentionally nested shell, \
-             unset SENTINEL_DEPTH.",
+            "Name another AWS profile for Sentinel's own calls with --aws-profile. If you nest shells of `sentinel \
+             exec` on purpose, unset SENTINEL_DEPTH in the inner one.",
         ),
         Code::SharedFiles => (
             "The shared AWS files cannot be read",
@@ -190,11 +191,11 @@ pub(super) fn entry(code: Code) -> Entry {
             "The AWS profile has `mfa_serial`, and its role can be assumed only with a code from the device.",
             "error[E111]: the AWS profile prod requires a code from the MFA device arn:aws:iam::123456789012:mfa/alice",
             "Give the code with --mfa-code CODE, or run the command in a terminal, where Sentinel asks for it. AWS \
-             accepts a code once.",
+             accepts each code only once: wait for the next one.",
         ),
         Code::RootUser => (
             "The credentials belong to an account's root user",
-            "Sentinel never releases credentials of a root user, because no policy limits them.",
+            "Sentinel never releases credentials of a root user, because no IAM policy limits them.",
             "error[E112]: the credentials of the AWS profile root are those of an account's root user, which are never \
              released",
             "Use the credentials of an IAM user, or of a role with the permissions for the task.",
@@ -222,7 +223,8 @@ pub(super) fn entry(code: Code) -> Entry {
             "? Approvals table: sentinel-requests (unknown; …)\n      no permission for dynamodb:DescribeTable",
             "Request the action that the message names. `sentinel iam --for plan` and `sentinel iam --for apply` print \
              policies with all permissions for the manifest, on exact ARNs. `--for requester`, `approver`, `operator` \
-             and `server` print those of its users.",
+             and `server` print the policies for the users of the access commands, and `--for broker` the one for a \
+             broker.",
         ),
         Code::Throttled => (
             "AWS throttled the call for too long",
@@ -234,15 +236,16 @@ pub(super) fn entry(code: Code) -> Entry {
         ),
         Code::Quota => (
             "A quota of the account or the resource is reached",
-            "AWS accepts no more of these: 10,000 standard parameters or 2,500 tables in a region, 20 indexes on a \
-             table, 100 versions of a parameter whose oldest version has a label.",
+            "The quota is one of these, by default: 10,000 standard parameters or 2,500 tables in a region, 20 indexes \
+             on a table, or 100 versions of a parameter (AWS deletes the oldest version to make room, unless it has a \
+             label).",
             "X Sessions table: dynamodb:CreateTable: LimitExceededException: Subscriber limit exceeded: …",
             "Delete what is not needed, or request an increase under Service Quotas. For a parameter's versions, \
              remove the label from the oldest: `aws ssm unlabel-parameter-version`.",
         ),
         Code::ServerFault => (
             "AWS returned a server error",
-            "AWS returned server errors for almost a minute.",
+            "Each attempt failed with a server error, for almost a minute.",
             "error[E204]: reading the policies (ssm:GetParameters): InternalServerError",
             "Run the same command again; every step can be repeated. health.aws.amazon.com shows known problems.",
         ),
@@ -262,9 +265,9 @@ pub(super) fn entry(code: Code) -> Entry {
             "A table or another resource does not exist",
             "The command needs a table, a policy, a key or a topic that does not exist in this region and account.",
             "error[E207]: there is no table sentinel-requests (the default name) in us-east-1",
-            "Create it with the command in the hint, or name another table: --request-table, --breakglass-table or \
-             --session-table, or `name` in the manifest. For `sentinel import`, the message names the command that \
-             lists the resources. Check the region too.",
+            "Create it with the command in the hint, or use another: for a table, with --request-table, \
+             --breakglass-table, --session-table, or `name` in the manifest. For `sentinel import`, the message names \
+             the command that lists the resources. Check the region too.",
         ),
         Code::NoIndex => (
             "A table lacks an index",
@@ -276,7 +279,8 @@ pub(super) fn entry(code: Code) -> Entry {
         ),
         Code::Unread => (
             "A resource could not be read",
-            "Sentinel could not read a resource that the command needs, for another reason than a missing permission.",
+            "Sentinel could not read a resource that the command needs, for a reason other than a missing permission \
+             (see E201).",
             "error[E209]: the table audit cannot be read: dynamodb:DescribeTable: InternalServerError",
             "The message has AWS's reason. Run the same command again; with -v, Sentinel shows every call.",
         ),
@@ -308,7 +312,8 @@ pub(super) fn entry(code: Code) -> Entry {
         ),
         Code::TimedOut => (
             "There was no answer in time",
-            "Three attempts got no answer within 25 seconds each.",
+            "If AWS has not answered at all in this run, Sentinel makes three attempts of 25 seconds each. Otherwise \
+             it retries for 52 seconds.",
             "error[E304]: checking the credentials (sts:GetCallerIdentity): no answer in time",
             "Check the network, including a proxy or VPN, and run the same command again.",
         ),
@@ -361,9 +366,9 @@ pub(super) fn entry(code: Code) -> Entry {
         ),
         Code::PlanMismatch => (
             "The saved plan does not match the current manifest",
-            "A saved plan is untrusted input. `apply PLANFILE` reads the manifest that the plan names, if it is below \
-             the current folder, or the one that -f names. The plan's targets, regions, accounts, roles, AWS profiles \
-             and policy root must match that manifest, and it must not delete a resource in the manifest.",
+            "A saved plan is untrusted input. `apply PLANFILE` reads the manifest that -f names, or else the one that \
+             the plan names, which must be below the current folder. The plan's targets, regions, accounts, roles, AWS \
+             profiles and policy root must match that manifest, and it must not delete a resource in the manifest.",
             "error[E406]: the plan is not for sentinel.toml: the role it assumes is \
              arn:aws:iam::222222222222:role/admin, the manifest's is none; nothing was changed",
             "Make a new plan from this manifest. Name another manifest with -f FILE, and repeat --region, \
@@ -374,7 +379,7 @@ pub(super) fn entry(code: Code) -> Entry {
             "A policy or a record denies the access",
             "The profile's policy denies the access, or the state of a request, event or session does not allow the \
              command.",
-            "error[E501]: mallory gets no credentials of dev: rule \"rest\" denies it",
+            "error[E501]: mallory gets no credentials for dev: rule \"rest\" denies the access",
             "The hint names what would allow the access: a request, a break-glass event, a credential server, or \
              another policy.",
         ),

@@ -8,8 +8,9 @@ pub(super) fn entry(lint: Lint) -> Entry {
     let (title, means, example, fix) = match lint {
         Lint::UnreachableRule => (
             "Unreachable rule",
-            "The first rule that matches decides. The rules above this one match every request that it matches: every \
-             user, profile, mode and time. If windows are in several time zones, only certain cases are reported.",
+            "The first rule that matches decides. Every request that this rule matches is already matched by a rule \
+             above it. If time windows are in several time zones, Sentinel reports only the cases in which rules \
+             without a window cover everything.",
             "- { name: all, effect: deny, conditions: { users: [alice, bob] } }\n- { name: bob, effect: allow, \
              conditions: { users: [bob] } }   # L001",
             "Move the rule up, narrow the rules above it, or remove it.",
@@ -76,7 +77,7 @@ pub(super) fn entry(lint: Lint) -> Entry {
         Lint::NeedlessSuppression => (
             "A comment suppresses a finding that does not exist",
             "`# sentinel: allow CODE` is on a line without a finding of that code: the finding was corrected or moved, \
-             or the code is misspelled. The comment would hide the next finding.",
+             or the code is misspelled. The comment would hide a later finding with this code on this line.",
             "- name: rest   # sentinel: allow L002",
             "Remove the comment, or move it to the finding's line, or to the line above it.",
         ),
@@ -84,9 +85,9 @@ pub(super) fn entry(lint: Lint) -> Entry {
             "A character is not displayed as it is parsed",
             "Reviewers read a policy, its test cases and a manifest in editors and diffs, which do not display every \
              character as the parser reads it. After a carriage return without a line feed, the parser starts a new \
-             line but most viewers do not. After U+0085, U+2028 and U+2029, viewers do but the parser does not. Other \
-             characters are invisible or reorder the text. Such a document is not valid, and is reported as an error: \
-             such a live policy gives nobody access.",
+             line but most viewers do not. After U+0085, U+2028 and U+2029, many viewers start a new line but the \
+             parser does not. Other characters are invisible or reorder the text. Such a document is not valid, and is \
+             reported as an error: such a live policy gives nobody access.",
             "# reviewed by Alice<CR>  - { name: hidden, effect: allow }   # L013, where <CR> is a carriage return",
             "Remove the character, and end lines with LF or CRLF. A reason can contain it as an escape in a quoted \
              string: \"\\u200b\".",
@@ -94,9 +95,10 @@ pub(super) fn entry(lint: Lint) -> Entry {
         Lint::NotPlain => (
             "The document uses YAML with a hidden meaning",
             "Tags (`!!str`, `!custom`), merge keys (`<<`), directives (`%YAML`), aliases as keys, a second document, \
-             and an anchor that is defined twice or is not ASCII make a document mean something else than its lines \
-             show, and parsers interpret them differently. Such a document is not valid, and is reported as an error: \
-             such a live policy gives nobody access. Anchors that are defined once, and their aliases, are valid.",
+             and an anchor that is defined twice or is not ASCII can make a document mean something other than what \
+             its lines show, and parsers interpret them differently. Such a document is not valid, and is reported as \
+             an error: such a live policy gives nobody access. Anchors that are defined once, and their aliases, are \
+             valid.",
             "conditions: { users: !not [alice] }   # L014: the parser would ignore the tag",
             "Write the values out. Quote a value that should be a string: version: \"1\".",
         ),
@@ -111,19 +113,19 @@ pub(super) fn entry(lint: Lint) -> Entry {
         ),
         Lint::Device => (
             "A rule has a device condition, which is not enforced",
-            "The Go implementation of Sentinel has conditions on the device of the caller (`device`: disk encryption, \
-             a firewall, management, the operating system). This implementation reads them, but cannot check the \
-             device. To avoid giving access by mistake, such a rule denies if it would decide, whatever its effect. \
-             The rules below it are not evaluated.",
+            "Another implementation of Sentinel, in Go, has conditions on the device of the caller (`device`: disk \
+             encryption, a firewall, management, the operating system). This implementation reads them, but cannot \
+             check the device. To avoid giving access by mistake, such a rule denies whenever everything else in it \
+             matches, whatever its effect. The rules below it are not evaluated.",
             "conditions: { device: { require_mdm: true } }   # L016",
             "Remove `device`, and restrict access by users, principals or mode. To keep the device check in the Go \
              implementation, use a separate policy for it.",
         ),
         Lint::AnyCredentials => (
             "A policy does not restrict which credentials it releases",
-            "The user of `exec` chooses the AWS profile with `--credentials-profile`, and writes `~/.aws/config`. \
-             Without `credentials` in the policy, a rule that allows access to dev also releases the credentials of \
-             any other AWS profile.",
+            "A user of `exec` can choose any AWS profile with `--credentials-profile`, and can edit `~/.aws/config`. \
+             Without `credentials` in the policy, a rule that allows dev therefore releases the credentials of any AWS \
+             profile that the user has.",
             "version: \"1\"\nrules:   # L012\n  - { name: dev, effect: allow, conditions: { users: [alice] } }",
             "Name the roles above the rules: `credentials: { role_arn: [\"arn:aws:iam::123456789012:role/dev\"] }`.",
         ),

@@ -152,6 +152,9 @@ const TROUBLESHOOTING: &str = "\
 
 Every error and every finding of `sentinel policy lint` has a stable code. This page gives the meaning of each code, an
 example, and the fix. `sentinel explain CODE` prints the same on a terminal.
+
+Errors in a manifest or a policy are printed with their location, and most of them without a code: see [E003](#e003). A
+resource that `apply` could not change is printed with AWS's message, and its code is only in the output of `--json`.
 ";
 
 /// The schemas equal the output of `sentinel schema`.
