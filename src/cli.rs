@@ -72,7 +72,8 @@ these can come before the command:
 Exit codes:
   0 success, 1 error, 4 refused, 5 partly done, 130 interrupted
   with --detailed-exitcode: 2 there are changes, 3 something could not be read
-  exec: the exit code of the command
+  trust check: 2 there are findings, 3 something could not be read
+  exec: the exit code of the command; 126 or 127 if it could not be started
 
 This is not HashiCorp Sentinel.";
 
@@ -117,15 +118,16 @@ pub enum Command {
     Status(StatusArgs),
     /// Write a manifest and policy files from live resources.
     ///
-    /// Reads every policy under the policy root, the tables with a built-in name, and parameters, keys, topics and roles
-    /// with the ownership tag. Writes sentinel.toml and policies/ into a folder. A plan of the result is empty. Never
-    /// overwrites a file.
+    /// Reads every policy under the policy root, the tables with a built-in name, and parameters, keys, topics and
+    /// roles with the ownership tag. Writes sentinel.toml and policies/ into a folder. Omits and lists settings that a
+    /// manifest cannot express. A plan of the result has no changes. Never overwrites a file.
     Import(ImportArgs),
-    /// Print the IAM policy for plan or apply, for a role of the users, or for the broker.
+    /// Print the IAM policy for a purpose: plan, apply, a kind of user, the broker, or trust check.
     ///
-    /// Derived from the calls that the observation and the plan's steps make, whatever drifts, on exact ARNs. Makes no
-    /// AWS call: name a target of an organization's accounts. Prints several policies, in a list, if one exceeds the
-    /// 6,144 characters of a managed policy. The policies for requester, approver, operator and server differ in which
+    /// Without --for, prints the policy for apply. It allows, on exact ARNs, every call that reading the manifest's
+    /// resources, and repairing any drift of them, can need. Makes no AWS call, so targets that the manifest takes from
+    /// an organization must be named with --target. Prints several policies, in a list, if one exceeds the 6,144
+    /// characters of a managed policy. The policies for requester, approver, operator and server differ in which
     /// records they let their users write, by the records' keys.
     Iam(IamArgs),
     /// Export the manifest to CloudFormation or Terraform.
@@ -159,7 +161,7 @@ pub enum Command {
     /// they are with a signed request to STS. [broker] in the manifest lists the users and their rights. Stops at SIGTERM
     /// or Ctrl-C, after the requests in progress are answered.
     Broker(ServeBrokerArgs),
-    /// Serve the built-in AWS emulator of --local.
+    /// Serve the built-in AWS emulator (see --local) to other programs.
     #[command(subcommand)]
     Local(LocalCommand),
     /// Combine the reports of several runs.
@@ -200,13 +202,13 @@ pub struct PlanArgs {
     /// Exit with 2 if there are changes, and with 3 if something could not be read.
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Exit with 1 if the plan has such a finding, also with --detailed-exitcode: cases (a test case of a policy
+    /// Exit with 1 if the plan has one of these findings, even with --detailed-exitcode: cases (a test case of a policy
     /// fails), refused (apply refuses a difference), incomplete (something could not be read), widened (a policy gives
     /// more access than before), lint (a lint finds something in a policy that the plan writes).
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = values::check)]
     pub fail_on: Vec<Check>,
-    /// Show how the content of a `SecureString` differs, on the terminal only; conflicts with options that write a file
-    /// or a document.
+    /// Show how the content of a policy of type `SecureString` differs, on the terminal only; never shows values of
+    /// parameters. Conflicts with options that write a file or a document.
     #[arg(long, conflicts_with_all = ["out", "json", "format", "out_text", "out_json", "out_markdown", "out_html", "out_github"])]
     pub show_secrets: bool,
     #[command(flatten)]
@@ -268,8 +270,8 @@ pub struct StatusArgs {
     /// Exit with 2 if there are changes, and with 3 if something could not be read.
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Exit with 0 only if everything was read and is in sync, and report the result; otherwise as with
-    /// --detailed-exitcode.
+    /// Like --detailed-exitcode, but also print whether everything is in sync, and fail if the manifest has no
+    /// resources or --shard selects no target.
     #[arg(long)]
     pub expect_in_sync: bool,
     /// Compare the set of drifted resources with the fingerprint in this file, report whether it changed, and write the
@@ -348,7 +350,7 @@ pub enum Purpose {
     Apply,
     /// Users who request and use access; can write only requests.
     Requester,
-    /// Users who decide requests and revoke approvals.
+    /// Users who approve, deny and revoke requests.
     Approver,
     /// Users who use break-glass, revoke, and lock users.
     Operator,
@@ -358,7 +360,7 @@ pub enum Purpose {
     Broker,
     /// `sentinel trust check`.
     TrustCheck,
-    /// The policies of all four roles by name; there is no single policy for all users.
+    /// The policies for requester, approver, operator and server, one each.
     Runtime,
 }
 

@@ -48,11 +48,11 @@ pub enum AccessCommand {
     ///
     /// Requires the permissions of an operator. Credentials that were already issued work until they expire.
     Lock(LockArgs),
-    /// End the lock of a user.
+    /// Unlock a user.
     Unlock(UnlockArgs),
-    /// List the locks of a profile: active ones, and ended ones with who ended them.
+    /// List the locks of a profile, active and ended, and who ended them.
     Locks(LocksArgs),
-    /// Get access in an emergency: it counts as an approval, and records who, why and how long.
+    /// Get access in an emergency. It counts as an approval, and is recorded with the user, the reason and the duration.
     ///
     /// Each user can have one active event for each profile. Sentinel refuses if the profile's policy does not require
     /// approval, if it forbids break-glass, or if its limits are reached: by default 3 events and 8 hours in any 24 hours.

@@ -17,14 +17,14 @@ use crate::resource::signed_identity::BrokerUrl;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct CommonArgs {
-    /// Print one JSON document on stdout instead of text, also for a failure.
+    /// Print one JSON document on stdout instead of text, even if the command fails.
     #[arg(long, global = true)]
     pub json: bool,
     /// Log more on stderr: -v each AWS call, a summary of all calls, and the causes of an error; -vv the log of the AWS
     /// SDK.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// The format of stderr: text, or JSON lines (without questions).
+    /// The format of stderr: text, or JSON lines. With json, Sentinel asks no questions, so apply needs --yes.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub log_format: LogFormat,
     /// When to use color; respects NO_COLOR.
@@ -56,7 +56,8 @@ pub struct PlaceArgs {
     /// AWS region; overrides the manifest, AWS_REGION, AWS_DEFAULT_REGION and the AWS profile's region.
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
-    /// AWS credentials profile; overrides the manifest and AWS_PROFILE.
+    /// The profile in ~/.aws/config for Sentinel's own calls, not a profile of the manifest; overrides the manifest and
+    /// AWS_PROFILE.
     #[arg(long, value_name = "NAME")]
     pub aws_profile: Option<String>,
 }
@@ -154,7 +155,7 @@ pub struct ProgressArgs {
 /// The manifest.
 #[derive(Debug, Clone, Args)]
 pub struct ManifestArgs {
-    /// The manifest, or - for standard input; several files are read as one.
+    /// The manifest, or - for standard input; can be given more than once, and the files are then read as one.
     #[arg(short, long, value_name = "FILE", default_value = "sentinel.toml")]
     pub file: Vec<PathBuf>,
 }
@@ -178,7 +179,7 @@ pub struct FilterArgs {
     /// Select only these targets: a name, a section of [targets], or a pattern such as 'prod/*/eu-*'.
     #[arg(long = "target", value_name = "NAME", num_args = 1.., value_parser = target_pattern)]
     pub targets: Vec<TargetPattern>,
-    /// Select only one of N parts of these targets, such as 3/16; the part of a target follows from its name.
+    /// Select only part I of N of the selected targets, such as 3/16. A target's name determines its part.
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub shard: Option<Shard>,
 }
@@ -186,7 +187,8 @@ pub struct FilterArgs {
 /// The time limit of a command.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TimeArgs {
-    /// The maximum duration: no AWS call starts after it, and calls in flight get 10 s more [default: no limit].
+    /// The maximum duration of the command. No AWS call starts after it, and calls in flight get 10 s more to finish
+    /// [default: no limit].
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,
 }
@@ -220,7 +222,7 @@ pub struct ApplyOptions {
     /// How long to wait for a table, or for an index to be built: 90s, 10m, 1h30m.
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
     pub wait_timeout: Duration,
-    /// Start to build an index and exit; later changes of its table are deferred to another run.
+    /// Start to build an index, and do not wait for it. Further changes of that table are left for another run.
     #[arg(long, conflicts_with = "wait_timeout")]
     pub no_wait: bool,
     #[command(flatten)]

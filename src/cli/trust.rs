@@ -10,7 +10,7 @@ pub enum TrustCommand {
     ///
     /// Reads the trust policies of the profiles' roles and of the broker's role. Reports for each profile whether AWS
     /// enforces the gate: the role exists, only the broker's role can assume it, and only a compute service can assume
-    /// the broker's role. A statement that Sentinel does not understand counts as letting somebody in.
+    /// the broker's role. Treats a statement that it does not understand as one that admits somebody else.
     ///
     /// Also asks IAM, with SimulatePrincipalPolicy, whether the users and roles in [broker] have permissions that bypass
     /// the broker: on the tables, on these roles and their policies, on the policies of the profiles, or on the compute
