@@ -364,15 +364,15 @@ impl Gate<'_> {
         let decision = decision.by(rule);
         let name = &rule.name;
         Ok(match (rule.effect, way) {
-            (Effect::Allow, _) => decision.with(Verdict::Allow, format!("rule \"{name}\" allows it")),
+            (Effect::Allow, _) => decision.with(Verdict::Allow, format!("rule \"{name}\" allows the access")),
             (Effect::Deny, _) if rule.device => {
                 let why = format!(
                     "rule \"{name}\" has a device condition, which Sentinel cannot check, and therefore \
-                     denies it"
+                     denies the access"
                 );
                 decision.refused(None, why)
             }
-            (Effect::Deny, _) => decision.refused(None, format!("rule \"{name}\" denies it")),
+            (Effect::Deny, _) => decision.refused(None, format!("rule \"{name}\" denies the access")),
             (Effect::RequireApproval, _) => self.by_approval(decision, (rule, limits), now).await,
             (Effect::RequireServer | Effect::RequireServerSession, AccessMode::Cli | AccessMode::CredentialProcess) => {
                 let why = format!("rule \"{name}\" gives credentials only through a credential server");
@@ -386,7 +386,7 @@ impl Gate<'_> {
                 decision.refused(None, why)
             }
             (Effect::RequireServer | Effect::RequireServerSession, AccessMode::Server { .. }) => {
-                decision.with(Verdict::Allow, format!("rule \"{name}\" allows it through a credential server"))
+                decision.with(Verdict::Allow, format!("rule \"{name}\" allows the access through a credential server"))
             }
         })
     }

@@ -57,7 +57,7 @@ pub(super) async fn obtain(context: &Context, args: &GateArgs, asked: &Asked, mo
             super::breakglass::announce(context, &grant.opened_by);
             Ok(*grant)
         }
-        Ruling::Refused(refused) => Err(asked.refused(context, &refused, "gets no credentials of")),
+        Ruling::Refused(refused) => Err(asked.refused(context, &refused, "gets no credentials for")),
         Ruling::Failed => Err(failed(&args.profile)),
     }
 }
@@ -97,7 +97,7 @@ pub(super) async fn serve(context: &Context, args: &ExecArgs, asked: Asked) -> R
     let started = ask(&asked.site, &StartSession { profile: profile.clone() }).await?;
     let (session, opened_by) = match started {
         Starting::Started { session, opened_by } => (session, opened_by),
-        Starting::Refused(refused) => return Err(asked.refused(context, &refused, "gets no credentials of")),
+        Starting::Refused(refused) => return Err(asked.refused(context, &refused, "gets no credentials for")),
     };
     super::breakglass::announce(context, &opened_by);
     let server = bound().await?;

@@ -116,7 +116,7 @@ impl Asked {
 
     /// Returns the error for a refusal, with a fix.
     fn refusal(&self, context: &Context, decision: &Decision) -> Error {
-        self.refused(context, &Refused::of(decision), "gets no credentials of")
+        self.refused(context, &Refused::of(decision), "gets no credentials for")
     }
 
     /// Returns the error for a refusal; `what` names what the user does not get.

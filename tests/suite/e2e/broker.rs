@@ -235,7 +235,7 @@ fn a_request_is_approved_used_and_revoked() {
     let world = world();
     let broker = Broker::start(&world);
     let refused = broker.run(&world, "alice", PROD).expect(1);
-    assert!(refused.stderr.contains("error[E501]: alice gets no credentials of prod"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("error[E501]: alice gets no credentials for prod"), "{}", refused.stderr);
     assert!(refused.stderr.contains("sentinel request --profile prod"), "{}", refused.stderr);
     let id = request(&world, &broker, "alice");
     let own = broker.run(&world, "alice", &["approve", &id]).expect(1);

@@ -172,7 +172,7 @@ fn a_refusal_names_the_rule_and_its_reason() {
         (
             "eve",
             "dev",
-            "eve gets no credentials of dev: rule \"eve-never\" denies it\nreason: Eve has left the company.",
+            "eve gets no credentials for dev: rule \"eve-never\" denies the access\nreason: Eve has left the company.",
         ),
         ("bob", "dev", "no rule of the policy matches, so access is denied"),
         ("alice", "nights", "no rule of the policy matches"),

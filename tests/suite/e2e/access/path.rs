@@ -52,7 +52,7 @@ fn way(world: &World, name: &str) {
 
     // The initial policy denies access, and says so.
     let refused = run("sentinel-dev aws s3 ls").expect(1);
-    assert!(refused.stderr.contains("rule \"default-deny\" denies it"), "{name}: {}", refused.stderr);
+    assert!(refused.stderr.contains("rule \"default-deny\" denies the access"), "{name}: {}", refused.stderr);
     assert!(refused.stderr.contains("Customize this policy to grant access."), "{name}: {}", refused.stderr);
     world.write("policy.yaml", super::POLICY);
     let manifest = "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"policy.yaml\"\n\

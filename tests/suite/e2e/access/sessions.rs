@@ -103,7 +103,7 @@ fn the_policy_is_evaluated_at_every_fetch() {
     let closed = "version: \"1\"\nrules:\n  - { name: closed, effect: deny, reason: Maintenance }\n";
     put_policy(&world, "served", closed);
     let (status, refused) = served.fetch();
-    assert_eq!((status, &refused["message"]), (403, &json!("rule \"closed\" denies it")));
+    assert_eq!((status, &refused["message"]), (403, &json!("rule \"closed\" denies the access")));
     put_policy(&world, "served", super::POLICY);
     assert_eq!(served.fetch().0, 200);
     // A failed read denies access temporarily, not permanently.

@@ -164,7 +164,7 @@ fn hostile_options_are_not_executed() {
         let line = format!("{source}; sentinel-dev true");
         let args: &[&str] = if name == "zsh" { &["-f", "-c", &line] } else { &["-c", &line] };
         let run = finish(shell(&world, name, "alice", args).spawn().unwrap()).expect(1);
-        assert!(run.stderr.contains("rule \"default-deny\" denies it"), "{name}: {}", run.stderr);
+        assert!(run.stderr.contains("rule \"default-deny\" denies the access"), "{name}: {}", run.stderr);
         assert!(!world.folder.path().join("pwned").exists(), "{name}");
     }
 }
