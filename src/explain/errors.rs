@@ -445,7 +445,8 @@ pub(super) fn hint(code: Code) -> Option<&'static str> {
         Code::NoUser => "use the credentials of an IAM user, or of a role",
         Code::Circular => {
             "an AWS profile's credential_process probably runs Sentinel, which runs it again: name another AWS profile \
-             for Sentinel's own calls with --aws-profile; in an intentionally nested shell, unset SENTINEL_DEPTH"
+             for Sentinel's own calls with --aws-profile; if you nest shells of sentinel exec on purpose, unset \
+             SENTINEL_DEPTH in the inner one"
         }
         _ => return None,
     };
