@@ -62,7 +62,7 @@ fn a_recreated_user_does_not_inherit_an_approval() {
     let later = assume(&world, "alice");
     assert_eq!(earlier.key, later.key);
     let refused = later.run(&world, &broker, PROD).expect(1);
-    assert!(refused.stderr.contains("error[E501]: alice gets no credentials of prod"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("error[E501]: alice gets no credentials for prod"), "{}", refused.stderr);
     let why = format!("request {id} was made by an earlier user or role with the ARN of alice and another unique ID");
     let shown = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(shown.contains(&why), "{}", refused.stderr);
