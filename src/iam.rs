@@ -58,6 +58,8 @@ pub struct TrustChecked<'a> {
     pub broker: Option<&'a str>,
     /// The names of roles whose sessions may send requests to the broker.
     pub principals: &'a [String],
+    /// Whether others are listed by a pattern.
+    pub patterns: bool,
 }
 
 /// Roles that the broker assumes, in addition to those with `trusted_by = { broker = true }`.
@@ -254,6 +256,9 @@ impl Statements {
             .collect();
         if !principals.is_empty() {
             self.allow("SentinelTrustPrincipals", actions(&[role::GET_ROLE]), principals);
+        }
+        if checked.patterns {
+            self.allow("SentinelTrustPatterns", actions(&[role::LIST_ROLES]), vec![String::from("*")]);
         }
         self.allow("SentinelTrustSimulate", actions(&[role::SIMULATE]), ["user/*", "role/*"].map(arn).to_vec());
     }

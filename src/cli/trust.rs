@@ -12,8 +12,8 @@ pub enum TrustCommand {
     /// enforces the gate: the role exists, only the broker's role can assume it, and only a compute service can assume
     /// the broker's role. Treats a statement that it does not understand as one that admits somebody else.
     ///
-    /// Also asks IAM, with SimulatePrincipalPolicy, whether the users and roles in [broker] have permissions that bypass
-    /// the broker: on the tables, on these roles and their policies, on the policies of the profiles, or on the compute
+    /// Also asks IAM, with SimulatePrincipalPolicy, whether the users and roles in [broker] and the profiles' own roles have
+    /// permissions that bypass the broker: on the tables, on these roles and their policies, on the policies of the profiles, or on the compute
     /// that runs the broker. Lists what it did not check.
     ///
     /// Exits with 2 if there is a finding, and with 3 if there is none but something could not be read or simulated.

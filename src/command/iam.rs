@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::access::enforcement::assumed_roles;
+use super::access::enforcement::{assumed_roles, lists_roles_by_pattern};
 use super::context::{Context, Need, no_region};
 use super::pass::scope;
 use crate::cli::{IamArgs, Purpose, ReachArgs};
@@ -69,7 +69,11 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
             prune: scope.prune,
             orphans: scope.ownership.is_some(),
             roles: roles.as_brokered(),
-            checked: TrustChecked { broker: broker.as_deref(), principals: &principals },
+            checked: TrustChecked {
+                broker: broker.as_deref(),
+                principals: &principals,
+                patterns: lists_roles_by_pattern(&manifest.broker),
+            },
         };
         let part = |purpose: &Use| {
             let documents = iam::policies(*purpose, &place, root, &desired, additional);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::resource::Invalid;
+use crate::resource::names::RoleArn;
 
 /// A pattern of a caller's ARN. Its parts are compared one by one and case-sensitively, and `*` matches any number of characters within a
 /// part. This equals IAM's `ArnLike` without `?` (IAM User Guide, "IAM JSON policy elements: Condition operators").
@@ -78,6 +79,14 @@ impl Principal {
     pub fn matches(&self, arn: &str) -> bool {
         let (patterns, parts): (Vec<&str>, Vec<&str>) = (self.0.split(':').collect(), arn.split(':').collect());
         patterns.len() == parts.len() && patterns.iter().zip(parts).all(|(pattern, part)| glob(pattern, part))
+    }
+
+    /// Returns whether a session of a role can match the pattern. The ARN of a session lacks the path of its role.
+    pub fn may_match_session_of(&self, role: &RoleArn) -> bool {
+        let parts: Vec<&str> = role.splitn(6, ':').collect();
+        let ["arn", partition, "iam", "", account, resource] = parts[..] else { return false };
+        let name = resource.rsplit('/').next().unwrap_or_default();
+        self.overlaps(&Self(format!("arn:{partition}:sts::{account}:assumed-role/{name}/*")))
     }
 
     /// Returns whether an ARN can match both patterns.
@@ -198,6 +207,22 @@ mod tests {
         }
         let role = Principal::new("arn:aws:iam::123456789012:role/path/Admin").unwrap_err();
         assert_eq!(role.help, "write arn:aws:sts::123456789012:assumed-role/Admin/*");
+    }
+
+    #[test]
+    fn a_pattern_of_sessions_matches_the_roles_with_such_sessions() {
+        let role =
+            RoleArn::new("arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Engineer_0");
+        for (pattern, expected) in [
+            ("arn:aws:sts::*:assumed-role/AWSReservedSSO_Engineer_*/*", true),
+            ("arn:aws:sts::111111111111:assumed-role/*", true),
+            ("arn:aws:sts::*:assumed-role/*_0/alice@example.com", true),
+            ("arn:aws:sts::222222222222:assumed-role/*", false),
+            ("arn:aws:sts::*:assumed-role/AWSReservedSSO_Lead_*/*", false),
+            ("arn:aws:iam::*:user/*", false),
+        ] {
+            assert_eq!(Principal::new(pattern).unwrap().may_match_session_of(&role), expected, "{pattern}");
+        }
     }
 
     proptest! {

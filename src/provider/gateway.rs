@@ -234,6 +234,11 @@ impl Gateway {
         iam::role_arn(&self.roles(), role).await
     }
 
+    /// Returns the ARNs of all roles in the caller's account.
+    pub async fn role_arns(&self) -> Result<Vec<RoleArn>, CallError> {
+        iam::role_arns(&self.roles()).await
+    }
+
     /// Returns the ARNs of the managed policies of a role in the caller's account.
     pub async fn managed_policies(&self, role: &RoleArn) -> Result<BTreeSet<String>, CallError> {
         iam::managed_policies(&self.roles(), role).await

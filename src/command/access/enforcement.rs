@@ -22,13 +22,14 @@ use crate::resource::names::RoleArn;
 use crate::trust::bypass::{Bypass, Permissions};
 use crate::trust::gate::{Finding, Role, findings};
 pub(in crate::command) use principals::assumed_roles;
+pub(in crate::command) use principals::lists_roles_by_pattern;
 use principals::{
-    Checked as Principal, Guarded, Named, OfProfile, PermissionsResult, checked as check_principal, listed,
+    Checked as Principal, Guarded, Named, OfProfile, PermissionsResult, checked as check_principal, expanded, listed,
 };
 
 /// What the check cannot see, whatever the principals are.
 const NOT_CHECKED: [&str; 3] = [
-    "principals other than those of [broker] and --principal, such as the profiles' own roles",
+    "principals other than those of [broker], the profiles' own roles, and --principal",
     "permissions on only the resources that run the broker, such as its Amazon ECS service or Kubernetes namespace",
     "resource-based policies of the tables",
 ];
@@ -80,11 +81,20 @@ pub(in crate::command) async fn check(context: &Context, args: &TrustCheckArgs) 
     let read: BTreeMap<&RoleArn, Read> = read.into_iter().collect::<Result<_, Error>>()?;
     let named = args.principals.iter().map(|arn| Named::Arn(arn.clone()));
     let named: BTreeSet<Named> = named.chain(listed(&site, &caller)).collect();
-    let (guarded, principals) = if named.is_empty() {
+    let (mut named, open) = expanded(&site, broker.as_ref(), named).await;
+    // A profile's role can change the gate for its users.
+    let own = roles.values().flatten().filter(|role| matches!(read.get(role), Some(Ok(Some(_)))));
+    for role in own.filter(|role| Some(*role) != broker.as_ref()) {
+        if !named.iter().any(|one| one.is_role(role)) {
+            named.insert(Named::Arn(role.to_string()));
+        }
+    }
+    let (guarded, principals) = if named.is_empty() && open.is_empty() {
         (None, Vec::new())
     } else {
         let guarded = Guarded::find(&site, &caller, (broker.as_ref(), &read), profiles.iter()).await;
-        let principals = join_all(named.iter().map(|named| check_principal(&site, named, &guarded))).await;
+        let mut principals = join_all(named.iter().map(|named| check_principal(&site, named, &guarded))).await;
+        principals.extend(open);
         (Some(guarded), principals)
     };
     let mut judged: Vec<Profile<'_>> = Vec::new();

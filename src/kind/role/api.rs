@@ -307,18 +307,22 @@ pub(super) async fn unlisted(api: &RoleApi, search: &Search<'_>) -> Unlisted {
 
 /// Returns the names of all roles without those of AWS, in alphabetical order.
 async fn names(api: &RoleApi) -> Result<Vec<String>, CallError> {
+    let own = |role: Answer| Some(role).filter(|role| !rules::is_of_aws(&role.path)).map(|role| role.role_name);
+    let mut names: Vec<String> = list(api, own).await?;
+    names.sort();
+    Ok(names)
+}
+
+/// Lists all roles of the account, and returns the wanted parts of them.
+pub(super) async fn list<T>(api: &RoleApi, wanted: impl Fn(Answer) -> Option<T>) -> Result<Vec<T>, CallError> {
+    let wanted = &wanted;
     let page = |marker: Option<String>| async move {
         let call = || api.client.list_roles().max_items(PAGE).set_marker(marker.clone()).send();
         let answer = api.pacer.call(LIST_ROLES, &[], call).await?;
-        let own = answer.roles.into_iter().filter(|role| !rules::is_of_aws(&role.path));
-        Ok(Page {
-            items: own.map(|role| role.role_name).collect(),
-            next: answer.marker.filter(|_| answer.is_truncated),
-        })
+        let items = answer.roles.into_iter().filter_map(wanted).collect();
+        Ok(Page { items, next: answer.marker.filter(|_| answer.is_truncated) })
     };
-    let mut names: Vec<String> = all(LIST_ROLES, page).await?;
-    names.sort();
-    Ok(names)
+    all(LIST_ROLES, page).await
 }
 
 #[cfg(test)]

@@ -50,10 +50,10 @@ pub use home::{ACCOUNT, anywhere};
 pub use manifest::{Permissions, RoleSection};
 pub use rules::check_arn;
 pub use simulation::{ContextValue, SIMULATE, Simulation, simulate};
-pub use steps::GET_ROLE;
+pub use steps::{GET_ROLE, LIST_ROLES};
 pub use steps::RoleStep;
 pub use trust::{GitHub, Jobs, Principals, Trust, TrustedBy};
-pub use trusted::{CHECK_READS, managed_policies, role_arn, trust, trust_in};
+pub use trusted::{CHECK_READS, managed_policies, role_arn, role_arns, trust, trust_in};
 
 /// A role, live or desired. `None` means "not managed" in desired state and "not read" in live state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,7 +223,7 @@ impl Kind for Role {
         let on = On::Resources(vec![location.global_arn("iam", "role/*")]);
         vec![
             Permission { statement: statement(), shared: false, operations, on },
-            Permission { statement: statement(), shared: true, operations: vec![steps::LIST_ROLES], on: On::Any },
+            Permission { statement: statement(), shared: true, operations: vec![LIST_ROLES], on: On::Any },
         ]
     }
 

@@ -27,6 +27,11 @@ pub async fn role_arn(api: &RoleApi, role: &RoleArn) -> Result<Option<String>, C
     Ok(found(api, role).await?.map(|answer| answer.arn))
 }
 
+/// Returns the ARNs of all roles of the account, also those of IAM Identity Center.
+pub async fn role_arns(api: &RoleApi) -> Result<Vec<RoleArn>, CallError> {
+    api::list(api, |answer| Some(RoleArn::new(answer.arn))).await
+}
+
 /// Returns the ARNs of the managed policies that are attached to a role.
 pub async fn managed_policies(api: &RoleApi, role: &RoleArn) -> Result<BTreeSet<String>, CallError> {
     api::read_managed(api, name_of(role)).await

@@ -34,7 +34,8 @@ fn world() -> World {
 fn trust_check_names_each_statement_that_bypasses_the_broker() {
     let world = world();
     let enforced = world.run_as("admin", &["trust", "check", "prod"]).expect(0);
-    assert!(enforced.stdout.starts_with("prod: enforced by AWS\nNot checked:\n"), "{}", enforced.stdout);
+    let expected = "prod: enforced by AWS\narn:aws:iam::123456789012:role/admin: no permission to bypass the broker\nNot checked:\n";
+    assert!(enforced.stdout.starts_with(expected), "{}", enforced.stdout);
     // A profile without a role, in addition to the other one.
     let all = world.run_as("admin", &["trust", "check"]).expect(2);
     assert!(all.stdout.contains("prod: enforced by AWS\n"), "{}", all.stdout);
@@ -131,7 +132,7 @@ fn trust_check_simulates_access_to_the_tables() {
     world.restrict("carol", &[&policy(&[reads])]);
     let json = check_of(&world, "carol", &["--json"]).expect(2).json();
     assert_eq!(json["profiles"][0]["gate"], "enforced");
-    assert_eq!(json["principals"][0]["permissions"].as_array().unwrap().len(), 3, "{json}");
+    assert_eq!(json["principals"][1]["permissions"].as_array().unwrap().len(), 3, "{json}");
 }
 
 #[test]
@@ -179,7 +180,7 @@ fn trust_check_reports_each_permission_that_amounts_to_a_role_once_for_a_princip
     // An administrator has everything, in one line for each role.
     world.restrict("root", &[&policy(&[allow(&json!("*"), "*", &json!({}))])]);
     let all = check_of(&world, "root", &["--json"]).expect(2).json();
-    let permissions = all["principals"][0]["permissions"].as_array().unwrap();
+    let permissions = all["principals"][1]["permissions"].as_array().unwrap();
     let actions_on = |resource: &str| {
         let found: Vec<&Value> = permissions.iter().filter(|one| one["resource"] == resource).collect();
         assert_eq!(found.len(), 1, "{permissions:?}");
@@ -207,7 +208,7 @@ fn a_gate_is_unknown_if_iam_does_not_say_what_a_principal_may_do() {
     world.restrict("alice", &[&policy(&[allow(&json!("iam:*"), "*", &office)])]);
     let depends = check_of(&world, "alice", &["--json"]).expect(3).json();
     assert_eq!(depends["profiles"][0]["gate"], "unknown");
-    let why = depends["principals"][0]["unknown"][0].as_str().unwrap();
+    let why = depends["principals"][1]["unknown"][0].as_str().unwrap();
     assert!(why.contains("iam:PassRole") && why.ends_with("depends on the condition keys aws:SourceIp"), "{why}");
 }
 
@@ -313,7 +314,7 @@ fn trust_check_simulates_the_principals_of_the_broker() {
         { "arn": "arn:aws:iam::123456789012:user/bob", "permissions": [], "unknown": [] },
         { "arn": role("admin"), "permissions": [], "unknown": [] },
         { "arn": role("engineers"), "not_checked": "the role does not exist" },
-        { "arn": "arn:aws:iam::*:user/a*", "not_checked": "it is a pattern; name its users or roles with --principal" },
+        { "arn": "arn:aws:iam::*:user/a*", "not_checked": "it is a pattern of users; name each with --principal" },
         { "arn": "arn:aws:iam::210987654321:user/olga", "not_checked": "it is in another account than the caller" },
     ]);
     assert_eq!(check["principals"], expected);
@@ -328,6 +329,58 @@ fn trust_check_simulates_the_principals_of_the_broker() {
         "{}",
         open.stdout
     );
+}
+
+/// A session of the role can change the gate for everybody.
+#[test]
+fn trust_check_simulates_the_roles_of_the_profiles() {
+    let world = world();
+    world.run_as("admin", &["trust", "check", "prod"]).expect(0);
+    let policy = ("PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess");
+    world.iam("AttachRolePolicy", &[("RoleName", "admin"), policy]);
+    let open = world.run_as("admin", &["trust", "check", "prod"]).expect(2).stdout;
+    assert!(open.starts_with("prod: advisory: AWS does not enforce the gate\n"), "{open}");
+    let found =
+        "arn:aws:iam::123456789012:role/admin: has permissions that only the broker and administrators should have\n";
+    assert!(open.contains(found), "{open}");
+}
+
+#[test]
+fn trust_check_simulates_the_roles_that_a_pattern_of_the_broker_matches() {
+    let world = world();
+    let section = "[broker]\nprincipals = [\"arn:aws:sts::*:assumed-role/Engineer_*/*\", \"arn:aws:sts::*:assumed-role/*er/*\"]\n\
+                   approvers = [\"arn:aws:sts::123456789012:assumed-role/Lead_*/*\"]\n";
+    world.write("sentinel.toml", &format!("[aws]\naccount_id = \"{ACCOUNT}\"\n{MANIFEST}\n{section}"));
+    let role = |name: &str| format!("arn:aws:iam::{ACCOUNT}:role/{name}");
+    let create = |name: &str, path: &str| {
+        let document = trust(&json!({ "AWS": ACCOUNT }));
+        let fields = [("RoleName", name), ("AssumeRolePolicyDocument", &document), ("Path", path)];
+        world.iam("CreateRole", &fields);
+    };
+    create("Engineer_1", "/teams/");
+    create("Other", "/");
+    let document = world.run(&["iam", "--for", "trust-check", "--json"]).expect(0).json()["policies"][0].clone();
+    world.restrict("auditor", &[&document.to_string()]);
+    // The pattern `*er` also matches the broker's own role, which has to have the permissions.
+    let checked = world.run_as("auditor", &["trust", "check", "prod", "--json"]).expect(0).json();
+    let none = |arn: String| json!({ "arn": arn, "permissions": [], "unknown": [] });
+    let expected = json!([
+        none(role("Other")),
+        none(role("admin")),
+        none(role("teams/Engineer_1")),
+        { "arn": "arn:aws:sts::123456789012:assumed-role/Lead_*/*", "not_checked": "no role of the caller's account matches" },
+    ]);
+    assert_eq!(checked["principals"], expected);
+    let policy = ("PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess");
+    world.iam("AttachRolePolicy", &[("RoleName", "Engineer_1"), policy]);
+    let open = world.run_as("auditor", &["trust", "check", "prod"]).expect(2).stdout;
+    assert!(open.contains("role/teams/Engineer_1: has permissions that only the broker"), "{open}");
+    world.iam("DetachRolePolicy", &[("RoleName", "Engineer_1"), policy]);
+    let deny = json!({ "Version": "2012-10-17", "Statement": { "Effect": "Deny", "Action": "iam:ListRoles", "Resource": "*" } });
+    world.restrict("reader", &[&document.to_string(), &deny.to_string()]);
+    let denied = world.run_as("reader", &["trust", "check", "prod"]).expect(3).stdout;
+    assert!(denied.contains("assumed-role/Lead_*/*: permissions not known: iam:ListRoles: AccessDenied"), "{denied}");
+    assert!(denied.starts_with("prod: not known whether AWS enforces the gate\n"), "{denied}");
 }
 
 #[test]

@@ -127,6 +127,8 @@ pub(super) enum Named {
     Arn(String),
     /// A role by name, since the ARN of a session lacks the role's path.
     Role(RoleArn),
+    /// The roles whose sessions can match a pattern.
+    Sessions(Principal),
     /// Principals of `[broker]` that IAM does not simulate, and why.
     Other {
         pattern: String,
@@ -136,7 +138,13 @@ pub(super) enum Named {
 
 /// Returns the principals that `[broker]` lists.
 pub(super) fn listed(site: &Site, caller: &Caller) -> Vec<Named> {
-    all(&site.manifest.broker).map(|principal| named(principal.as_str(), caller)).collect()
+    all(&site.manifest.broker).map(|principal| named(principal, caller)).collect()
+}
+
+/// Returns whether `[broker]` lists sessions of roles by a pattern.
+pub(in crate::command) fn lists_roles_by_pattern(section: &BrokerSection) -> bool {
+    let role = |one: &Principal| Some(one.as_str().split_once(":assumed-role/")?.1.split('/').next()?.contains('*'));
+    all(section).filter_map(role).any(|is_pattern| is_pattern)
 }
 
 /// Returns the names of the roles whose sessions `[broker]` lists, whatever their account.
@@ -157,8 +165,9 @@ fn all(section: &BrokerSection) -> impl Iterator<Item = &Principal> {
     lists.into_iter().flatten().flatten()
 }
 
-/// Returns the user or role of a pattern, if it is one, in the caller's account.
-fn named(pattern: &str, caller: &Caller) -> Named {
+/// Returns the users or roles of a pattern in the caller's account.
+fn named(principal: &Principal, caller: &Caller) -> Named {
+    let pattern = principal.as_str();
     let other = |why| Named::Other { pattern: pattern.to_owned(), why };
     let parts: Vec<&str> = pattern.splitn(6, ':').collect();
     let ["arn", _, service, "", account, resource] = parts[..] else { return other("it is not an ARN") };
@@ -171,8 +180,9 @@ fn named(pattern: &str, caller: &Caller) -> Named {
     match (service, kind) {
         ("iam", "user") if !rest.contains('*') => Named::Arn(arn(resource)),
         ("sts", "assumed-role") if !role.contains('*') => Named::Role(RoleArn::new(arn(&format!("role/{role}")))),
+        ("sts", "assumed-role") => Named::Sessions(principal.clone()),
         ("sts", "federated-user") => other("IAM does not simulate federated users"),
-        _ => other("it is a pattern; name its users or roles with --principal"),
+        _ => other("it is a pattern of users; name each with --principal"),
     }
 }
 
@@ -188,6 +198,67 @@ pub(super) enum PermissionsResult {
     Unknown(String),
     /// IAM was not asked, and why.
     NotAsked(String),
+}
+
+/// The maximum number of roles that are simulated for a pattern. Each takes about twenty calls, of which IAM allows few a second.
+const ROLES: usize = 20;
+
+/// Replaces each pattern of sessions by the roles of the account that it matches, without the broker's. Also returns the patterns without
+/// roles, and why.
+pub(super) async fn expanded(
+    site: &Site,
+    broker: Option<&RoleArn>,
+    named: BTreeSet<Named>,
+) -> (BTreeSet<Named>, Vec<Checked>) {
+    let (mut found, mut patterns) = (BTreeSet::new(), Vec::new());
+    for one in named {
+        match one {
+            Named::Sessions(pattern) => patterns.push(pattern),
+            other => drop(found.insert(other)),
+        }
+    }
+    if patterns.is_empty() {
+        return (found, Vec::new());
+    }
+    let roles = site.gateway.role_arns().await;
+    let mut open = Vec::new();
+    for pattern in patterns {
+        let arn = pattern.as_str().to_owned();
+        let known = match &roles {
+            Err(error) => PermissionsResult::Unknown(error.to_string()),
+            Ok(roles) => {
+                let matches = |role: &&RoleArn| Some(*role) != broker && pattern.may_match_session_of(role);
+                let matching: Vec<&RoleArn> = roles.iter().filter(matches).collect();
+                match matching.len() {
+                    0 => PermissionsResult::NotAsked(String::from("no role of the caller's account matches")),
+                    1..=ROLES => {
+                        let is_new = |role: &&&RoleArn| !found.iter().any(|one| one.is_role(role));
+                        let new: Vec<Named> =
+                            matching.iter().filter(is_new).map(|role| Named::Arn(role.to_string())).collect();
+                        found.extend(new);
+                        continue;
+                    }
+                    count => PermissionsResult::Unknown(format!(
+                        "it matches {count} roles, and at most {ROLES} are simulated; name roles with --principal"
+                    )),
+                }
+            }
+        };
+        open.push(Checked { arn, known });
+    }
+    (found, open)
+}
+
+impl Named {
+    /// Returns whether this is a role, whose name is unique in its account.
+    pub(super) fn is_role(&self, role: &RoleArn) -> bool {
+        let name = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
+        match self {
+            Self::Arn(arn) => *arn == **role,
+            Self::Role(by_name) => account_of(by_name) == account_of(role) && name(by_name) == name(role),
+            Self::Sessions(_) | Self::Other { .. } => false,
+        }
+    }
 }
 
 impl Checked {
@@ -210,6 +281,10 @@ pub(super) async fn checked(site: &Site, named: &Named, guarded: &Guarded) -> Ch
                 return Checked { arn: role.to_string(), known: PermissionsResult::Unknown(error.to_string()) };
             }
         },
+        Named::Sessions(pattern) => {
+            let why = String::from("its roles are not known");
+            return Checked { arn: pattern.as_str().to_owned(), known: PermissionsResult::Unknown(why) };
+        }
         Named::Other { pattern, why } => {
             return Checked { arn: pattern.clone(), known: PermissionsResult::NotAsked((*why).to_owned()) };
         }
