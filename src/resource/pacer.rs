@@ -704,7 +704,6 @@ mod tests {
         assert_eq!((class, minutes(took)), (Class::Busy, 14));
     }
 
-    /// A thousand tables wait for minutes before their first call: this time does not count towards the retry deadline.
     #[tokio::test(start_paused = true)]
     async fn a_non_idempotent_call_is_retried_only_if_not_processed() {
         let pacer = pacer(&Interrupt::default());
@@ -719,6 +718,7 @@ mod tests {
         assert_eq!((error.class, error.open, tries.get()), (Class::Unreachable, true, 3));
     }
 
+    /// A thousand tables wait for minutes before their first call: this time does not count towards the retry deadline.
     #[tokio::test(start_paused = true)]
     async fn waiting_for_a_turn_does_not_count_towards_the_deadline() {
         let pacer = pacer(&Interrupt::default());
