@@ -274,7 +274,7 @@ pub(super) fn entry(code: Code) -> Entry {
             "The command reads a table through an index of the built-in layout. The table does not have the index, or \
              is still building it.",
             "error[E208]: the table sentinel-requests lacks an index of the Approvals layout: The table does not have \
-             the specified index: gsi-status",
+             the specified index: status-index",
             "`sentinel plan` shows how the table differs, and `sentinel apply` creates the missing indexes.",
         ),
         Code::Unread => (
