@@ -199,13 +199,13 @@ pub struct ReachArgs {
     /// Allow destructive changes: index (delete an index), stream (turn off the stream or the Kinesis destination of a
     /// table), subscription (delete a subscription of a topic), replica (delete a replica of a table), capacity (switch
     /// an on-demand table to a capacity that is not in the manifest), prune (delete resources that are not in the
-    /// manifest or are marked as removed), table (with prune, also tables), protection (turn off deletion protection,
-    /// point-in-time recovery or the rotation of a key, keep backups for fewer days, remove a resource policy, replace
-    /// your own encryption key by an AWS key).
+    /// manifest or are marked as removed), table (with prune, also tables), role (with prune, also roles), protection
+    /// (turn off deletion protection, point-in-time recovery or the rotation of a key, keep backups for fewer days,
+    /// remove a resource policy, replace your own encryption key by an AWS key).
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = consent)]
     pub allow_destructive: Vec<Consent>,
-    /// Delete policies under the policy root, parameters, topics and tables that Sentinel created and that are not in
-    /// the manifest.
+    /// Delete policies under the policy root, parameters, topics, tables and roles that Sentinel created and that are
+    /// not in the manifest.
     #[arg(long)]
     pub prune: bool,
     /// Add the ownership tag to resources of the manifest that someone else created.
@@ -229,4 +229,39 @@ pub struct ApplyOptions {
     pub time: TimeArgs,
     #[command(flatten)]
     pub progress: ProgressArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use crate::change::Consent;
+    use crate::cli::Cli;
+    use crate::kind::KindId;
+
+    /// Returns the help of an option of `apply`.
+    fn help(option: &str) -> String {
+        let definition = Cli::command();
+        let apply = definition.find_subcommand("apply").unwrap();
+        let option = apply.get_arguments().find(|one| one.get_long() == Some(option)).unwrap();
+        option.get_help().unwrap().to_string().replace('\n', " ")
+    }
+
+    #[test]
+    fn the_help_of_allow_destructive_explains_each_word() {
+        let help = help("allow-destructive");
+        for consent in Consent::ALL {
+            assert!(help.contains(&format!(" {} (", consent.word())), "{consent} in {help}");
+        }
+    }
+
+    #[test]
+    fn the_help_of_prune_names_each_kind_that_is_deleted() {
+        let help = help("prune");
+        // A key is never deleted.
+        for kind in KindId::ALL.iter().filter(|kind| **kind != KindId::Key) {
+            let plural = if *kind == KindId::Policy { "policies" } else { kind.about().section };
+            assert!(help.contains(plural), "{plural} in {help}");
+        }
+    }
 }
