@@ -47,9 +47,10 @@ pub struct Unlisted {
     pub gaps: Vec<Gap>,
 }
 
-/// The maximum number of resources whose tags are read to find their owner. AWS has no list of tagged resources for these kinds, so each
-/// takes a call, of which it allows few a second.
-const TAGS_READ: usize = 100;
+/// The maximum number of resources of a kind whose tags are read to find their owner. AWS has no list of tagged resources for these kinds,
+/// so each takes a call, of which it allows 10 to 15 a second. The limit is the default quota of tables in a region; that of roles in an
+/// account is 1,000. Sources: "Quotas in Amazon DynamoDB" in its Developer Guide, "IAM and AWS STS quotas" in the IAM User Guide.
+const TAGS_READ: usize = 2500;
 
 /// The search parameters of a kind that AWS lists only by name.
 pub(super) struct TagSearch {
@@ -118,4 +119,37 @@ where
     }
     unlisted.unmanaged.extend(rest);
     unlisted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::topic::Topic;
+    use crate::resource::call::operation;
+
+    const TAGS: Operation = operation!("sns", "ListTagsForResource", 10.0, 10.0);
+
+    /// Searches for topics of which each has the ownership tag.
+    async fn search(count: usize) -> Unlisted {
+        let sought = TagSearch { kind: KindId::Topic, plural: "topics", tags: TAGS };
+        let (root, ownership, named) = (PolicyRoot::new("/s/policies"), OwnerKey::new("mark"), HashSet::new());
+        let search = Search { policy_root: &root, ownership: &ownership, named: &named, holds: &|_| true };
+        let names = (0..count).map(|number| format!("topic-{number}")).collect();
+        let tags = async |_: &str| Ok(Tags::from([(String::from("mark"), String::from(OWNER))]));
+        by_tags::<Topic>(&sought, Ok(names), &search, tags).await
+    }
+
+    #[tokio::test]
+    async fn the_tags_of_more_than_a_hundred_resources_are_read() {
+        let found = search(101).await;
+        assert_eq!((found.owned.len(), found.unmanaged.len(), found.gaps.len()), (101, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn resources_beyond_the_limit_are_reported() {
+        let found = search(TAGS_READ + 2).await;
+        assert_eq!((found.owned.len(), found.unmanaged.len()), (TAGS_READ, 2));
+        let said = format!("the tags of {TAGS_READ} topics were read, and those of 2 more were not: narrow the search");
+        assert!(found.gaps.len() == 1 && found.gaps[0].message.contains(&said), "{:?}", found.gaps);
+    }
 }
