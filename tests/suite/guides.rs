@@ -130,3 +130,62 @@ fn the_list_of_commands_that_do_not_run_has_no_unused_entry() {
         assert!(shown, "no guide shows a line that begins with {start:?}");
     }
 }
+
+/// Returns the first shell script of a document.
+fn script_of(document: &str) -> String {
+    let text = std::fs::read_to_string(root().join(document)).unwrap();
+    let (_, rest) = text.split_once("```sh\n").unwrap();
+    let (script, _) = rest.split_once("```\n").unwrap();
+    script.to_owned()
+}
+
+/// Replaces the AWS CLI and Sentinel: each records its first words, and fails if `FAILS` names them.
+const REPLACED: &str = r#"#!/bin/sh
+name=${0##*/}
+call="$name $1 $2"
+case "$name $1" in
+"sentinel status") echo '{ "baseline": { "changed": true } }' >drift.json; echo drift >drift.md; echo 1 >drift.baseline; code=$STATUS ;;
+*) call="$call $3"; code=0 ;;
+esac
+echo "$call" >>calls
+case "$call" in "$FAILS"*) exit 1 ;; esac
+exit "$code"
+"#;
+
+/// Runs the script for scheduled drift detection. `fails` is the beginning of the call that fails.
+fn drift_script(status: &str, fails: &str) -> (Option<i32>, Vec<String>) {
+    use std::os::unix::fs::PermissionsExt;
+
+    let world = World::quick();
+    world.write("check.sh", &script_of("docs/guide/many-accounts.md")).write("calls", "");
+    for name in ["aws", "sentinel"] {
+        world.write(&format!("bin/{name}"), REPLACED);
+        let file = world.folder.path().join("bin").join(name);
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", world.folder.path().join("bin").display(), std::env::var("PATH").unwrap());
+    let mut command = std::process::Command::new("sh");
+    command.arg("check.sh").current_dir(world.folder.path()).env("PATH", path);
+    command.env("STATUS", status).env("FAILS", fails).env("BUCKET", "bucket").env("TOPIC", "topic");
+    let code = command.output().unwrap().status.code();
+    let calls = std::fs::read_to_string(world.folder.path().join("calls")).unwrap();
+    (code, calls.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn the_drift_script_keeps_the_baseline_after_the_message() {
+    const NONE: &str = "none";
+    let download = "aws s3 cp s3://bucket/drift/";
+    let all = [download, "sentinel status --expect-in-sync", "aws sns publish --topic-arn", "aws s3 cp drift.baseline"];
+    let calls = |count: usize| all[..count].iter().map(|call| (*call).to_owned()).collect::<Vec<_>>();
+    for status in ["0", "2", "3"] {
+        assert_eq!(drift_script(status, NONE), (Some(0), calls(4)), "{status}");
+    }
+    for status in ["1", "4"] {
+        assert_eq!(drift_script(status, NONE), (status.parse().ok(), calls(2)));
+    }
+    // A failed message is repeated by the next run, because the baseline is not kept. Each failed transfer is an error.
+    assert_eq!(drift_script("2", "aws sns"), (Some(1), calls(3)));
+    assert_eq!(drift_script("2", "aws s3 cp drift.baseline"), (Some(1), calls(4)));
+    assert_eq!(drift_script("2", download), (Some(1), calls(1)));
+}
