@@ -40,7 +40,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::kind::table::Builtin;
 
     #[test]
     fn every_code_has_one_complete_explanation() {
@@ -61,13 +60,5 @@ mod tests {
         }
         assert_eq!(find("l001").map(|entry| entry.code), Some("L001"));
         assert_eq!(find("E999"), None);
-    }
-
-    #[test]
-    fn the_example_of_a_missing_index_names_an_index_of_the_layout() {
-        let example = find("E208").unwrap().example;
-        let named = example.rsplit(' ').next().unwrap();
-        let layout = Builtin::Approvals.layout();
-        assert!(layout.indexes.iter().flatten().any(|(name, _)| name == named), "{named}");
     }
 }

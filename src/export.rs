@@ -2,6 +2,7 @@
 //! the live state.
 
 pub mod cloudformation;
+mod global;
 mod script;
 mod stackset;
 mod syntax;
@@ -14,7 +15,7 @@ use serde::Serialize;
 use crate::kind::export::cloudformation::Stack;
 use crate::kind::export::terraform::Module;
 use crate::kind::export::{Note, Unsupported};
-use crate::kind::{DesiredResource, Kind, Layout, ObservedResource, Pair, Step, Visitor};
+use crate::kind::{Address, DesiredResource, Kind, Layout, ObservedResource, Pair, Step, Visitor};
 use crate::resource::names::{AccountId, AwsProfile, RegionName, RoleArn};
 use crate::resource::{Live, Observed};
 
@@ -134,12 +135,20 @@ fn gather<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
     }
 }
 
-/// Returns the stack of a target, without the resources to delete.
-fn stack_of(target: &Target<'_>) -> Stack {
+/// Returns the exported resources of a target: without those to delete, and without those that another target exports.
+fn exported<'a>(
+    target: &'a Target<'a>,
+    elsewhere: &'a BTreeSet<Address>,
+) -> impl Iterator<Item = (&'a Address, &'a ObservedResource<'a>)> {
+    let present = target.resources.iter().filter(|(desired, _)| desired.presence().is_present());
+    present.map(|(desired, observed)| (desired.address(), observed)).filter(|(address, _)| !elsewhere.contains(address))
+}
+
+/// Returns the stack of a target.
+fn stack_of(target: &Target<'_>, elsewhere: &BTreeSet<Address>) -> Stack {
     let mut stack = Stack::default();
-    let present = || target.resources.iter().filter(|(desired, _)| desired.presence().is_present());
-    stack.export.addresses = present().map(|(desired, _)| desired.address().clone()).collect::<BTreeSet<_>>();
-    for (_, observed) in present() {
+    stack.export.addresses = exported(target, elsewhere).map(|(address, _)| address.clone()).collect();
+    for (_, observed) in exported(target, elsewhere) {
         observed.visit(Visit(&mut stack));
     }
     stack

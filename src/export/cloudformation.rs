@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::stackset::{self, Differs};
-use super::{Exported, File, SCRIPT, StackSummary, Target, gather, script, stack_of};
+use super::{Exported, File, SCRIPT, StackSummary, Target, gather, global, script, stack_of};
 use crate::kind::Address;
-use crate::kind::export::cloudformation::{Parameter, Properties, Resource, Stack, resolved};
+use crate::kind::export::cloudformation::{Condition, Parameter, Properties, Resource, Stack, resolved};
 
 /// The maximum number of resources of a template. Source of the limits: "Understand CloudFormation quotas" in the AWS CloudFormation User
 /// Guide.
@@ -53,6 +53,15 @@ pub(super) struct Part {
     pub(super) varying: Map<String, Value>,
 }
 
+impl Part {
+    /// Returns the option without which CloudFormation creates no role that has a name. Source: "Acknowledging IAM resources in
+    /// CloudFormation templates" in the AWS CloudFormation User Guide.
+    fn capabilities(&self) -> &'static str {
+        let has_role = self.resources.iter().any(|one| one.type_name.starts_with("AWS::IAM::"));
+        if has_role { " --capabilities CAPABILITY_NAMED_IAM" } else { "" }
+    }
+}
+
 /// Returns the files of all targets, with separate templates for each.
 ///
 /// # Errors
@@ -61,8 +70,11 @@ pub(super) struct Part {
 pub fn export(targets: &[Target<'_>], delivery: Delivery) -> Result<Exported, Failure> {
     let mut exported = Exported::default();
     let mut blocks = Vec::new();
-    for target in targets {
-        let stack = stack_of(target);
+    let global = global::divide(targets);
+    gather(&mut exported.unsupported, global.unsupported);
+    gather(&mut exported.notes, global.notes);
+    for (target, elsewhere) in targets.iter().zip(&global.elsewhere) {
+        let stack = stack_of(target, elsewhere);
         let slug = target.slug();
         let parts = divide(stack.resources, &stack.parameters, &Map::new(), delivery)?;
         gather(&mut exported.unsupported, stack.export.unsupported);
@@ -85,12 +97,16 @@ pub fn export(targets: &[Target<'_>], delivery: Delivery) -> Result<Exported, Fa
 /// Fails if the templates of the targets have different shapes, or an account is unknown.
 pub fn export_stack_set(targets: &[Target<'_>], delivery: Delivery) -> Result<Exported, Failure> {
     let mut exported = Exported::default();
-    let mut stacks: Vec<Stack> = targets.iter().map(stack_of).collect();
+    let mut global = global::divide(targets);
+    gather(&mut exported.unsupported, std::mem::take(&mut global.unsupported));
+    gather(&mut exported.notes, std::mem::take(&mut global.notes));
+    // Every target has all resources, because there is one template. A condition omits the global ones in all regions but one.
+    let mut stacks: Vec<Stack> = targets.iter().map(|target| stack_of(target, &BTreeSet::new())).collect();
     for stack in &mut stacks {
         gather(&mut exported.unsupported, std::mem::take(&mut stack.export.unsupported));
         gather(&mut exported.notes, std::mem::take(&mut stack.export.notes));
     }
-    let merged = stackset::merge(targets, stacks)?;
+    let merged = stackset::merge(targets, stacks, &global)?;
     let parts = divide(merged.resources, &merged.parameters, &merged.varying, delivery)?;
     let instances = stackset::instances(targets, &merged.values)?;
     let mut sets = Vec::new();
@@ -111,7 +127,8 @@ pub fn export_stack_set(targets: &[Target<'_>], delivery: Delivery) -> Result<Ex
         let used: BTreeSet<&String> = part.varying.keys().collect();
         let document = stackset::document(&name, &file, &instances, &used);
         exported.files.push(File { name: format!("{name}.stackset.json"), text: format!("{document:#}\n") });
-        sets.push(script::Set { name, file, document, parameters: part.parameters.clone() });
+        let capabilities = part.capabilities();
+        sets.push(script::Set { name, file, document, parameters: part.parameters.clone(), capabilities });
     }
     exported.files.push(File { name: String::from(SCRIPT), text: script::stack_sets(&sets, delivery) });
     Ok(exported)
@@ -170,7 +187,8 @@ fn write(target: &Target<'_>, name: &str, part: &Part, exported: &mut Exported) 
     exported.files.push(File { name: file.clone(), text });
     series.push(file);
     let is_whole = existing.len() == part.resources.len() && updates == 0;
-    script::Stack { name: name.to_owned(), import, templates: series, parameters: part.parameters.clone(), is_whole }
+    let (name, parameters, capabilities) = (name.to_owned(), part.parameters.clone(), part.capabilities());
+    script::Stack { name, import, templates: series, parameters, is_whole, capabilities }
 }
 
 fn to_import(resource: &Resource) -> Value {
@@ -201,6 +219,7 @@ fn template_beside<'a>(
     chosen: impl Fn(&'a Resource) -> Option<&'a Properties>,
 ) -> String {
     let mut all = Map::new();
+    let mut conditions = Map::new();
     for resource in resources {
         let Some(properties) = chosen(resource) else { continue };
         let properties: Map<String, Value> =
@@ -215,12 +234,16 @@ fn template_beside<'a>(
         if !after.is_empty() {
             one["DependsOn"] = json!(after);
         }
+        if let Some(Condition { name, definition }) = &resource.condition {
+            one["Condition"] = json!(name);
+            conditions.insert(name.clone(), definition.clone());
+        }
         all.insert(resource.id.clone(), one);
     }
     let mut template = Map::new();
     template.insert(String::from("AWSTemplateFormatVersion"), json!("2010-09-09"));
     template.insert(String::from("Description"), json!(format!("Exported by Sentinel for {about}.")));
-    let text = Value::from(all.clone()).to_string();
+    let text = json!([all, conditions]).to_string();
     let mut parameters: Map<String, Value> = part
         .varying
         .iter()
@@ -233,6 +256,9 @@ fn template_beside<'a>(
     }
     if !parameters.is_empty() {
         template.insert(String::from("Parameters"), parameters.into());
+    }
+    if !conditions.is_empty() {
+        template.insert(String::from("Conditions"), conditions.into());
     }
     template.insert(String::from("Resources"), all.into());
     format!("{:#}\n", Value::from(template))
@@ -260,7 +286,9 @@ fn divide(
     }
     let part_of = |resources: &[Resource]| {
         let addresses: BTreeSet<&Address> = resources.iter().map(|one| &one.address).collect();
-        let text: String = resources.iter().map(|one| json!([one.properties, one.earlier]).to_string()).collect();
+        let condition = |one: &Resource| one.condition.as_ref().map(|condition| condition.definition.clone());
+        let texts = resources.iter().map(|one| json!([one.properties, one.earlier, condition(one)]).to_string());
+        let text: String = texts.collect();
         Part {
             resources: resources.to_vec(),
             parameters: parameters.iter().filter(|one| addresses.contains(&one.address)).cloned().collect(),

@@ -22,6 +22,8 @@ pub(super) struct Stack {
     pub(super) parameters: Vec<Parameter>,
     /// Whether the import covers all resources, so that nothing is created.
     pub(super) is_whole: bool,
+    /// The option that acknowledges its roles, if it has any.
+    pub(super) capabilities: &'static str,
 }
 
 /// The import of resources into a stack.
@@ -36,6 +38,8 @@ pub(super) struct Set {
     pub(super) file: String,
     pub(super) document: Value,
     pub(super) parameters: Vec<Parameter>,
+    /// The option that acknowledges its roles, if it has any.
+    pub(super) capabilities: &'static str,
 }
 
 const HEAD: &str = r#"#!/bin/sh
@@ -118,6 +122,12 @@ fn body(delivery: Delivery) -> &'static str {
 /// Returns the script for the templates of targets.
 pub(super) fn stacks(blocks: &[Block<'_>], delivery: Delivery) -> String {
     let mut script = [HEAD, STACKS, body(delivery)].concat();
+    let names: Vec<String> = blocks.iter().map(|block| block.target.slug()).collect();
+    script.push_str(&format!(
+        "\nall=\"{}\"\nfor name; do\n    case \" $all \" in *\" $name \"*) ;; *) echo \"deploy.sh: there is no target $name; the \
+         targets are: $all\" >&2; exit 1 ;; esac\ndone\n",
+        names.join(" ")
+    ));
     for Block { target, stacks } in blocks {
         let slug = target.slug();
         let account = target.account.as_ref().map_or_else(|| String::from("of the caller"), ToString::to_string);
@@ -129,7 +139,7 @@ pub(super) fn stacks(blocks: &[Block<'_>], delivery: Delivery) -> String {
         let region = quoted(&target.region);
         for stack in stacks {
             let name = stack_name(&stack.name);
-            let values = values(&stack.parameters);
+            let values = stack.capabilities.to_owned() + &values(&stack.parameters);
             if let Some(Import { template, resources }) = &stack.import {
                 script.push_str(&format!(
                     "    if [ -n \"$import\" ]; then\n        change_set {region} {name} IMPORT {template} --resources-to-import \
@@ -142,6 +152,9 @@ pub(super) fn stacks(blocks: &[Block<'_>], delivery: Delivery) -> String {
                 script.push_str(&format!("    change_set {region} {name} CHANGE {template}{values}\n"));
             }
         }
+        if stacks.is_empty() {
+            script.push_str("    : # The stacks of other targets have its resources.\n");
+        }
         script.push_str("fi\n");
     }
     script
@@ -150,8 +163,8 @@ pub(super) fn stacks(blocks: &[Block<'_>], delivery: Delivery) -> String {
 /// Returns the script for stack sets.
 pub(super) fn stack_sets(sets: &[Set], delivery: Delivery) -> String {
     let mut script = [HEAD, SETS, body(delivery)].concat();
-    for Set { name, file, document, parameters } in sets {
-        let values = values(parameters);
+    for Set { name, file, document, parameters, capabilities } in sets {
+        let values = (*capabilities).to_owned() + &values(parameters);
         script.push_str(&format!(
             "\nif aws cloudformation describe-stack-set --stack-set-name {name} >/dev/null 2>&1; then\n    aws cloudformation \
              update-stack-set --stack-set-name {name} $(body {file}) --operation-preferences '{}'{values}\nelse\n    aws \

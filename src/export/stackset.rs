@@ -6,9 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::Target;
 use super::cloudformation::Failure;
+use super::global::Global;
 use crate::kind::Address;
-use crate::kind::export::cloudformation::{Parameter, Resource, Stack};
+use crate::kind::export::cloudformation::{Condition, Parameter, Resource, Stack};
 use crate::kind::export::mark;
+use crate::resource::names::RegionName;
 
 /// A difference between targets that no parameter can express.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +32,12 @@ pub(super) struct Merged {
     pub(super) values: Vec<BTreeMap<String, String>>,
 }
 
+/// The parameter with the region that creates an account's global resources, and the condition that compares it with the stack's region.
+const HOME: &str = "RegionOfGlobalResources";
+const AT_HOME: &str = "CreatesGlobalResources";
+
 /// Merges the stacks of all targets. The first target has the defaults.
-pub(super) fn merge(targets: &[Target<'_>], stacks: Vec<Stack>) -> Result<Merged, Failure> {
+pub(super) fn merge(targets: &[Target<'_>], stacks: Vec<Stack>, global: &Global) -> Result<Merged, Failure> {
     let mut stacks = stacks.into_iter();
     let Some(first) = stacks.next() else {
         return Ok(Merged { resources: Vec::new(), parameters: Vec::new(), varying: Map::new(), values: Vec::new() });
@@ -51,6 +57,10 @@ pub(super) fn merge(targets: &[Target<'_>], stacks: Vec<Stack>) -> Result<Merged
         }
         by_id.push(theirs);
     }
+    let shared = global.shared();
+    if !shared.is_empty() {
+        merging.add_homes(&global.homes(targets)?);
+    }
     let mut resources = Vec::new();
     for resource in first.resources {
         let theirs = by_id.iter().filter_map(|all| all.get(resource.id.as_str()).copied());
@@ -65,8 +75,12 @@ pub(super) fn merge(targets: &[Target<'_>], stacks: Vec<Stack>) -> Result<Merged
             Value::Object(properties) => properties,
             _ => Map::new(),
         };
+        let condition = shared.contains(&resource.address).then(|| Condition {
+            name: String::from(AT_HOME),
+            definition: json!({ "Fn::Equals": [{ "Ref": "AWS::Region" }, { "Ref": HOME }] }),
+        });
         // Stack sets do not support this import.
-        resources.push(Resource { properties, existing: None, earlier: Vec::new(), ..resource });
+        resources.push(Resource { properties, existing: None, earlier: Vec::new(), condition, ..resource });
     }
     let Merging { varying, values } = merging;
     Ok(Merged { resources, parameters: first.parameters, varying, values })
@@ -78,6 +92,17 @@ struct Merging {
 }
 
 impl Merging {
+    /// Adds the parameter with the region that creates global resources. `homes` has the value for each target.
+    fn add_homes(&mut self, homes: &[RegionName]) {
+        let Some(default) = homes.first() else { return };
+        for (values, home) in self.values.iter_mut().zip(homes).filter(|(_, home)| *home != default) {
+            values.insert(String::from(HOME), home.to_string());
+        }
+        let about = "The region that creates the global resources of the account";
+        let definition = json!({ "Type": "String", "Default": default, "Description": about });
+        self.varying.insert(String::from(HOME), definition);
+    }
+
     /// Returns the common value, with a parameter where targets differ. Fails with the first target whose value has another shape, and with
     /// the path of that value.
     fn merge(&mut self, all: &[&Value], id: &str, path: &mut Vec<String>) -> Result<Value, (usize, Vec<String>)> {

@@ -1,14 +1,14 @@
 //! Configurations for Terraform and OpenTofu: `resource` blocks, plain `import` blocks, and one provider for each account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::syntax::block;
-use super::{Exported, File, Target, Tf, gather};
-use crate::kind::Site;
+use super::{Exported, File, Target, Tf, exported, gather, global};
 use crate::kind::export::Export;
 use crate::kind::export::terraform::{
     BlockType, Body, Expression, Item, Module, PreventDestroy, Resource, Variable, Version,
 };
+use crate::kind::{Address, Site};
 
 /// The provider configurations, by their distinguishing settings.
 #[derive(Debug, Default)]
@@ -40,7 +40,11 @@ impl Key {
 /// Returns the files of all targets, as one root module.
 pub fn export(targets: &[Target<'_>], version: Version) -> Exported {
     let mut exported = Exported::default();
-    let modules: Vec<Module> = targets.iter().map(|target| module_of(target, version)).collect();
+    let global = global::divide(targets);
+    gather(&mut exported.unsupported, global.unsupported);
+    gather(&mut exported.notes, global.notes);
+    let each = targets.iter().zip(&global.elsewhere);
+    let modules: Vec<Module> = each.map(|(target, elsewhere)| module_of(target, elsewhere, version)).collect();
     let providers = Providers::of(targets, &modules, version);
     let mut variables = Vec::new();
     let mut secrets = false;
@@ -74,15 +78,14 @@ pub fn export(targets: &[Target<'_>], version: Version) -> Exported {
 
 const HEAD: &str = "# Written by sentinel export terraform.\n";
 
-fn module_of(target: &Target<'_>, version: Version) -> Module {
-    let present = || target.resources.iter().filter(|(desired, _)| desired.presence().is_present());
-    let export =
-        Export { addresses: present().map(|(desired, _)| desired.address().clone()).collect(), ..Export::default() };
+fn module_of(target: &Target<'_>, elsewhere: &BTreeSet<Address>, version: Version) -> Module {
+    let addresses = exported(target, elsewhere).map(|(address, _)| address.clone()).collect();
+    let export = Export { addresses, ..Export::default() };
     // A target's name contains no underscore here, so the first underscore ends it.
     let prefix = target.name.as_ref().map(|_| format!("{}_", target.slug())).unwrap_or_default();
     let (region, account) = (target.region.clone(), target.account.clone());
     let mut module = Module { export, version, region, account, prefix, blocks: Vec::new(), variables: Vec::new() };
-    for (_, observed) in present() {
+    for (_, observed) in exported(target, elsewhere) {
         observed.visit(Tf(&mut module));
     }
     module

@@ -8,6 +8,7 @@ use clap::CommandFactory;
 use sentinel::cli::Cli;
 use sentinel::kind::KindId;
 use sentinel::kind::members::Handling;
+use sentinel::kind::table::Builtin;
 
 use crate::world::{World, finish};
 
@@ -326,4 +327,12 @@ fn properties(schema: &serde_json::Value, keys: &mut Vec<String>) {
         serde_json::Value::Array(items) => items.iter().for_each(|item| properties(item, keys)),
         _ => {}
     }
+}
+
+#[test]
+fn the_example_of_a_missing_index_names_an_index_of_the_layout() {
+    let explained = World::quick().run(&["explain", "E208"]).expect(0).stdout;
+    let layout = Builtin::Approvals.layout();
+    let named = |(index, _): (&String, _)| explained.contains(&format!("the specified index: {index}"));
+    assert!(layout.indexes.iter().flatten().any(named), "{explained}");
 }

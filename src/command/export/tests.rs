@@ -1,5 +1,6 @@
 //! Exports of generated manifests and of examples/everything, checked with independent parsers.
 
+mod global;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -9,8 +10,7 @@ use serde_json::Value;
 
 use crate::diagnostic::{Faults, Source};
 use crate::document::Variables;
-use crate::export::cloudformation::{self, Delivery};
-use crate::export::{Exported, File, Target, terraform};
+use crate::export::{Exported, File, Target, cloudformation, cloudformation::Delivery, terraform};
 use crate::kind::document::PolicyDocument;
 use crate::kind::export::Unsupported;
 use crate::kind::export::terraform::Version;

@@ -35,6 +35,15 @@ pub struct Resource {
     pub existing: Option<Properties>,
     /// Its properties in the templates before the last, if CloudFormation needs several updates; `None` if such a template lacks it.
     pub earlier: Vec<Option<Properties>>,
+    /// The condition without which the stack does not have it.
+    pub condition: Option<Condition>,
+}
+
+/// A condition of a template.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    pub name: String,
+    pub definition: Value,
 }
 
 /// A parameter of a template whose value is in no file.
@@ -69,6 +78,7 @@ impl Stack {
             address: desired.address.clone(),
             existing: None,
             earlier: Vec::new(),
+            condition: None,
         };
         let position = self.resources.len();
         self.resources.push(resource);

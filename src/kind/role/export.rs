@@ -11,8 +11,6 @@ use crate::kind::permission::Location;
 use crate::kind::{Desired, KindId, Site};
 use crate::resource::{Facts, Live};
 
-const GLOBAL: &str = "IAM is global: create the stack in one region of an account only";
-
 pub(super) fn cloudformation(desired: &Desired<Role>, live: Option<&Live<Role>>, stack: &mut Stack) {
     let Role {
         path,
@@ -40,7 +38,6 @@ pub(super) fn cloudformation(desired: &Desired<Role>, live: Option<&Live<Role>>,
     });
     set(&mut role, "Policies", inline);
     set(&mut role, "Tags", tags(own.as_ref()));
-    stack.export.note(&desired.address, GLOBAL);
     // Other roles may trust it.
     let depends_on = stack.export.referred(&desired.depends_on, KindId::Role).map(id);
     let resource = stack.add(desired, "", "AWS::IAM::Role", role);

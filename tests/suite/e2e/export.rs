@@ -156,3 +156,62 @@ fn one_root_module_has_all_targets_and_a_provider_for_each_account() {
     assert_eq!(set["Instances"].as_array().unwrap().len(), 2);
     assert_eq!(set["Instances"][0]["OperationPreferences"]["ConcurrencyMode"], "SOFT_FAILURE_TOLERANCE");
 }
+
+/// Replaces the AWS CLI: records its arguments, and responds to each call of `deploy.sh`.
+const AWS_CLI: &str = r#"#!/bin/sh
+printf '%s\n' "$*" >>"$CALLS"
+case "$2" in describe-stacks | describe-stack-set) exit 254 ;; esac
+"#;
+
+/// Runs the commands of an export with a replaced AWS CLI. Returns the result and the calls.
+fn deploy(world: &World, folder: &str, args: &[&str]) -> (std::process::Output, Vec<String>) {
+    use std::os::unix::fs::PermissionsExt;
+
+    world.write("bin/aws", AWS_CLI).write("calls", "");
+    let bin = world.folder.path().join("bin");
+    std::fs::set_permissions(bin.join("aws"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let mut command = std::process::Command::new("sh");
+    command.arg(world.folder.path().join(folder).join("deploy.sh")).args(args);
+    let calls = world.folder.path().join("calls");
+    let output = command.env("PATH", path).env("CALLS", &calls).env("YES", "1").output().unwrap();
+    let calls = std::fs::read_to_string(calls).unwrap().lines().map(str::to_owned).collect();
+    (output, calls)
+}
+
+#[test]
+fn the_commands_of_an_export_acknowledge_roles() {
+    let world = World::quick();
+    let manifest = "[targets.one]\nregion = \"eu-west-1\"\naccount_id = \"111111111111\"\n\
+        [targets.two]\nregion = \"us-east-1\"\naccount_id = \"111111111111\"\n\
+        [topics.alerts]\nname = \"alerts\"\n[roles.base]\ntrusted_by = { accounts = [\"111111111111\"] }\n";
+    world.write("sentinel.toml", manifest);
+    let run = world.run(&["export", "cloudformation", "-o", "cf"]).expect(0);
+    assert!(
+        run.stdout.contains("roles.base: it is global, so only the first target of each account creates it"),
+        "{}",
+        run.stdout
+    );
+    let (output, calls) = deploy(&world, "cf", &[]);
+    assert!(output.status.success(), "{output:?}");
+    let created: Vec<&String> = calls.iter().filter(|call| call.contains("create-change-set")).collect();
+    let with_roles: Vec<bool> =
+        created.iter().map(|call| call.ends_with(" --capabilities CAPABILITY_NAMED_IAM")).collect();
+    assert_eq!(with_roles, [true, false], "{created:?}");
+    let (output, calls) = deploy(&world, "cf", &["two"]);
+    assert!(output.status.success() && calls.iter().all(|call| call.contains("us-east-1")), "{calls:?}");
+    let (output, calls) = deploy(&world, "cf", &["three"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("deploy.sh: there is no target three; the targets are: one two\n"), "{said}");
+    assert_eq!((output.status.code(), calls.len()), (Some(1), 0));
+    world.run(&["export", "cloudformation", "-o", "set", "--stack-set"]).expect(0);
+    let (output, calls) = deploy(&world, "set", &[]);
+    assert!(output.status.success(), "{output:?}");
+    let created = calls.iter().find(|call| call.contains("create-stack-set ")).unwrap();
+    assert!(
+        created.ends_with("--template-body file://sentinel.template.json --capabilities CAPABILITY_NAMED_IAM"),
+        "{created}"
+    );
+    let instances: Vec<&String> = calls.iter().filter(|call| call.contains("create-stack-instances")).collect();
+    assert!(instances.len() == 1 && !instances[0].contains("--capabilities"), "{instances:?}");
+}
