@@ -2,7 +2,7 @@
 
 use super::state::KeyState;
 use super::{Field, Key, KeyStep, Rotation};
-use crate::change::{Consent, FieldChange, FieldValue, ChangeMethod};
+use crate::change::{ChangeMethod, Consent, FieldChange, FieldValue};
 use crate::kind::{Desired, Settled};
 use crate::resource::{Live, diff_tags};
 
@@ -53,7 +53,13 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange<Field>> {
     {
         let describe = |flag: &bool| FieldValue::text(flag.to_string());
         let how = "set when a key is created: a change requires a new key with another alias";
-        changes.push(FieldChange::new(Field::MultiRegion, describe(before), describe(desired), ChangeMethod::NewResource, how));
+        changes.push(FieldChange::new(
+            Field::MultiRegion,
+            describe(before),
+            describe(desired),
+            ChangeMethod::NewResource,
+            how,
+        ));
     }
     if let (Some(desired), Some(before)) = (tags, &live.tags) {
         diff_tags(before, desired, Field::Tag, &mut changes);
@@ -95,9 +101,10 @@ pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange<Field>>, repair:
             ChangeMethod::NotPossible,
             String::from("it waits for imported key material: see ImportKeyMaterial in the KMS guide"),
         ),
-        KeyState::Unavailable => {
-            (ChangeMethod::NotPossible, String::from("its custom key store is disconnected: check it in the AWS console"))
-        }
+        KeyState::Unavailable => (
+            ChangeMethod::NotPossible,
+            String::from("its custom key store is disconnected: check it in the AWS console"),
+        ),
         KeyState::Other(_) => (ChangeMethod::NotPossible, String::from("check the key in the AWS console")),
     };
     let (before, after) = (FieldValue::text(state.to_string()), FieldValue::text(KeyState::Enabled.to_string()));

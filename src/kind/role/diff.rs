@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::home::Home;
-use super::{Boundary, Field, Role, rules, display};
-use crate::change::{Consent, FieldChange, FieldValue, Protection, ChangeMethod};
+use super::{Boundary, Field, Role, display, rules};
+use crate::change::{ChangeMethod, Consent, FieldChange, FieldValue, Protection};
 use crate::kind::document::PolicyDocument;
 use crate::kind::{Deletion, Desired, Settled};
 use crate::resource::{Live, diff_tags};
@@ -164,7 +164,8 @@ pub(super) fn delete(desired: &Desired<Role>, live: &Live<Role>) -> Deletion<Rol
             desired.name
         );
         let in_use = FieldValue::text(profiles.join(", "));
-        let change = FieldChange::new(Field::InstanceProfiles, in_use, FieldValue::Absent, ChangeMethod::NotPossible, &how);
+        let change =
+            FieldChange::new(Field::InstanceProfiles, in_use, FieldValue::Absent, ChangeMethod::NotPossible, &how);
         return Deletion { changes: vec![change], steps: Vec::new() };
     }
     Deletion::of(super::steps::delete(desired, live))

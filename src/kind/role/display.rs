@@ -163,8 +163,7 @@ mod tests {
             managed_policies: Some(BTreeSet::from([String::from("arn:aws:iam::aws:policy/ReadOnlyAccess")])),
             ..Role::default()
         };
-        let lines: Vec<String> =
-            sketch(&role).into_iter().map(|line| format!("{} {}", line.name, line.text)).collect();
+        let lines: Vec<String> = sketch(&role).into_iter().map(|line| format!("{} {}", line.name, line.text)).collect();
         assert_eq!(lines, ["trusts a", "trusts b", "trusts c", "managed policy ReadOnlyAccess"]);
     }
 }

@@ -6,6 +6,7 @@
 mod api;
 mod calls;
 mod diff;
+mod display;
 mod export;
 mod express;
 mod field;
@@ -18,7 +19,6 @@ mod simulation;
 mod steps;
 mod trust;
 mod trusted;
-mod display;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -50,8 +50,8 @@ pub use home::{ACCOUNT, anywhere};
 pub use manifest::{Permissions, RoleSection};
 pub use rules::check_arn;
 pub use simulation::{ContextValue, SIMULATE, Simulation, simulate};
-pub use steps::{GET_ROLE, LIST_ROLES};
 pub use steps::RoleStep;
+pub use steps::{GET_ROLE, LIST_ROLES};
 pub use trust::{GitHub, Jobs, Principals, Trust, TrustedBy};
 pub use trusted::{CHECK_READS, managed_policies, role_arn, role_arns, trust, trust_in};
 

@@ -379,7 +379,8 @@ mod tests {
         let scales = Scales { read: Some(within(1, 10, Some(70))), write: Some(Scale::Off) };
         let all =
             Autoscaling { table: scales, indexes: [(String::from("i"), scales)].into(), ..Autoscaling::default() };
-        let lines: Vec<String> = all.describe().into_iter().map(|line| format!("{}: {}", line.name, line.text)).collect();
+        let lines: Vec<String> =
+            all.describe().into_iter().map(|line| format!("{}: {}", line.name, line.text)).collect();
         let expected = "read 1 to 10 at 70 %, write off";
         assert_eq!(lines, [format!("autoscaling: {expected}"), format!("index i autoscaling: {expected}")]);
     }

@@ -6,7 +6,7 @@ use super::api::{SETTLING, TableApi, describe, failed, read_tags};
 use super::polling::Polling;
 use super::status::TableStatus;
 use super::{Autoscaling, DeletionProtection, Field, SeparateChange, Table, TableStep, protection, replicas};
-use crate::change::{FieldChange, FieldValue, ChangeMethod};
+use crate::change::{ChangeMethod, FieldChange, FieldValue};
 use crate::kind::{Deletion, Desired, Waiting};
 use crate::resource::call::{CREATE_BACKUP, CallError, Class, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, SCAN};
 use crate::resource::names::OwnerKey;

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::setting::{Setting, in_place};
 use super::{
-    Attribute, Billing, Encryption, Field, Index, Key, Limits, LocalIndex, Replicas, Table, Ttl, Warm, replicas, display,
+    Attribute, Billing, Encryption, Field, Index, Key, Limits, LocalIndex, Replicas, Table, Ttl, Warm, display,
+    replicas,
 };
-use crate::change::{Consent, FieldChange, FieldValue, Protection, Sides, ChangeMethod};
+use crate::change::{ChangeMethod, Consent, FieldChange, FieldValue, Protection, Sides};
 use crate::kind::Desired;
 use crate::resource::{Live, diff_tags};
 

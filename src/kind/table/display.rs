@@ -140,8 +140,7 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
     let indexes = indexes.iter().flatten().map(|(name, found)| {
         let status = temporary_status(found.status).map(|(text, _)| format!(", {text}")).unwrap_or_default();
         let units = found.capacity.map(|units| format!(", {}", capacity(units))).unwrap_or_default();
-        let limits =
-            found.limits.and_then(|limits| limits.named()).map(|text| format!(", {text}")).unwrap_or_default();
+        let limits = found.limits.and_then(|limits| limits.named()).map(|text| format!(", {text}")).unwrap_or_default();
         let (key, projected) = (in_parts(&found.key, typed), projection(&found.projection));
         let text = format!("{key}, projecting {projected}{units}{limits}{status}");
         (Cow::Owned(format!("index {name}")), text)
@@ -169,8 +168,7 @@ pub(super) fn layout(layout: &Table) -> Vec<Line> {
     };
     for (name, index) in indexes.iter().flatten() {
         let units = index.capacity.map(|units| format!("; {}", capacity(units))).unwrap_or_default();
-        let limits =
-            index.limits.and_then(|limits| limits.named()).map(|text| format!("; {text}")).unwrap_or_default();
+        let limits = index.limits.and_then(|limits| limits.named()).map(|text| format!("; {text}")).unwrap_or_default();
         let warm = index.warm.map(|warm| format!("; {}", warm_text(warm))).unwrap_or_default();
         let text =
             format!("{}; projects {}{units}{limits}{warm}", in_parts(&index.key, typed), projects(&index.projection));

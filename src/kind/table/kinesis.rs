@@ -10,7 +10,7 @@ use super::polling::Polling;
 use super::rules::check_home;
 use super::setting::{Phase, SeparateSetting, Setting, SettingChange, in_place};
 use super::{Field, Table, TableApi};
-use crate::change::{Consent, FieldChange, FieldValue, Sides, ChangeMethod};
+use crate::change::{ChangeMethod, Consent, FieldChange, FieldValue, Sides};
 use crate::document::write::quoted;
 use crate::document::{self, Fields, Reader};
 use crate::kind::section::Resolver;

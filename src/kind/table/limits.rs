@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::setting::{Phase, Setting, SettingChange, UpdateTableSetting, in_place};
 use super::{Billing, Field, Table};
-use crate::change::{FieldChange, FieldValue, Sides, ChangeMethod};
+use crate::change::{ChangeMethod, FieldChange, FieldValue, Sides};
 use crate::document::{self, Fields, Node, Reader};
 use crate::kind::Line;
 use crate::resource::Invalid;

@@ -171,7 +171,8 @@ pub(super) fn key(name: &str, live: &Table) -> String {
 pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Table>) -> TableSection {
     let live = &found.live.state;
     if !found.live.facts.unmanaged_settings.is_empty() {
-        importer.warn(format!("also has: {}; a manifest cannot set this", found.live.facts.unmanaged_settings.join("; ")));
+        importer
+            .warn(format!("also has: {}; a manifest cannot set this", found.live.facts.unmanaged_settings.join("; ")));
     }
     for why in unmanaged_capacity(live) {
         importer.warn(why);

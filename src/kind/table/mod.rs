@@ -9,6 +9,7 @@ mod check;
 mod class;
 mod delete;
 mod diff;
+mod display;
 mod encryption;
 mod export;
 mod field;
@@ -43,7 +44,6 @@ mod traits;
 mod unsupported;
 mod update;
 mod warm;
-mod display;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -61,7 +61,7 @@ use super::references::{Named, Reference};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
-use crate::change::{FieldChange, FieldValue, ChangeMethod};
+use crate::change::{ChangeMethod, FieldChange, FieldValue};
 use crate::document::{Entry, GivenFile};
 use crate::kind::{Line, Misplaced};
 use crate::resource::call::{

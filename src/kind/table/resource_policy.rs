@@ -12,7 +12,7 @@ use super::api::{SETTLING, failed};
 use super::polling::Polling;
 use super::setting::{Phase, SeparateSetting, Setting, SettingChange};
 use super::{Field, Stream, Table, TableApi};
-use crate::change::{Consent, FieldChange, FieldValue, Sides, ChangeMethod};
+use crate::change::{ChangeMethod, Consent, FieldChange, FieldValue, Sides};
 use crate::document::write::quoted;
 use crate::document::{self, Fields, GivenFile, Reader};
 use crate::kind::document::PolicyDocument;

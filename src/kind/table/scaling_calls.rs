@@ -174,8 +174,7 @@ fn add<'a>(
                     scale_out_cooldown: tracking.scale_out_cooldown,
                     disable_scale_in: tracking.disable_scale_in,
                 };
-                live.more
-                    .extend(unsupported(&kept).map(|text| format!("autoscaling of {units} capacity{of} {text}")));
+                live.more.extend(unsupported(&kept).map(|text| format!("autoscaling of {units} capacity{of} {text}")));
                 live.kept.insert(one.clone(), kept);
             }
             _ => live.more.push(format!("scaling policy {}", policy.policy_name)),

@@ -12,7 +12,7 @@ use super::{
     Autoscaling, Billing, Capacity, Encryption, Field, Index, Limits, Replicas, SeparateChange, Settings, Table,
     TableChange, TableStatus, Ttl, Warm, replicas,
 };
-use crate::change::{Consent, FieldChange, Protection, Sides, ChangeMethod};
+use crate::change::{ChangeMethod, Consent, FieldChange, Protection, Sides};
 use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep, StepTime};
 use crate::resource::call::{

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::setting::{Phase, Setting, SettingChange, UpdateTableSetting, in_place};
 use super::{Field, Table};
-use crate::change::{Consent, FieldChange, FieldValue, Sides, ChangeMethod};
+use crate::change::{ChangeMethod, Consent, FieldChange, FieldValue, Sides};
 use crate::document::write::quoted;
 use crate::document::{self, Fields, Reader};
 use crate::kind::Line;

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types as sdk;
 use serde_json::Value;
 
 use super::{Field, Table, TableApi};
-use crate::change::{Consent, FieldChange, FieldValue, Sides, ChangeMethod};
+use crate::change::{ChangeMethod, Consent, FieldChange, FieldValue, Sides};
 use crate::document::{Fields, GivenFile, Reader};
 use crate::kind::import::Importer;
 use crate::kind::section::Resolver;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::field::SubscriptionId;
-use super::{Field, Part, Subscription, Topic, filter, display};
-use crate::change::{Consent, FieldChange, FieldValue, Protection, ChangeMethod};
+use super::{Field, Part, Subscription, Topic, display, filter};
+use crate::change::{ChangeMethod, Consent, FieldChange, FieldValue, Protection};
 use crate::kind::document::{PolicyDocument, pretty};
 use crate::resource::{Switch, diff_tags};
 
@@ -104,8 +104,13 @@ fn diff_subscriptions(
         if found.arn.is_some() {
             let how = "not in the manifest; its endpoint gets no more messages";
             let (before, after) = (FieldValue::text("subscribed"), FieldValue::Absent);
-            let change =
-                FieldChange::new(Field::Subscription(SubscriptionId(id.clone())), before, after, ChangeMethod::Deletion, how);
+            let change = FieldChange::new(
+                Field::Subscription(SubscriptionId(id.clone())),
+                before,
+                after,
+                ChangeMethod::Deletion,
+                how,
+            );
             changes.push(change.needing(Consent::Subscription));
         }
     }

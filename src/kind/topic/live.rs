@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::manifest::{FilterPolicy, KeySetting, SubscriptionSection, TopicSection, misplaced, name};
 use super::rules::{Delivery, FIFO, check_delivery_policy, check_display_name, check_key, check_role};
-use super::{FilterScope, Protocol, Subscription, Topic, TopicKey, filter, display};
+use super::{FilterScope, Protocol, Subscription, Topic, TopicKey, display, filter};
 use crate::kind::document::{PolicyDocument, pretty};
 use crate::kind::import::{self, Found, Importer};
 use crate::kind::permission::Location;

@@ -6,6 +6,7 @@
 mod api;
 mod calls;
 mod diff;
+mod display;
 mod export;
 mod express;
 mod field;
@@ -15,7 +16,6 @@ mod manifest;
 mod rules;
 mod schema;
 mod steps;
-mod display;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

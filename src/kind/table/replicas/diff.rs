@@ -1,7 +1,7 @@
 //! The differences between live and desired replicas.
 
 use super::{Consistency, ReplicaStatus, Replicas, setting_lines};
-use crate::change::{Consent, FieldChange, FieldValue, ChangeMethod};
+use crate::change::{ChangeMethod, Consent, FieldChange, FieldValue};
 use crate::kind::table::{DeletionProtection, Field, Table, diff as tables};
 
 const FROZEN: &str = "AWS adds and removes no single region of a group with strong consistency: remove all replicas, then add them \
@@ -31,7 +31,11 @@ pub(in crate::kind::table) fn diff(live: &Replicas, desired: &Replicas, changes:
                 changes.push(status(word, ChangeMethod::Time, "AWS is copying the items, in minutes to hours"));
             }
             Some(word @ ReplicaStatus::Deleting) => {
-                changes.push(status(word, ChangeMethod::Time, "AWS is deleting it; it can be added again once it is gone"));
+                changes.push(status(
+                    word,
+                    ChangeMethod::Time,
+                    "AWS is deleting it; it can be added again once it is gone",
+                ));
             }
             Some(word @ ReplicaStatus::Other(_)) => {
                 changes.push(status(word, ChangeMethod::NotPossible, "check the replica in the AWS console"));
