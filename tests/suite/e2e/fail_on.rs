@@ -111,5 +111,5 @@ fn a_plan_fails_on_a_lint() {
 #[test]
 fn an_unknown_name_is_an_error_with_a_suggestion() {
     let run = project().run(&["plan", "--fail-on", "cases,widend"]).expect(1);
-    assert!(run.stderr.contains("did you mean widened? valid values are: cases, "), "{}", run.stderr);
+    assert!(run.stderr.contains("did you mean widened? Valid values are: cases, "), "{}", run.stderr);
 }

@@ -82,7 +82,7 @@ fn included_files_are_in_the_folder_and_include_nothing() {
     refused("../*.toml", "leaves the manifest's folder");
     refused("/etc/passwd", "leaves the manifest's folder");
     refused("teams/*.yaml", "no file matches");
-    refused("teams/none.toml", "cannot be read");
+    refused("teams/none.toml", "there is no file teams/none.toml");
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::write(elsewhere.path().join("x.toml"), "[profiles.x]\n").unwrap();
     std::os::unix::fs::symlink(elsewhere.path().join("x.toml"), world.folder.path().join("teams/link.toml")).unwrap();
