@@ -15,14 +15,16 @@ pub fn starter(profile: &str, users: &[String]) -> Starter {
     let list = users.iter().map(|user| scalar(user)).collect::<Vec<_>>().join(", ");
     let policy = format!(
         "\
-# Who gets access to the profile {profile}. Sentinel reads the rules from the top, and the first that matches decides.
+# Who gets access to the profile {profile}.
+# Sentinel reads the rules from the top; the first that matches decides.
 version: \"1\"
-# Only credentials of this AWS profile are released. role_arn: [ARN] is stricter, because users control ~/.aws/config.
+# Sentinel releases only the credentials of this AWS profile.
+# role_arn: [ARN] is stricter, because users control ~/.aws/config.
 credentials:
   aws_profile: [{name}]
 rules:
   - name: first-users
-    effect: allow # or require_approval: then another user has to approve each request
+    effect: allow # or require_approval: another user must approve
     conditions:
       profiles: [{name}]
       users: [{list}]
