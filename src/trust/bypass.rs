@@ -37,18 +37,33 @@ pub const TABLE_ACTIONS: [&str; 12] = [
     "dynamodb:UpdateItem",
 ];
 
+/// Let others read or write items of a table: a resource-based policy suffices for principals of the table's account.
+pub const TABLE_POLICY_ACTIONS: [&str; 1] = ["dynamodb:PutResourcePolicy"];
+
 /// Those of [`TABLE_ACTIONS`] that only read.
 const TABLE_READS: [&str; 5] =
     ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLSelect", "dynamodb:Query", "dynamodb:Scan"];
 
+/// Returns whether an action that is simulated gives access without the broker. Reading records does not.
+pub fn gives_access(action: &str) -> bool {
+    !TABLE_READS.contains(&action)
+}
+
 /// Returns the actions that run code in a broker on a compute service: by the service, or as a session on its machine. An Amazon ECS task
-/// is also a target of Session Manager.
+/// is also a target of Session Manager. An instance runs its user data as root when it starts.
 pub fn compute_actions(service: &str) -> &'static [&'static str] {
     match service {
         "ecs-tasks.amazonaws.com" => &["ecs:ExecuteCommand", "ssm:StartSession"],
         "lambda.amazonaws.com" => &["lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration"],
-        "ec2.amazonaws.com" => &["ec2-instance-connect:SendSSHPublicKey", "ssm:SendCommand", "ssm:StartSession"],
-        "pods.eks.amazonaws.com" => &["eks:AssociateAccessPolicy"],
+        "ec2.amazonaws.com" => &[
+            "ec2-instance-connect:SendSSHPublicKey",
+            "ec2:ModifyInstanceAttribute",
+            "ssm:CreateAssociation",
+            "ssm:SendCommand",
+            "ssm:StartAutomationExecution",
+            "ssm:StartSession",
+        ],
+        "pods.eks.amazonaws.com" => &["eks:AssociateAccessPolicy", "eks:CreateAccessEntry", "eks:UpdateAccessEntry"],
         _ => &[],
     }
 }
@@ -113,7 +128,7 @@ pub struct Bypass {
 impl Bypass {
     /// Returns whether it gives access without the broker. Reading records does not.
     pub fn gives_access(&self) -> bool {
-        self.target != Target::Table || self.actions.iter().any(|action| !TABLE_READS.contains(&action.as_str()))
+        self.actions.iter().any(|action| gives_access(action))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::access::gate::User;
 use crate::cli::TrustCheckArgs;
 use crate::command::context::Context;
 use crate::diagnostic::some;
+use crate::document::closest;
 use crate::error::{Error, Exit};
 use crate::kind::document::PolicyDocument;
 use crate::kind::references::Service;
@@ -19,7 +20,7 @@ use crate::report::{escape, json};
 use crate::resource::call::Class;
 use crate::resource::caller::{Caller, account_of};
 use crate::resource::names::RoleArn;
-use crate::trust::bypass::{Bypass, Permissions};
+use crate::trust::bypass::{Bypass, Permissions, gives_access};
 use crate::trust::gate::{Finding, Role, findings};
 pub(in crate::command) use principals::assumed_roles;
 pub(in crate::command) use principals::lists_roles_by_pattern;
@@ -28,11 +29,16 @@ use principals::{
 };
 
 /// What the check cannot see, whatever the principals are.
-const NOT_CHECKED: [&str; 3] = [
+const NOT_CHECKED: [&str; 4] = [
     "principals other than those of [broker], the profiles' own roles, and --principal",
+    "who can assume the roles in [broker], and with which session names",
     "permissions on only the resources that run the broker, such as its Amazon ECS service or Kubernetes namespace",
     "resource-based policies of the tables",
 ];
+
+/// What is not checked if `[broker]` has no `principals`.
+const NO_PRINCIPALS: &str =
+    "the users of the broker: without principals in [broker], it serves all users and roles of its accounts";
 
 /// What was read of a role.
 type Read = Result<Option<PolicyDocument>, String>;
@@ -76,23 +82,25 @@ pub(in crate::command) async fn check(context: &Context, args: &TrustCheckArgs) 
     let brokered = site.manifest.brokered_roles(&caller);
     let roles: BTreeMap<&str, Option<RoleArn>> =
         profiles.iter().map(|profile| (profile.as_str(), brokered.get(profile.as_str()).cloned())).collect();
-    let wanted: BTreeSet<&RoleArn> = roles.values().flatten().chain(&broker).collect();
+    // The role of any profile can change the gate of another one, so the roles of all profiles are read and simulated.
+    let wanted: BTreeSet<&RoleArn> = brokered.values().chain(&broker).collect();
     let read = join_all(wanted.into_iter().map(|role| read(&site, &caller, role))).await;
     let read: BTreeMap<&RoleArn, Read> = read.into_iter().collect::<Result<_, Error>>()?;
     let named = args.principals.iter().map(|arn| Named::Arn(arn.clone()));
-    let named: BTreeSet<Named> = named.chain(listed(&site, &caller)).collect();
-    let (mut named, open) = expanded(&site, broker.as_ref(), named).await;
-    // A profile's role can change the gate for its users.
-    let own = roles.values().flatten().filter(|role| matches!(read.get(role), Some(Ok(Some(_)))));
-    for role in own.filter(|role| Some(*role) != broker.as_ref()) {
-        if !named.iter().any(|one| one.is_role(role)) {
-            named.insert(Named::Arn(role.to_string()));
+    let mut named: BTreeSet<Named> = named.chain(listed(&site, &caller)).collect();
+    for role in brokered.values().filter(|role| Some(*role) != broker.as_ref()) {
+        // A role whose trust policy could not be read may still be simulated.
+        let is_absent = matches!(read.get(role), None | Some(Ok(None)));
+        if !is_absent && !named.iter().any(|one| one.is_role(role)) {
+            named.insert(Named::of_role(role, &caller));
         }
     }
+    let (named, open) = expanded(&site, broker.as_ref(), named).await;
     let (guarded, principals) = if named.is_empty() && open.is_empty() {
         (None, Vec::new())
     } else {
-        let guarded = Guarded::find(&site, &caller, (broker.as_ref(), &read), profiles.iter()).await;
+        let judged: BTreeSet<&RoleArn> = roles.values().flatten().chain(&broker).collect();
+        let guarded = Guarded::find(&site, &caller, (broker.as_ref(), &read), &judged, profiles.iter()).await;
         let mut principals = join_all(named.iter().map(|named| check_principal(&site, named, &guarded))).await;
         principals.extend(open);
         (Some(guarded), principals)
@@ -105,21 +113,32 @@ pub(in crate::command) async fn check(context: &Context, args: &TrustCheckArgs) 
         judged.push(judge((name, role), findings, of_profile, &principals));
     }
     let profiles = judged;
-    context.terminal.either(|| text(&profiles, &principals), || document(&profiles, &principals))?;
+    let not_checked = not_checked(&site);
+    let text = || text(&profiles, &principals, &not_checked);
+    context.terminal.either(text, || document(&profiles, &principals, &not_checked))?;
     Ok(exit(&profiles, &principals))
 }
 
-/// Returns the profiles to check: those that are named, or all that there are.
+/// Returns what is not checked, for the manifest.
+fn not_checked(site: &Site) -> Vec<&'static str> {
+    let everyone = site.manifest.broker.principals.is_none().then_some(NO_PRINCIPALS);
+    everyone.into_iter().chain(NOT_CHECKED).collect()
+}
+
+/// Returns the profiles to check: those that are named, or all that there are. The broker also serves the profiles that only
+/// `[broker.roles]` has.
 fn chosen(site: &Site, named: &[String]) -> Result<Vec<String>, Error> {
-    let known = &site.manifest.sections.profiles;
-    if let Some(name) = named.iter().find(|name| !known.contains_key(*name)) {
-        let hint = match site.profile_meant(name) {
+    let known: BTreeSet<&String> =
+        site.manifest.sections.profiles.keys().chain(site.manifest.broker.roles.keys()).collect();
+    if let Some(name) = named.iter().find(|name| !known.contains(name)) {
+        let known: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
+        let hint = match closest(name, &known) {
             Some(meant) => format!("did you mean {meant}?"),
             None => String::from("name a profile of the manifest, or none to check all"),
         };
         return Err(Error::usage(format!("the manifest has no profile {name}"), hint));
     }
-    if named.is_empty() { Ok(known.keys().cloned().collect()) } else { Ok(named.to_vec()) }
+    Ok(if named.is_empty() { known.into_iter().cloned().collect() } else { named.to_vec() })
 }
 
 /// Returns the role that the broker runs with.
@@ -165,9 +184,12 @@ fn judge<'a>(
             match known {
                 PermissionsResult::Permissions(permissions) => {
                     let concerns = |one: &&Bypass| one.gives_access() && resources.contains(&one.resource);
+                    let depends = |(action, resource, _): (&str, &str, &BTreeSet<String>)| {
+                        gives_access(action) && resources.contains(resource)
+                    };
                     if permissions.bypasses().any(|one| concerns(&one)) {
                         bypassed_by.push(arn.as_str());
-                    } else if permissions.undecided().any(|(_, resource, _)| resources.contains(resource)) {
+                    } else if permissions.undecided().any(depends) {
                         unknown.push(format!("the permissions of {arn} depend on condition keys"));
                     }
                 }
@@ -187,16 +209,20 @@ fn judge<'a>(
 
 /// Returns 2 for a finding, and 3 if something could not be checked.
 fn exit(profiles: &[Profile<'_>], principals: &[Principal]) -> Exit {
-    let found = principals.iter().filter_map(Principal::permissions).any(|one| one.bypasses().next().is_some());
+    let permissions = || principals.iter().filter_map(Principal::permissions);
+    let found = permissions().any(|one| one.bypasses().next().is_some());
+    let is_unknown = |one: &Principal| matches!(one.known, PermissionsResult::Unknown(_));
+    let open = principals.iter().any(is_unknown) || permissions().any(|one| one.undecided().next().is_some());
     match profiles.iter().map(|one| one.state).max_by_key(|state| *state as u8) {
         _ if found => Exit::Changes,
         Some(State::Advisory) => Exit::Changes,
         Some(State::Unknown) => Exit::Incomplete,
+        Some(State::Enforced) | None if open => Exit::Incomplete,
         Some(State::Enforced) | None => Exit::Done,
     }
 }
 
-fn text(profiles: &[Profile<'_>], principals: &[Principal]) -> String {
+fn text(profiles: &[Profile<'_>], principals: &[Principal], not_checked: &[&str]) -> String {
     let mut text = String::new();
     if profiles.is_empty() {
         text.push_str("The manifest has no profile.\n");
@@ -215,7 +241,7 @@ fn text(profiles: &[Profile<'_>], principals: &[Principal]) -> String {
             text.push_str(&format!("  - {}\n", escape(&line)));
         }
     }
-    let mut not_checked: Vec<String> = Vec::new();
+    let mut not_asked: Vec<String> = Vec::new();
     for Principal { arn, known } in principals {
         let arn = escape(arn);
         match known {
@@ -223,11 +249,11 @@ fn text(profiles: &[Profile<'_>], principals: &[Principal]) -> String {
             PermissionsResult::Unknown(why) => {
                 text.push_str(&format!("{arn}: permissions not known: {}\n", escape(why)));
             }
-            PermissionsResult::NotAsked(why) => not_checked.push(format!("{arn}: {why}")),
+            PermissionsResult::NotAsked(why) => not_asked.push(format!("{arn}: {why}")),
         }
     }
     text.push_str("Not checked:\n");
-    for line in not_checked.iter().map(String::as_str).chain(NOT_CHECKED) {
+    for line in not_asked.iter().map(String::as_str).chain(not_checked.iter().copied()) {
         text.push_str(&format!("  - {line}\n"));
     }
     text
@@ -240,7 +266,10 @@ fn of_principal(arn: &str, permissions: &Permissions) -> String {
     }
     let words = match permissions.bypasses().next() {
         Some(_) => "has permissions that only the broker and administrators should have",
-        None => "not known whether it can bypass the broker",
+        None if permissions.undecided().any(|(action, ..)| gives_access(action)) => {
+            "not known whether it can bypass the broker"
+        }
+        None => "not known whether it can read the records",
     };
     let mut text = format!("{arn}: {words}\n");
     for group in permissions.groups() {
@@ -269,7 +298,7 @@ fn undecided(permissions: &Permissions) -> Vec<String> {
     by_keys.into_iter().map(line).collect()
 }
 
-fn document(profiles: &[Profile<'_>], principals: &[Principal]) -> json::Document {
+fn document(profiles: &[Profile<'_>], principals: &[Principal], not_checked: &[&str]) -> json::Document {
     let profile = |Profile { name, role, state, findings, bypassed_by, unknown }: &Profile<'_>| {
         let found: Vec<Value> = findings.iter().map(shown).collect();
         json!({
@@ -290,7 +319,7 @@ fn document(profiles: &[Profile<'_>], principals: &[Principal]) -> json::Documen
         json!({
             "profiles": profiles.iter().map(profile).collect::<Vec<_>>(),
             "principals": principals.iter().map(principal).collect::<Vec<_>>(),
-            "not_checked": NOT_CHECKED,
+            "not_checked": not_checked,
         }),
     )
 }

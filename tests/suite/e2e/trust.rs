@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Run, World};
 
-const MANIFEST: &str = r#"[profiles.prod]
+pub(super) const MANIFEST: &str = r#"[profiles.prod]
 role = { role = "admin" }
 
 [profiles.open]
@@ -17,12 +17,12 @@ permissions = "broker"
 trusted_by = { broker = true }
 "#;
 
-fn trust(principal: &Value) -> String {
+pub(super) fn trust(principal: &Value) -> String {
     let statement = json!({ "Sid": "Admins", "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole" });
     json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
 }
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let world = World::quick();
     world.write("roles/broker.json", &trust(&json!({ "Service": "ecs-tasks.amazonaws.com" })));
     world.write("sentinel.toml", MANIFEST);
@@ -87,9 +87,9 @@ fn only_the_broker_assumes_an_enforced_role() {
     assert_eq!(assume(&part("AccessKeyId"), &part("SessionToken"), "admin").0, 200);
 }
 
-const ACCOUNT: &str = "123456789012";
+pub(super) const ACCOUNT: &str = "123456789012";
 
-fn allow(action: &Value, resource: &str, condition: &Value) -> Value {
+pub(super) fn allow(action: &Value, resource: &str, condition: &Value) -> Value {
     let mut statement = json!({ "Effect": "Allow", "Action": action, "Resource": resource });
     // IAM accepts no empty condition.
     if condition.as_object().is_some_and(|block| !block.is_empty()) {
@@ -99,12 +99,12 @@ fn allow(action: &Value, resource: &str, condition: &Value) -> Value {
 }
 
 /// Returns a policy as text, its statements on lines 2 and following.
-fn policy(statements: &[Value]) -> String {
+pub(super) fn policy(statements: &[Value]) -> String {
     let statements: Vec<String> = statements.iter().map(ToString::to_string).collect();
     format!("{{\"Version\":\"2012-10-17\",\"Statement\":[\n{}]}}", statements.join(",\n"))
 }
 
-fn check_of(world: &World, user: &str, extra: &[&str]) -> Run {
+pub(super) fn check_of(world: &World, user: &str, extra: &[&str]) -> Run {
     let arn = format!("arn:aws:iam::{ACCOUNT}:user/{user}");
     world.run_as("admin", &[&["trust", "check", "prod", "--principal", &arn], extra].concat())
 }

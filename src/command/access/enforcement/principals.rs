@@ -16,8 +16,8 @@ use crate::resource::caller::{Caller, account_of};
 use crate::resource::names::RoleArn;
 use crate::resource::record_key::Prefix;
 use crate::trust::bypass::{
-    Compute, PARAMETER_ACTIONS, PASS_ROLE, POLICY_ACTIONS, Permissions, ROLE_ACTIONS, TABLE_ACTIONS, Target,
-    compute_actions,
+    Compute, PARAMETER_ACTIONS, PASS_ROLE, POLICY_ACTIONS, Permissions, ROLE_ACTIONS, TABLE_ACTIONS,
+    TABLE_POLICY_ACTIONS, Target, compute_actions,
 };
 
 /// One item of each kind of record, since permissions may differ by the partition key.
@@ -46,17 +46,18 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    /// Finds the resources: the roles that were read, with their managed policies, the tables, and the policies of the profiles.
+    /// Finds the resources: the roles that are judged, with their managed policies, the tables, and the policies of the profiles.
     pub(super) async fn find(
         site: &Site,
         caller: &Caller,
         (broker, read): (Option<&RoleArn>, &BTreeMap<&RoleArn, Read>),
+        judged: &BTreeSet<&RoleArn>,
         profiles: impl Iterator<Item = &String>,
     ) -> Self {
         // A principal cannot change a role of another account, and there is nothing to change at one that does not exist.
         let own = |role: &RoleArn| account_of(role).is_none_or(|account| *account == *caller.account);
         let is_there = |role: &RoleArn| own(role) && !matches!(read.get(role), None | Some(Ok(None)));
-        let roles: Vec<&RoleArn> = read.keys().copied().filter(|role| is_there(role)).collect();
+        let roles: Vec<&RoleArn> = judged.iter().copied().filter(|role| is_there(role)).collect();
         let policies = join_all(roles.iter().map(|role| async {
             let read = site.gateway.managed_policies(role).await;
             let changeable = |all: BTreeSet<String>| all.into_iter().filter(|arn| !is_of_aws(arn)).collect();
@@ -172,7 +173,7 @@ fn named(principal: &Principal, caller: &Caller) -> Named {
     let parts: Vec<&str> = pattern.splitn(6, ':').collect();
     let ["arn", _, service, "", account, resource] = parts[..] else { return other("it is not an ARN") };
     if account != "*" && account != &*caller.account {
-        return other("it is in another account than the caller");
+        return other(ANOTHER_ACCOUNT);
     }
     let (kind, rest) = resource.split_once('/').unwrap_or((resource, ""));
     let role = rest.split('/').next().unwrap_or_default();
@@ -199,6 +200,8 @@ pub(super) enum PermissionsResult {
     /// IAM was not asked, and why.
     NotAsked(String),
 }
+
+const ANOTHER_ACCOUNT: &str = "it is in another account than the caller";
 
 /// The maximum number of roles that are simulated for a pattern. Each takes about twenty calls, of which IAM allows few a second.
 const ROLES: usize = 20;
@@ -228,18 +231,19 @@ pub(super) async fn expanded(
             Err(error) => PermissionsResult::Unknown(error.to_string()),
             Ok(roles) => {
                 let matches = |role: &&RoleArn| Some(*role) != broker && pattern.may_match_session_of(role);
-                let matching: Vec<&RoleArn> = roles.iter().filter(matches).collect();
-                match matching.len() {
-                    0 => PermissionsResult::NotAsked(String::from("no role of the caller's account matches")),
-                    1..=ROLES => {
-                        let is_new = |role: &&&RoleArn| !found.iter().any(|one| one.is_role(role));
-                        let new: Vec<Named> =
-                            matching.iter().filter(is_new).map(|role| Named::Arn(role.to_string())).collect();
-                        found.extend(new);
+                let is_new = |role: &&RoleArn| !found.iter().any(|one| one.is_role(role));
+                let (new, named): (Vec<&RoleArn>, Vec<&RoleArn>) = roles.iter().filter(matches).partition(is_new);
+                match new.len() {
+                    0 if named.is_empty() => {
+                        PermissionsResult::NotAsked(String::from("no role of the caller's account matches"))
+                    }
+                    0..=ROLES => {
+                        found.extend(new.into_iter().map(|role| Named::Arn(role.to_string())));
                         continue;
                     }
                     count => PermissionsResult::Unknown(format!(
-                        "it matches {count} roles, and at most {ROLES} are simulated; name roles with --principal"
+                        "it matches {count} roles that are not named, and at most {ROLES} are simulated; name roles with \
+                         --principal"
                     )),
                 }
             }
@@ -250,6 +254,14 @@ pub(super) async fn expanded(
 }
 
 impl Named {
+    /// Returns a role by its ARN, if IAM can simulate it for the caller.
+    pub(super) fn of_role(role: &RoleArn, caller: &Caller) -> Self {
+        if account_of(role).is_none_or(|account| *account == *caller.account) {
+            return Self::Arn(role.to_string());
+        }
+        Self::Other { pattern: role.to_string(), why: ANOTHER_ACCOUNT }
+    }
+
     /// Returns whether this is a role, whose name is unique in its account.
     pub(super) fn is_role(&self, role: &RoleArn) -> bool {
         let name = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
@@ -311,6 +323,7 @@ async fn permissions(site: &Site, principal: &str, guarded: &Guarded) -> Result<
         let context = [("dynamodb:LeadingKeys", ContextValue::List(&key))];
         simulate(Target::Table, &TABLE_ACTIONS, &guarded.tables, &context).await?;
     }
+    simulate(Target::Table, &TABLE_POLICY_ACTIONS, &guarded.tables, &[]).await?;
     let broker: Vec<String> = guarded.broker.iter().map(RoleArn::to_string).collect();
     for service in &guarded.compute.passed_to {
         let context = [("iam:PassedToService", ContextValue::Text(service))];
