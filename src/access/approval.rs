@@ -12,6 +12,7 @@ use super::time::{
     CLOCK_DIFFERENCE as CLOCKS, as_seconds, as_seconds_if, from_seconds, from_seconds_if, later, precise, read, text,
     whole,
 };
+use super::user::unique_id;
 use crate::resource::caller::{account_of, folded, name_of};
 use crate::resource::names::UserId;
 use crate::resource::record::{ID, Item, Value};
@@ -23,6 +24,8 @@ pub const WAITS: i64 = 24 * 3600;
 pub const LONGEST: i64 = 8 * 3600;
 /// The attribute with the unique ID of the requester.
 const REQUESTER_ID: &str = "requester_id";
+/// The attribute with the unique ID of the approver.
+const DECIDED_BY_ID: &str = "decided_by_id";
 /// The maximum length of a justification, in characters.
 const JUSTIFIED: usize = 500;
 
@@ -196,6 +199,8 @@ pub(super) struct Decided {
     pub(super) verdict: Verdict,
     pub(super) by: String,
     pub(super) by_arn: String,
+    /// The approver's unique ID.
+    pub(super) by_id: Option<UserId>,
     pub(super) at: Timestamp,
     pub(super) comment: Option<String>,
     pub(super) expires_at: Timestamp,
@@ -214,6 +219,7 @@ impl Decided {
             verdict,
             by,
             by_arn,
+            by_id: unique_id(item, DECIDED_BY_ID)?,
             at: time(item, "decided_at")?,
             comment: text(item, "comment"),
             expires_at: time(item, "expires_at")?,
@@ -231,6 +237,7 @@ impl Decided {
             (super::requests::MARK, mark),
         ];
         item.extend(texts.map(|(name, text)| (name.to_owned(), Value::text(text))));
+        item.extend(self.by_id.iter().map(|id| (DECIDED_BY_ID.to_owned(), Value::text(id.as_str()))));
         item.extend(self.comment.iter().map(|comment| (String::from("comment"), Value::text(comment))));
         item.insert(String::from("decided_at"), precise(self.at));
         item.insert(String::from("expires_at"), whole(self.expires_at));
@@ -270,7 +277,8 @@ impl Decided {
             return other("justification");
         }
         let by = Actor { name: &self.by, arn: &self.by_arn };
-        if by.is(terms.requester()) {
+        let same_id = self.by_id.is_some() && self.by_id == terms.requester_id;
+        if same_id || by.is(terms.requester()) {
             return Some(format!("the decision is by {}, who is the requester", self.by));
         }
         if !by.shares_account(&terms.requester_arn) {
@@ -473,14 +481,6 @@ fn needed(item: &Item, name: &str) -> Result<String, String> {
     text(item, name).filter(|text| !text.trim().is_empty()).ok_or_else(|| format!("it has no `{name}`"))
 }
 
-/// Reads a unique ID, which a record may lack.
-fn unique_id(item: &Item, name: &str) -> Result<Option<UserId>, String> {
-    if !item.contains_key(name) {
-        return Ok(None);
-    }
-    needed(item, name).map(|id| Some(UserId::new(id))).map_err(|_| format!("its `{name}` is not a unique ID"))
-}
-
 fn time(item: &Item, name: &str) -> Result<Timestamp, String> {
     read(item, name).ok_or_else(|| format!("its `{name}` is not a time"))
 }
@@ -528,6 +528,7 @@ mod tests {
             verdict: Verdict::Approve,
             by: String::from("bob"),
             by_arn: arn("bob"),
+            by_id: Some(UserId::new("AIDABOB")),
             at: at(decided),
             comment: None,
         };
@@ -582,6 +583,21 @@ mod tests {
         assert_eq!(status(None, Some("AIDAALICE")), Ok(Status::Invalid));
         assert_eq!(status(Some("AIDAOTHER"), Some("AIDAALICE")), Ok(Status::Invalid));
         assert!(status(Some(" "), None).unwrap_err().contains("not a unique ID"));
+    }
+
+    #[test]
+    fn a_decision_by_the_requester_under_a_new_name_is_invalid() {
+        let status = |by: Option<&str>| {
+            let mut found = approved(-60, -30, 3600);
+            let decision = found.decision.as_mut().unwrap();
+            decision.remove(DECIDED_BY_ID);
+            decision.extend(by.map(|id| (DECIDED_BY_ID.to_owned(), Value::text(id))));
+            judged(&found).status
+        };
+        assert_eq!(status(Some("AIDABOB")), Status::Approved);
+        // A record of an older version.
+        assert_eq!(status(None), Status::Approved);
+        assert_eq!(status(Some("AIDAALICE")), Status::Invalid);
     }
 
     #[test]

@@ -258,7 +258,7 @@ impl Requests<'_> {
         &self,
         id: &str,
         answer: Answer<'_>,
-        by: Actor<'_>,
+        user: &User,
         mark: &str,
         now: Timestamp,
     ) -> Result<Answered, CallError> {
@@ -267,7 +267,8 @@ impl Requests<'_> {
             RequestLookup::Request(request) => request,
             other => return Ok(Answered::Not(other)),
         };
-        if by.is(request.requester()) {
+        let by = user.actor();
+        if by.is(request.requester()) || user.owns_id(request.requester_id.as_ref()) {
             return Ok(Answered::Own(request));
         }
         if !by.shares_account(&request.requester_arn) {
@@ -289,6 +290,7 @@ impl Requests<'_> {
             verdict: answer.verdict,
             by: by.name.to_owned(),
             by_arn: by.arn.to_owned(),
+            by_id: user.id_to_record(),
             // The requester's clock may be ahead.
             at: now.max(terms.created_at),
             comment: answer.comment.map(str::to_owned),

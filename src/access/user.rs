@@ -4,8 +4,10 @@ use serde::Serialize;
 
 use super::gate::Stopped;
 use super::requests::Actor;
+use super::time::text;
 use crate::resource::caller::Caller;
 use crate::resource::names::{AccountId, UserId};
+use crate::resource::record::Item;
 
 /// The user who requests access.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +38,11 @@ impl User {
         recorded.is_none_or(|id| *id == self.user_id)
     }
 
+    /// Returns whether a record has the unique ID of this user. An IAM user keeps it under a new name.
+    pub fn owns_id(&self, recorded: Option<&UserId>) -> bool {
+        !self.user_id.is_empty() && recorded == Some(&self.user_id)
+    }
+
     /// Returns the user of an identity. Fails if it is not of the account.
     pub fn of(caller: Caller, account: Option<&AccountId>) -> Result<Self, Stopped> {
         let name = caller.user().map_err(Stopped::NoUser)?;
@@ -45,4 +52,13 @@ impl User {
         }
         Ok(user)
     }
+}
+
+/// Reads a unique ID, which a record may lack.
+pub(super) fn unique_id(item: &Item, name: &str) -> Result<Option<UserId>, String> {
+    if !item.contains_key(name) {
+        return Ok(None);
+    }
+    let id = text(item, name).filter(|id| !id.trim().is_empty());
+    id.map(|id| Some(UserId::new(id))).ok_or_else(|| format!("its `{name}` is not a unique ID"))
 }

@@ -157,7 +157,7 @@ impl<const APPROVES: bool> Operation for Decide<APPROVES> {
         let user = desk.user().await?;
         let verdict = if APPROVES { Verdict::Approve } else { Verdict::Deny };
         let answer = records::Answer { verdict, comment: self.comment.as_deref() };
-        let answered = requests(desk).decide(&self.id, answer, user.actor(), &new_id()?, desk.now).await?;
+        let answered = requests(desk).decide(&self.id, answer, &user, &new_id()?, desk.now).await?;
         Ok(Settled { answered, user_arn: user.arn.clone() })
     }
 
