@@ -17,7 +17,7 @@ pub struct User {
     pub arn: String,
     pub account: AccountId,
     /// The unique ID, which IAM policies know as `aws:userid`.
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub user_id: UserId,
 }
 
