@@ -7,6 +7,7 @@ use crate::access::gate::User;
 use crate::access::time::{later, read, text, whole};
 use crate::policy::BreakglassLimits;
 use crate::resource::call::{CallError, Class, QUERY};
+use crate::resource::names::UserId;
 use crate::resource::record::{ID, Item, Query, Test, Value};
 use crate::resource::record_key::Prefix;
 
@@ -92,9 +93,10 @@ impl Events<'_> {
             filter: vec![Test::Is("profile", Value::text(&event.profile))],
         };
         let own = Prefix::Event.key(&event.id);
-        // A record without an ARN counts, so that nobody gains by omitting it.
+        // A record without an ARN or a unique ID counts, so that nobody gains by omitting it.
         let counts = |item: &&Item| {
             text(item, "invoker_arn").is_none_or(|arn| arn == user.arn)
+                && user.has_id(text(item, "invoker_id").map(UserId::new).as_ref())
                 && text(item, ID).as_ref() != Some(&own)
                 && read(item, "created_at").is_none_or(|at| at > since)
         };

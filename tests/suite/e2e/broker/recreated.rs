@@ -1,8 +1,24 @@
-//! A role that is deleted and created again: its sessions have the same ARN, and another unique ID.
+//! A role that is deleted and created again: its sessions have the same ARN, and another unique ID. A renamed user has another ARN, and the
+//! same unique ID.
 
 use serde_json::json;
 
+use super::super::access::POLICY;
 use super::*;
+
+/// The arguments that open a break-glass event.
+const OPENING: [&str; 10] = [
+    "breakglass",
+    "--profile",
+    "prod",
+    "--reason-code",
+    "incident",
+    "--justification",
+    "The site is down for everybody",
+    "--duration",
+    "1h",
+    "--json",
+];
 
 /// The credentials of a session of the role `engineers`.
 struct Session {
@@ -104,28 +120,60 @@ fn records_without_a_unique_id_stay_valid() {
     broker.run(&world, "alice", PROD).expect(0);
 }
 
-#[test]
-fn a_recreated_user_does_not_inherit_a_session_or_an_event() {
-    let world = world();
+/// Starts a broker for which the sessions of `engineers` named alice are operators.
+fn with_operators(world: &World) -> Broker {
     let operators = "operators = [\"arn:aws:iam::*:user/olga\", \"arn:aws:sts::*:assumed-role/engineers/alice\"]";
     let manifest = SECTION.replace("operators = [\"arn:aws:iam::*:user/olga\"]", operators);
     assert_ne!(manifest, SECTION);
-    let broker = Broker::start_with(&world, &manifest);
+    Broker::start_with(world, &manifest)
+}
+
+#[test]
+fn the_events_of_an_earlier_user_do_not_count_toward_the_limits_of_a_recreated_user() {
+    let world = world();
+    put_policy(&world, "prod", &format!("{POLICY}breakglass_limits: {{ events_per_day: 1 }}\n"));
+    let broker = with_operators(&world);
+    create_role(&world);
+    assume(&world, "alice").run(&world, &broker, &OPENING).expect(0);
+    recreate_role(&world);
+    let later = assume(&world, "alice");
+    let event = later.run(&world, &broker, &OPENING).expect(0).json()["event"]["id"].as_str().unwrap().to_owned();
+    later.run(&world, &broker, PROD).expect(0);
+    later.run(&world, &broker, &["breakglass-close", &event]).expect(0);
+    let refused = later.run(&world, &broker, &OPENING).expect(1);
+    assert!(refused.stderr.contains("limits alice to 1 break-glass event for prod"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_renamed_user_cannot_approve_their_own_request() {
+    let world = world();
+    let broker = Broker::start(&world);
+    // The request of bob before he was renamed.
+    let id = request(&world, &broker, "bob");
+    let earlier = json!({ ":name": { "S": "robert" }, ":arn": { "S": "arn:aws:iam::123456789012:user/robert" } });
+    let body = json!({
+        "TableName": "sentinel-requests", "Key": { "id": { "S": format!("request#{id}") } },
+        "UpdateExpression": "SET requester = :name, requester_arn = :arn", "ExpressionAttributeValues": earlier,
+    });
+    world.aws("DynamoDB_20120810.UpdateItem", &body);
+    let refused = broker.run(&world, "bob", &["approve", &id]).expect(1);
+    assert!(refused.stderr.contains("is your own (robert): you cannot decide it"), "{}", refused.stderr);
+    let other = request(&world, &broker, "alice");
+    broker.run(&world, "bob", &["approve", &other]).expect(0);
+    let body = json!({ "TableName": "sentinel-requests", "Key": { "id": { "S": format!("decision#{other}") } } });
+    let decision = world.aws("DynamoDB_20120810.GetItem", &body)["Item"].clone();
+    let logged = broker.logged().into_iter().find(|line| line["operation"] == "approve").unwrap();
+    assert_eq!(decision["decided_by_id"]["S"], logged["user_id"]);
+    assert!(logged["user_id"].as_str().unwrap().starts_with("AIDA"), "{logged}");
+}
+
+#[test]
+fn a_recreated_user_does_not_inherit_a_session_or_an_event() {
+    let world = world();
+    let broker = with_operators(&world);
     create_role(&world);
     let earlier = assume(&world, "alice");
-    let opening = [
-        "breakglass",
-        "--profile",
-        "prod",
-        "--reason-code",
-        "incident",
-        "--justification",
-        "The site is down for everybody",
-        "--duration",
-        "1h",
-        "--json",
-    ];
-    let event = earlier.run(&world, &broker, &opening).expect(0).json()["event"]["id"].as_str().unwrap().to_owned();
+    let event = earlier.run(&world, &broker, &OPENING).expect(0).json()["event"]["id"].as_str().unwrap().to_owned();
     earlier.run(&world, &broker, PROD).expect(0);
     let record = |table: &str, key: &str| {
         let body = json!({ "TableName": table, "Key": { "id": { "S": key } }, "ConsistentRead": true });
