@@ -195,6 +195,19 @@ fn within_bounds(decision: Decision, role: &str) -> Decision {
 }
 
 impl Obtain {
+    /// Returns why a session is not the user's for this profile.
+    fn no_session(&self, found: Option<&Session>, session: &str, user: &User) -> String {
+        let name = &user.name;
+        let of_arn = found.is_some_and(|found| found.owner() == Some(&user.arn) && found.profile == self.profile);
+        if of_arn {
+            return format!(
+                "session {session} was started by an earlier user or role with the ARN of {name} and another unique ID: it \
+                 does not count, start a new session"
+            );
+        }
+        format!("{name} has no session {session} for {}", self.profile)
+    }
+
     /// Decides for a session of a credential server, which must be active and the user's own.
     async fn in_session(
         &self,
@@ -207,11 +220,16 @@ impl Obtain {
         let sessions = sessions(desk);
         let table = Some(desk.tables.sessions.as_str());
         let found = sessions.get(session, desk.now).await?;
-        let own = found.filter(|found| found.is_of(user) && found.profile == self.profile);
-        let Some(record) = own else {
-            let way = AccessMode::Server { session_table: table, started: None };
-            let decision = gate.decide(Some(user), way, id, desk.now).await?;
-            return Ok(decision.refused(None, format!("{} has no session {session} for {}", user.name, self.profile)));
+        let found = match found {
+            Some(found) if found.is_of(user) && found.profile == self.profile => Ok(found),
+            found => Err(self.no_session(found.as_ref(), session, user)),
+        };
+        let record = match found {
+            Ok(record) => record,
+            Err(why) => {
+                let way = AccessMode::Server { session_table: table, started: None };
+                return Ok(gate.decide(Some(user), way, id, desk.now).await?.refused(None, why));
+            }
         };
         let way = AccessMode::Server { session_table: table, started: Some(record.started_at) };
         let decided = gate.decide(Some(user), way, id, desk.now);
@@ -348,5 +366,52 @@ impl Over {
         let by = session.revoked_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
         let why = session.revoked_reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         format!("session {id} is {}{by}{why}", session.status.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::resource::names::{AccountId, UserId};
+
+    #[test]
+    fn the_refusal_of_a_session_of_an_earlier_role_names_the_reason() {
+        let arn = "arn:aws:sts::123456789012:assumed-role/engineers/alice";
+        let user = User {
+            name: String::from("alice"),
+            arn: arn.to_owned(),
+            account: AccountId::new("123456789012"),
+            user_id: UserId::new("AROALATER:alice"),
+        };
+        let session = Session {
+            id: String::from("0123456789abcdef"),
+            user: user.name.clone(),
+            user_arn: Some(arn.to_owned()),
+            user_id: Some(UserId::new("AROAEARLIER:alice")),
+            profile: String::from("prod"),
+            status: Status::Active,
+            started_at: Timestamp::UNIX_EPOCH,
+            last_seen_at: Timestamp::UNIX_EPOCH,
+            expires_at: Timestamp::UNIX_EPOCH,
+            server_instance_id: String::new(),
+            source_identity: String::new(),
+            revoked_by: None,
+            revoked_by_arn: None,
+            revoked_at: None,
+            revoked_reason: None,
+            old_form: false,
+        };
+        let why = |profile: &str, found: Option<&Session>| {
+            let obtain = Obtain { profile: profile.to_owned(), mode: Mode::Server, session: Some(session.id.clone()) };
+            obtain.no_session(found, &session.id, &user)
+        };
+        let earlier = "session 0123456789abcdef was started by an earlier user or role with the ARN of alice";
+        assert!(why("prod", Some(&session)).starts_with(earlier), "{}", why("prod", Some(&session)));
+        assert_eq!(why("dev", Some(&session)), "alice has no session 0123456789abcdef for dev");
+        let of_bob = Session { user_arn: Some(arn.replace("alice", "bob")), ..session.clone() };
+        assert_eq!(why("prod", Some(&of_bob)), "alice has no session 0123456789abcdef for prod");
+        assert_eq!(why("prod", None), "alice has no session 0123456789abcdef for prod");
     }
 }
