@@ -123,6 +123,8 @@ pub struct Recipient<'a> {
     pub url: &'a BrokerUrl,
     /// The endpoint for all requests to STS that replaces STS's own.
     pub endpoint: Option<&'a str>,
+    /// The broker's own partition.
+    pub partition: &'a str,
     pub now: Timestamp,
 }
 
@@ -146,8 +148,8 @@ pub fn open<O: Operation>(body: &[u8], recipient: &Recipient<'_>) -> Result<Open
     let arguments: Value = serde_json::from_str(&ask).map_err(|_| ProblemCode::BadRequest)?;
     operation.check().map_err(|_| ProblemCode::BadRequest)?;
     let digest = AskDigest::of(O::NAME, &ask);
-    let Recipient { url, endpoint, now } = *recipient;
-    identity.check(&Expected { broker: url, digest: &digest, now, endpoint }).map_err(|flaw| {
+    let Recipient { url, endpoint, partition, now } = *recipient;
+    identity.check(&Expected { broker: url, digest: &digest, now, endpoint, partition }).map_err(|flaw| {
         tracing::info!(operation = O::NAME, "a signed identity was refused: {flaw}");
         ProblemCode::Identity
     })?;
@@ -181,8 +183,8 @@ impl Broker {
     }
 
     async fn answered<O: Operation>(&self, body: &[u8]) -> Result<O::Answer, Problem> {
-        let Settings { url, endpoint, .. } = &self.settings;
-        let recipient = Recipient { url, endpoint: endpoint.as_deref(), now: now() };
+        let Settings { url, endpoint, partition, .. } = &self.settings;
+        let recipient = Recipient { url, endpoint: endpoint.as_deref(), partition, now: now() };
         let Opened { operation, arguments, identity } = open::<O>(body, &recipient)?;
         let user = self.verified(&identity).await?;
         // The answer of STS can take seconds.
@@ -368,7 +370,8 @@ mod tests {
     /// Opens a signed operation at the time at which the seeds of the fuzzer are signed.
     fn opened<O: Operation>(body: &[u8]) -> Result<Opened<O>, ProblemCode> {
         let url = BrokerUrl::new("https://broker.example.com").unwrap();
-        open(body, &Recipient { url: &url, endpoint: None, now: "2026-11-26T20:35:10Z".parse().unwrap() })
+        let now = "2026-11-26T20:35:10Z".parse().unwrap();
+        open(body, &Recipient { url: &url, endpoint: None, partition: "aws", now })
     }
 
     fn settings() -> Settings {

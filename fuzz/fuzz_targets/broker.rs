@@ -10,7 +10,8 @@ use sentinel::resource::signed_identity::BrokerUrl;
 fuzz_target!(|body: &[u8]| {
     let url = BrokerUrl::new("https://broker.example.com").expect("it is an address");
     // The seeds were signed at this time.
-    let recipient = Recipient { url: &url, endpoint: None, now: "2026-11-26T20:35:10Z".parse().expect("it is a time") };
+    let now = "2026-11-26T20:35:10Z".parse().expect("it is a time");
+    let recipient = Recipient { url: &url, endpoint: None, partition: "aws", now };
     check::<credentials::Obtain>(body, &recipient);
     check::<credentials::StartSession>(body, &recipient);
     check::<requests::Create>(body, &recipient);

@@ -143,7 +143,7 @@ mod tests {
         for token in [None, Some("IQoJb3JpZ2luX2Vj")] {
             let place = ("https://sts.eu-west-1.amazonaws.com/", "eu-west-1");
             let request = signed(credentials(token), place, (&broker, &digest), at).unwrap();
-            let expected = Expected { broker: &broker, digest: &digest, now, endpoint: None };
+            let expected = Expected { broker: &broker, digest: &digest, now, endpoint: None, partition: "aws" };
             assert_eq!(request.check(&expected), Ok(()), "{:?}", request.headers);
             let other = BrokerUrl::new("https://other.example.com").unwrap();
             assert_eq!(request.check(&Expected { broker: &other, ..expected }), Err(Rejection::Broker));

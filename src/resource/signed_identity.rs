@@ -126,6 +126,8 @@ pub struct Expected<'a> {
     pub now: Timestamp,
     /// The endpoint for all requests to STS that replaces STS's own.
     pub endpoint: Option<&'a str>,
+    /// The partition of the broker, such as `aws`.
+    pub partition: &'a str,
 }
 
 /// The reason why a request is not sent to STS.
@@ -197,7 +199,7 @@ impl SignedIdentity {
         if signature.headers.split(';').collect::<Vec<_>>() != signed.into_iter().collect::<Vec<_>>() {
             return Err(Rejection::Unsigned);
         }
-        if !self.goes_to_sts(&signature, expected.endpoint) {
+        if !self.goes_to_sts(&signature, expected) {
             return Err(Rejection::Address);
         }
         if header(BROKER) != expected.broker.as_str() {
@@ -219,31 +221,49 @@ impl SignedIdentity {
         Signature::read(self.headers.get(AUTHORIZATION)?).map(|signature| signature.key)
     }
 
-    fn goes_to_sts(&self, signature: &Signature<'_>, endpoint: Option<&str>) -> bool {
+    fn goes_to_sts(&self, signature: &Signature<'_>, expected: &Expected<'_>) -> bool {
         let host = self.headers.get("host").map(String::as_str).unwrap_or_default();
-        match endpoint {
+        match expected.endpoint {
             Some(endpoint) => {
                 let endpoint = endpoint.strip_suffix('/').unwrap_or(endpoint);
                 let authority = endpoint.split_once("://").map(|(_, rest)| rest);
                 self.url == format!("{endpoint}/") && authority == Some(host)
             }
-            None => is_host_of_sts(host, signature.region) && self.url == format!("https://{host}/"),
+            None => {
+                is_host_of_sts(host, signature.region, expected.partition) && self.url == format!("https://{host}/")
+            }
         }
     }
 }
 
 /// Returns whether a host is an endpoint of STS for requests signed for this region. Source: AWS General Reference, "AWS Security Token
 /// Service endpoints and quotas".
-fn is_host_of_sts(host: &str, region: &str) -> bool {
-    if super::check_region(region).is_err() {
+fn is_host_of_sts(host: &str, region: &str, partition: &str) -> bool {
+    if !can_be_region(region, partition) {
         return false;
     }
-    let china = region.starts_with("cn-");
-    let of_region = match china {
+    let of_region = match partition == "aws-cn" {
         true => vec![format!("sts.{region}.amazonaws.com.cn")],
         false => vec![format!("sts.{region}.amazonaws.com"), format!("sts-fips.{region}.amazonaws.com")],
     };
     of_region.iter().any(|known| known == host) || (host == "sts.amazonaws.com" && region == "us-east-1")
+}
+
+/// Returns whether a region, such as `eu-west-1`, can exist in a partition. Anybody can send the name of a region, and the broker looks up
+/// the host of STS there, so the number of names is limited. Sources: the region patterns in the partition metadata of the AWS SDKs; AWS
+/// General Reference, "AWS Regions".
+fn can_be_region(region: &str, partition: &str) -> bool {
+    const SIDES: [&str; 9] =
+        ["central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west"];
+    let areas: &[&str] = match partition {
+        "aws" => &["af", "ap", "ca", "eu", "il", "me", "mx", "sa", "us"],
+        "aws-cn" => &["cn"],
+        "aws-us-gov" => &["us-gov"],
+        _ => &[],
+    };
+    let parts: Vec<&str> = region.rsplitn(3, '-').collect();
+    let [number, side, area] = parts[..] else { return false };
+    areas.contains(&area) && SIDES.contains(&side) && matches!(number.as_bytes(), [b'1'..=b'9'])
 }
 
 fn is_printable(byte: u8) -> bool {
@@ -320,7 +340,7 @@ mod tests {
     #[track_caller]
     fn check(identity: &SignedIdentity, now: &str, endpoint: Option<&str>) -> Result<(), Rejection> {
         let (broker, digest) = (BrokerUrl::new(URL).unwrap(), AskDigest::of("list", "{}"));
-        identity.check(&Expected { broker: &broker, digest: &digest, now: at(now), endpoint })
+        identity.check(&Expected { broker: &broker, digest: &digest, now: at(now), endpoint, partition: "aws" })
     }
 
     const NOW: &str = "2026-11-26T20:35:10Z";
@@ -395,25 +415,36 @@ mod tests {
     }
 
     #[test]
-    fn only_sts_hosts_are_accepted() {
-        for (host, region) in [
-            ("sts.eu-west-1.amazonaws.com", "eu-west-1"),
-            ("sts-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
-            ("sts.cn-north-1.amazonaws.com.cn", "cn-north-1"),
-            ("sts.amazonaws.com", "us-east-1"),
+    fn only_sts_hosts_of_the_partition_are_accepted() {
+        for (host, region, partition) in [
+            ("sts.eu-west-1.amazonaws.com", "eu-west-1", "aws"),
+            ("sts-fips.us-east-2.amazonaws.com", "us-east-2", "aws"),
+            ("sts.ap-southeast-7.amazonaws.com", "ap-southeast-7", "aws"),
+            ("sts-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1", "aws-us-gov"),
+            ("sts.cn-northwest-1.amazonaws.com.cn", "cn-northwest-1", "aws-cn"),
+            ("sts.amazonaws.com", "us-east-1", "aws"),
         ] {
-            assert!(is_host_of_sts(host, region), "{host}");
+            assert!(is_host_of_sts(host, region, partition), "{host}");
         }
-        for (host, region) in [
-            ("sts.eu-west-1.amazonaws.com", "eu-west-2"),
-            ("sts.amazonaws.com", "eu-west-1"),
-            ("sts.cn-north-1.amazonaws.com", "cn-north-1"),
-            ("sts.x.evil.amazonaws.com", "x.evil"),
-            ("iam.amazonaws.com", "us-east-1"),
-            ("sts.eu-west-1.amazonaws.com:8443", "eu-west-1"),
-            ("", ""),
+        for (host, region, partition) in [
+            ("sts.eu-west-1.amazonaws.com", "eu-west-2", "aws"),
+            ("sts.amazonaws.com", "eu-west-1", "aws"),
+            ("sts.cn-north-1.amazonaws.com", "cn-north-1", "aws-cn"),
+            ("sts.cn-north-1.amazonaws.com.cn", "cn-north-1", "aws"),
+            ("sts.us-gov-west-1.amazonaws.com", "us-gov-west-1", "aws"),
+            ("sts.amazonaws.com", "us-east-1", "aws-us-gov"),
+            ("sts.eu-west-1.amazonaws.com", "eu-west-1", "aws-iso"),
+            // Otherwise a stranger could make the broker look up any number of names.
+            ("sts.aa-bb-1.amazonaws.com", "aa-bb-1", "aws"),
+            ("sts.eu-west-x-1.amazonaws.com", "eu-west-x-1", "aws"),
+            ("sts.eu-west-10.amazonaws.com", "eu-west-10", "aws"),
+            ("sts.eu-west-0.amazonaws.com", "eu-west-0", "aws"),
+            ("sts.x.evil.amazonaws.com", "x.evil", "aws"),
+            ("iam.amazonaws.com", "us-east-1", "aws"),
+            ("sts.eu-west-1.amazonaws.com:8443", "eu-west-1", "aws"),
+            ("", "", "aws"),
         ] {
-            assert!(!is_host_of_sts(host, region), "{host}");
+            assert!(!is_host_of_sts(host, region, partition), "{host}");
         }
     }
 
