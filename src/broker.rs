@@ -186,7 +186,7 @@ impl Broker {
         let Settings { url, endpoint, partition, .. } = &self.settings;
         let recipient = Recipient { url, endpoint: endpoint.as_deref(), partition, now: now() };
         let Opened { operation, arguments, identity } = open::<O>(body, &recipient)?;
-        let user = self.verified(&identity).await?;
+        let user = self.identified(&identity).await?;
         // The answer of STS can take seconds.
         let now = now();
         let act = |outcome, error: Option<String>| {
@@ -206,6 +206,8 @@ impl Broker {
             act("refused", Some(ProblemCode::NotListed.message().to_owned()))?;
             return Err(ProblemCode::NotListed.into());
         }
+        // Everybody has an AWS account and can sign correctly, so only the keys of users who are served and within their rates are known.
+        self.verifications.accepted(identity.key().unwrap_or_default(), &user, Instant::now());
         let rights = self.rights(&user);
         let desk = Desk {
             gateway: &self.gateway,
@@ -239,17 +241,12 @@ impl Broker {
     }
 
     /// Returns the user of an identity, whom STS names.
-    async fn verified(&self, identity: &SignedIdentity) -> Result<User, Problem> {
+    async fn identified(&self, identity: &SignedIdentity) -> Result<User, Problem> {
         let key = identity.key().unwrap_or_default();
         let permit = self.verifications.begin(key, Instant::now()).ok_or(ProblemCode::Busy)?;
         let caller = self.gateway.caller_of(identity).await.map_err(|error| not_identified(&error))?;
         drop(permit);
-        let user = user_of(caller);
-        // Everybody has an AWS account and can sign correctly.
-        if self.settings.serves(&user) {
-            self.verifications.accepted(key, Instant::now());
-        }
-        Ok(user)
+        Ok(user_of(caller))
     }
 
     /// Counts a request, and returns whether the user and their role or account are within their rates.

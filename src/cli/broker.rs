@@ -36,7 +36,7 @@ pub struct ServeBrokerArgs {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rate: u32,
     /// The maximum number of concurrent requests. The broker refuses more, and clients can retry.
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     pub at_once: u32,
     /// The maximum number of open connections. Another connection replaces an idle one.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
