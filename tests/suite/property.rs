@@ -582,7 +582,7 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
 
 /// Few by default, because each takes a fifth of a second. `PROPERTY_CASES=N` sets another number.
 fn number_of_cases() -> u32 {
-    std::env::var("PROPERTY_CASES").map_or(32, |cases| cases.parse().unwrap())
+    std::env::var("PROPERTY_CASES").map_or(16, |cases| cases.parse().unwrap())
 }
 
 proptest! {
