@@ -25,7 +25,7 @@ fn trust_check_includes_profiles_that_only_the_broker_has() {
         assert!(open.contains("ops: advisory: AWS does not enforce the gate\n"), "{open}");
         assert!(open.contains(&format!("lets the account {ACCOUNT} assume it")), "{open}");
     }
-    let unknown = world.run_as("admin", &["trust", "check", "opps"]).expect(1).stderr;
+    let unknown = world.run_as("admin", &["trust", "check", "opz"]).expect(1).stderr;
     assert!(unknown.contains("did you mean ops?"), "{unknown}");
 }
 
