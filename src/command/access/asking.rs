@@ -111,7 +111,7 @@ impl Asking {
             ProblemCode::NotFound | ProblemCode::Method | ProblemCode::TooLarge | ProblemCode::BadRequest => {
                 of(Code::Broker, "use the same version of Sentinel as the broker, and its complete address")
             }
-            ProblemCode::Unlogged | ProblemCode::Internal => of(Code::Broker, "see the log of the broker"),
+            ProblemCode::Unlogged | ProblemCode::Internal => of(Code::Broker, "see the standard error of the broker"),
         }
     }
 }
