@@ -151,6 +151,20 @@ pub fn request(world: &World, broker: &Broker, user: &str) -> String {
 
 const PROD: &[&str] = &["exec", "--profile", "prod", "--", "env"];
 
+/// The arguments that open a break-glass event for prod.
+const OPENING: &[&str] = &[
+    "breakglass",
+    "--profile",
+    "prod",
+    "--reason-code",
+    "incident",
+    "--justification",
+    "The site is down for everybody",
+    "--duration",
+    "1h",
+    "--json",
+];
+
 /// Returns the calls that were signed with the users' own keys.
 fn operations(calls: &[Call]) -> Vec<&str> {
     calls.iter().map(|call| call.operation.as_str()).collect()
@@ -347,24 +361,14 @@ fn refused_users_cannot_fill_the_log() {
 fn operators_lock_users_and_use_break_glass() {
     let world = world();
     let broker = Broker::start(&world);
-    let emergency = [
-        "breakglass",
-        "--profile",
-        "prod",
-        "--reason-code",
-        "incident",
-        "--justification",
-        "The database is on fire",
-        "--json",
-    ];
-    let refused = broker.run(&world, "alice", &emergency).expect(1);
+    let refused = broker.run(&world, "alice", OPENING).expect(1);
     assert!(refused.stderr.contains("none of the operators"), "{}", refused.stderr);
-    let opened = broker.run(&world, "olga", &emergency).expect(0);
+    let opened = broker.run(&world, "olga", OPENING).expect(0);
     assert!(opened.stderr.contains("BREAK-GLASS opened by olga for prod"), "{}", opened.stderr);
     let id = opened.json()["event"]["id"].as_str().unwrap().to_owned();
     let used = broker.run(&world, "olga", PROD).expect(0);
     assert!(used.stderr.contains("BREAK-GLASS used by olga for prod"), "{}", used.stderr);
-    let another = broker.run(&world, "olga", &emergency).expect(1);
+    let another = broker.run(&world, "olga", OPENING).expect(1);
     assert!(another.stderr.contains(&id), "{}", another.stderr);
     let line = broker.logged().pop().unwrap();
     assert_eq!((&line["operation"], &line["outcome"]), (&Value::Null, &"refused".into()), "{line}");

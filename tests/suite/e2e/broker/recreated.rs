@@ -6,20 +6,6 @@ use serde_json::json;
 use super::super::access::POLICY;
 use super::*;
 
-/// The arguments that open a break-glass event.
-const OPENING: [&str; 10] = [
-    "breakglass",
-    "--profile",
-    "prod",
-    "--reason-code",
-    "incident",
-    "--justification",
-    "The site is down for everybody",
-    "--duration",
-    "1h",
-    "--json",
-];
-
 /// The credentials of a session of the role `engineers`.
 struct Session {
     key: String,
@@ -134,13 +120,13 @@ fn the_events_of_an_earlier_user_do_not_count_toward_the_limits_of_a_recreated_u
     put_policy(&world, "prod", &format!("{POLICY}breakglass_limits: {{ events_per_day: 1 }}\n"));
     let broker = with_operators(&world);
     create_role(&world);
-    assume(&world, "alice").run(&world, &broker, &OPENING).expect(0);
+    assume(&world, "alice").run(&world, &broker, OPENING).expect(0);
     recreate_role(&world);
     let later = assume(&world, "alice");
-    let event = later.run(&world, &broker, &OPENING).expect(0).json()["event"]["id"].as_str().unwrap().to_owned();
+    let event = later.run(&world, &broker, OPENING).expect(0).json()["event"]["id"].as_str().unwrap().to_owned();
     later.run(&world, &broker, PROD).expect(0);
     later.run(&world, &broker, &["breakglass-close", &event]).expect(0);
-    let refused = later.run(&world, &broker, &OPENING).expect(1);
+    let refused = later.run(&world, &broker, OPENING).expect(1);
     assert!(refused.stderr.contains("limits alice to 1 break-glass event for prod"), "{}", refused.stderr);
 }
 
@@ -173,7 +159,7 @@ fn a_recreated_user_does_not_inherit_a_session_or_an_event() {
     let broker = with_operators(&world);
     create_role(&world);
     let earlier = assume(&world, "alice");
-    let event = earlier.run(&world, &broker, &OPENING).expect(0).json()["event"]["id"].as_str().unwrap().to_owned();
+    let event = earlier.run(&world, &broker, OPENING).expect(0).json()["event"]["id"].as_str().unwrap().to_owned();
     earlier.run(&world, &broker, PROD).expect(0);
     let record = |table: &str, key: &str| {
         let body = json!({ "TableName": table, "Key": { "id": { "S": key } }, "ConsistentRead": true });
