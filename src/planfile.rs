@@ -232,7 +232,7 @@ impl PlanFile {
         self.review_inputs_of(&self.review_inputs)
     }
 
-    /// Returns the inputs of a target's review; `shared` are the materials of all targets.
+    /// Returns the inputs of a target's review; `shared` has those of all targets.
     pub fn review_inputs_at<'a>(&self, target: &SavedTarget, shared: &'a ReviewInputs) -> Cow<'a, ReviewInputs> {
         target.review_inputs.as_ref().map_or(Cow::Borrowed(shared), |own| Cow::Owned(self.review_inputs_of(own)))
     }
@@ -351,6 +351,18 @@ mod tests {
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(PlanFile::read(&value.to_string()), Ok(file()));
         assert!(PlanFile::is_one(&text));
+    }
+
+    /// Users keep saved plans, so a new name of a field or of a value is a new format. After such a change, increase `FORMAT_VERSION` and
+    /// replace the plan, with which fuzzing begins too.
+    #[test]
+    fn a_stored_plan_of_this_format_reads_back_unchanged() {
+        let mut stored: Value = serde_json::from_str(include_str!("../fuzz/seeds/plan_file/plan.json")).unwrap();
+        stored["tool_version"] = TOOL_VERSION.into();
+        stored["digest"] = digest_of(&stored).into();
+        let file = PlanFile::read(&stored.to_string()).unwrap();
+        let again: Value = serde_json::from_str(&file.to_text().unwrap()).unwrap();
+        assert_eq!(again, stored);
     }
 
     #[test]
