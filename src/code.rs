@@ -116,7 +116,7 @@ codes! {
     Proxy = "E305",
     /// A response could not be parsed.
     BadAnswer = "E306",
-    /// The credentials belong to another account than the configured one.
+    /// The credentials belong to an account other than the configured one.
     WrongAccount = "E401",
     /// A saved plan is stale.
     Stale = "E402",

@@ -64,7 +64,7 @@ pub(super) fn entry(code: Code) -> Entry {
         ),
         Code::FailOn => (
             "The plan has a finding that --fail-on names",
-            "`plan --fail-on` was asked to fail if a test case fails (`cases`), apply refuses a difference (`refused`), \
+            "`plan --fail-on` was asked to fail if a test case fails (`cases`), `apply` would refuse a difference (`refused`), \
              something could not be read (`incomplete`), a policy gives more access (`widened`), or a lint finds \
              something (`lint`). The plan is complete, and --out saved it.",
             "error[E013]: the plan has findings that --fail-on names: cases profiles.dev: alice into dev: expected \
@@ -81,7 +81,7 @@ pub(super) fn entry(code: Code) -> Entry {
         ),
         Code::OutOfTime => (
             "The timeout of the run expired",
-            "--timeout ends a run: no call starts after it. Completed changes remain.",
+            "--timeout ends a run: no call starts after it has expired. Completed changes remain.",
             "error[E008]: the --timeout expired before anything was changed",
             "Set a longer --timeout, or run the same command again: it continues where it stopped. With -v, the end of \
              a run shows what it waited for.",
@@ -91,7 +91,7 @@ pub(super) fn entry(code: Code) -> Entry {
             "A part of the result cannot be represented in JSON. Sentinel does not write an incomplete document. \
              Completed changes remain.",
             "error[E009]: the result cannot be written as JSON: …",
-            "Run the command without --json, and report the message: no value from AWS or a file should cause this.",
+            "Run the command without --json, and report the message: no value, whether from AWS or from a file, should ever cause this.",
         ),
         Code::Internal => (
             "A bug in Sentinel",
@@ -133,7 +133,7 @@ pub(super) fn entry(code: Code) -> Entry {
         ),
         Code::CredentialProcess => (
             "A credential process failed",
-            "The AWS profile gets its credentials from a command, which failed or printed something else.",
+            "The AWS profile gets its credentials from a command, which failed or printed something other than credentials.",
             "error[E104]: no credentials from the AWS profile build: the credential process exited with code exit \
              status: 1.",
             "Run the command of `credential_process` in a terminal, and correct it.",
@@ -159,8 +159,8 @@ pub(super) fn entry(code: Code) -> Entry {
             "AWS accepts a signed request only within some minutes of its own time.",
             "error[E107]: checking the credentials (sts:GetCallerIdentity): SignatureDoesNotMatch: Signature expired: \
              …",
-            "Set the clock (`timedatectl` shows whether it is synchronized). A virtual machine or container that was \
-             suspended is often late.",
+            "Set the clock (`timedatectl` shows whether it is synchronized). The clock of a virtual machine or container that was \
+             suspended is often slow.",
         ),
         Code::Role => (
             "Could not assume the role",
@@ -172,7 +172,7 @@ pub(super) fn entry(code: Code) -> Entry {
         Code::Circular => (
             "An AWS profile and Sentinel request credentials from each other",
             "The AWS profile for Sentinel's own calls has a `credential_process` that runs Sentinel. Sentinel would \
-             start itself forever, and therefore limits nested runs.",
+             start itself again and again, and therefore limits nested runs.",
             "error[E109]: the AWS profile dev gets its credentials from Sentinel, which cannot use it for its own \
              calls",
             "Name another AWS profile for Sentinel's own calls with --aws-profile. If you nest shells of `sentinel \
@@ -221,8 +221,8 @@ pub(super) fn entry(code: Code) -> Entry {
             "AWS recognizes the caller, but denies the call. Sentinel shows what it could not read as unknown, and \
              what it could not write as failed. It continues with the other resources.",
             "? Approvals table: sentinel-requests (unknown; …)\n      no permission for dynamodb:DescribeTable",
-            "Request the action that the message names. `sentinel iam --for plan` and `sentinel iam --for apply` print \
-             policies with all permissions for the manifest, on exact ARNs. `--for requester`, `approver`, `operator` \
+            "Request permission for the action that the message names. `sentinel iam --for plan` and `sentinel iam --for apply` print \
+             policies with all permissions for the manifest, limited to exact ARNs. `--for requester`, `approver`, `operator` \
              and `server` print the policies for the users of the access commands, and `--for broker` the one for a \
              broker.",
         ),
@@ -253,7 +253,7 @@ pub(super) fn entry(code: Code) -> Entry {
             "AWS rejected the call",
             "The message has AWS's reason. A retry would not help.",
             "X Sessions table: dynamodb:UpdateTable: ValidationException: …",
-            "Change the setting that the message names in the manifest. With -v, Sentinel shows every call.",
+            "In the manifest, change the setting that the message names. With -v, Sentinel shows every call.",
         ),
         Code::Busy => (
             "The resource is busy with another change",
@@ -322,7 +322,7 @@ pub(super) fn entry(code: Code) -> Entry {
             "HTTPS_PROXY or HTTP_PROXY names a proxy that does not answer, or that refuses the connection.",
             "error[E305]: checking the credentials (sts:GetCallerIdentity): the proxy could not be used (Connection \
              refused (os error 111))",
-            "Correct HTTPS_PROXY, or unset it. NO_PROXY lists addresses to connect to without it.",
+            "Correct HTTPS_PROXY, or unset it. NO_PROXY lists addresses to connect to without the proxy.",
         ),
         Code::BadAnswer => (
             "The answer of the service could not be read",
@@ -368,7 +368,7 @@ pub(super) fn entry(code: Code) -> Entry {
             "The saved plan does not match the current manifest",
             "A saved plan is untrusted input. `apply PLANFILE` reads the manifest that -f names, or else the one that \
              the plan names, which must be below the current folder. The plan's targets, regions, accounts, roles, AWS \
-             profiles and policy root must match that manifest, and it must not delete a resource in the manifest.",
+             profiles and policy root must match that manifest, and the plan must not delete a resource in the manifest.",
             "error[E406]: the plan is not for sentinel.toml: the role it assumes is \
              arn:aws:iam::222222222222:role/admin, the manifest's is none; nothing was changed",
             "Make a new plan from this manifest. Name another manifest with -f FILE, and repeat --region, \

@@ -20,14 +20,14 @@ pub(super) fn entry(lint: Lint) -> Entry {
             "A rule with the effect allow names no users: everyone with AWS credentials who can run Sentinel gets \
              access.",
             "- { name: open, effect: allow, conditions: { profiles: [dev] } }   # L002",
-            "Name the users, or require approval. If it is intended, write `# sentinel: allow L002` on its line.",
+            "Name the users, or require approval. If the rule is intended, write `# sentinel: allow L002` on its line.",
         ),
         Lint::NoDefaultDeny => (
             "No catch-all rule",
             "Requests that no rule matches are denied without a reason. A last rule that matches everyone makes the \
              default visible to readers of the policy, and gives a reason to denied users.",
             "- { name: alice, effect: allow, conditions: { users: [alice] } }   # L003, if it is the last rule",
-            "Add a last rule without conditions on users, mode and time: `- { name: rest, effect: deny, reason: Ask us \
+            "Add a last rule without conditions on users, mode or time: `- { name: rest, effect: deny, reason: Ask us \
              }`.",
         ),
         Lint::UnknownProfile => (
@@ -38,15 +38,15 @@ pub(super) fn entry(lint: Lint) -> Entry {
         ),
         Lint::EmptyWindow => (
             "A time window is never open",
-            "Its hours end when they start. Such a policy is not valid, and is reported as an error.",
+            "Its hours start and end at the same time. Such a policy is not valid, and is reported as an error.",
             "time: { hours: { start: \"09:00\", end: \"09:00\" } }   # L005",
-            "Remove hours to allow the whole day. Hours that end before they start continue past midnight.",
+            "Remove `hours` to allow the whole day. Hours that end before they start continue past midnight.",
         ),
         Lint::EmptyTime => (
             "A time window is always open",
-            "The condition time has neither days nor hours, and restricts nothing.",
+            "The condition `time` has neither `days` nor `hours`, and restricts nothing.",
             "time: { timezone: Europe/Zurich }   # L006",
-            "Add days or hours, or remove time.",
+            "Add `days` or `hours`, or remove `time`.",
         ),
         Lint::Twice => (
             "A list contains an entry twice",
@@ -69,9 +69,9 @@ pub(super) fn entry(lint: Lint) -> Entry {
         ),
         Lint::NotAName => (
             "A name looks like a pattern, but names must match exactly",
-            "`*`, `?` and ARNs have no special meaning in lists of names: \"*\" only matches a user with this name.",
+            "`*`, `?` and ARNs have no special meaning in lists of names: \"*\" matches only a user with this name.",
             "users: [\"*\"]   # L010",
-            "Remove the list to match everyone. Otherwise write each name as at the end of the ARN in `aws sts \
+            "Remove the list to match everyone. Otherwise, write each name as it appears at the end of the ARN in `aws sts \
              get-caller-identity`.",
         ),
         Lint::NeedlessSuppression => (
@@ -87,7 +87,7 @@ pub(super) fn entry(lint: Lint) -> Entry {
              character as the parser reads it. After a carriage return without a line feed, the parser starts a new \
              line but most viewers do not. After U+0085, U+2028 and U+2029, many viewers start a new line but the \
              parser does not. Other characters are invisible or reorder the text. Such a document is not valid, and is \
-             reported as an error: such a live policy gives nobody access.",
+             reported as an error. If it is a live policy, it gives nobody access.",
             "# reviewed by Alice<CR>  - { name: hidden, effect: allow }   # L013, where <CR> is a carriage return",
             "Remove the character, and end lines with LF or CRLF. A reason can contain it as an escape in a quoted \
              string: \"\\u200b\".",
@@ -97,7 +97,7 @@ pub(super) fn entry(lint: Lint) -> Entry {
             "Tags (`!!str`, `!custom`), merge keys (`<<`), directives (`%YAML`), aliases as keys, a second document, \
              and an anchor that is defined twice or is not ASCII can make a document mean something other than what \
              its lines show, and parsers interpret them differently. Such a document is not valid, and is reported as \
-             an error: such a live policy gives nobody access. Anchors that are defined once, and their aliases, are \
+             an error. If it is a live policy, it gives nobody access. Anchors that are defined once, and their aliases, are \
              valid.",
             "conditions: { users: !not [alice] }   # L014: the parser would ignore the tag",
             "Write the values out. Quote a value that should be a string: version: \"1\".",
