@@ -46,7 +46,7 @@ pub struct Settings {
     pub partition: String,
     /// The accounts whose users may send requests.
     pub accounts: Vec<AccountId>,
-    /// The principals of these accounts that may send requests; all if omitted.
+    /// The principals of these accounts that may send requests, besides approvers and operators; all if omitted.
     pub principals: Option<Vec<Principal>>,
     pub approvers: Vec<Principal>,
     pub operators: Vec<Principal>,
@@ -71,7 +71,9 @@ impl Settings {
     fn serves(&self, user: &User) -> bool {
         !user.name.is_empty()
             && self.serves_account_of(user)
-            && self.principals.as_ref().is_none_or(|patterns| matches(patterns, user))
+            && self.principals.as_ref().is_none_or(|principals| {
+                [principals, &self.approvers, &self.operators].into_iter().any(|patterns| matches(patterns, user))
+            })
     }
 }
 
@@ -402,6 +404,32 @@ mod tests {
         assert_eq!(serves("210987654321", "arn:aws:iam::210987654321:user/alice"), (false, false));
         assert_eq!(serves("123456789012", "arn:aws-cn:iam::123456789012:user/alice"), (false, false));
         assert_eq!(serves("123456789012", "arn:aws:iam::123456789012:root"), (true, false));
+    }
+
+    #[test]
+    fn approvers_and_operators_are_served_whether_or_not_principals_lists_them() {
+        let pattern = |name: &str| Principal::new(&format!("arn:aws:iam::*:user/{name}")).unwrap();
+        let of = |principals| Settings {
+            principals,
+            approvers: vec![pattern("bob")],
+            operators: vec![pattern("olga")],
+            ..settings()
+        };
+        let serves = |settings: &Settings, account: &str, name: &str| {
+            let (arn, user_id) =
+                (format!("arn:aws:iam::{account}:user/{name}"), crate::resource::names::UserId::default());
+            settings.serves(&user_of(Caller { account: AccountId::new(account), arn, user_id }))
+        };
+        for principals in [vec![pattern("alice")], Vec::new()] {
+            let listed = !principals.is_empty();
+            let settings = of(Some(principals));
+            assert_eq!(serves(&settings, "123456789012", "alice"), listed);
+            assert!(serves(&settings, "123456789012", "bob"));
+            assert!(serves(&settings, "123456789012", "olga"));
+            assert!(!serves(&settings, "123456789012", "mallory"));
+            assert!(!serves(&settings, "210987654321", "bob"), "the account is not served");
+        }
+        assert!(serves(&of(None), "123456789012", "mallory"));
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub struct BrokerSection {
     pub url: Option<BrokerUrl>,
     /// The accounts whose users may send requests.
     pub accounts: Option<Vec<AccountId>>,
-    /// The principals that may send requests; everyone in these accounts if omitted.
+    /// The principals that may send requests, besides approvers and operators; everyone in these accounts if omitted.
     pub principals: Option<Vec<Principal>>,
     /// The principals that may approve or deny requests; nobody if omitted.
     pub approvers: Option<Vec<Principal>>,

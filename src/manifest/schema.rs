@@ -173,7 +173,7 @@ fn broker() -> Value {
                 "uniqueItems": true,
                 "description": "The accounts whose users may send requests; by default the broker's own account.",
             },
-            "principals": patterns("The principals of these accounts that may send requests; everyone by default."),
+            "principals": patterns("The principals of these accounts that may send requests, besides approvers and operators; everyone by default."),
             "approvers": patterns("The principals that may approve, deny and revoke requests; nobody by default."),
             "operators": patterns("The principals that may use break-glass, revoke, and lock users; nobody by default."),
             "roles": {
