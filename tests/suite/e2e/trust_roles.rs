@@ -89,6 +89,8 @@ fn trust_check_simulates_resource_policies_of_tables_and_ways_onto_instances_and
         ("dynamodb:PutResourcePolicy", "ecs-tasks"),
         ("ec2:ModifyInstanceAttribute", "ec2"),
         ("ssm:CreateAssociation", "ec2"),
+        ("ssm:CreateAssociationBatch", "ec2"),
+        ("ssm:UpdateAssociation", "ec2"),
         ("ssm:StartAutomationExecution", "ec2"),
         ("eks:CreateAccessEntry", "pods.eks"),
         ("eks:UpdateAccessEntry", "pods.eks"),
