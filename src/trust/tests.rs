@@ -157,6 +157,21 @@ fn openings_with(statements: [Value; 2]) -> Vec<String> {
     found(json!([allow(json!({ "AWS": BROKER })), one, other]))
 }
 
+/// The state of the gate must not depend on when it is read.
+#[test]
+fn a_condition_on_the_date_closes_no_opening() {
+    let root = || allow(json!({ "AWS": "arn:aws:iam::111111111111:root" }));
+    for operator in ["DateLessThan", "DateGreaterThanEquals", "DateNotEqualsIfExists"] {
+        for time in ["1999-01-01T00:00:00Z", "2999-01-01T00:00:00Z"] {
+            let condition = json!({ operator: { "aws:CurrentTime": time } });
+            let mut dated = root();
+            dated["Condition"] = condition.clone();
+            assert_eq!(found(json!([allow(json!({ "AWS": BROKER })), dated])), ACCOUNT_OPENING, "{condition}");
+            assert_eq!(openings_with([root(), deny(condition.clone())]), ACCOUNT_OPENING, "{condition}");
+        }
+    }
+}
+
 const ACCOUNT_OPENING: [&str; 1] = ["statement 2: the account 111111111111"];
 
 #[test]

@@ -3,7 +3,10 @@
 //! Source: IAM User Guide, "Policy evaluation logic", "Condition operators" and "Condition operators for multivalued
 //! context keys".
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 
 use super::document::{Condition, Document, Effect, Of, Statement, Version};
 use super::pattern::{self, expanded, literal, matches_arn};
@@ -25,6 +28,8 @@ pub(super) struct Caller {
     pub(super) tags: BTreeMap<String, String>,
     /// Whether an MFA code was given for these keys; `None` for permanent keys.
     pub(super) mfa: Option<bool>,
+    /// `aws:CurrentTime`, in milliseconds since 1970; `None` in a simulation, whose request has only the given keys.
+    pub(super) now: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,6 +265,11 @@ pub(super) fn lookup(key: &str, caller: &Caller, permission: &RequiredPermission
         "aws:multifactorauthpresent" => maybe(caller.mfa.map(|given| if given { "true" } else { "false" })),
         // Operations that a service makes with a key on behalf of its caller are not checked here.
         "kms:viaservice" => ConditionKey::Absent,
+        CURRENT_TIME => match caller.now.map(|now| Timestamp::from_second(now.div_euclid(1000))) {
+            Some(Ok(now)) => one(&now.to_string()),
+            Some(Err(_)) => ConditionKey::Unknown,
+            None => permission.context.unlisted(&key),
+        },
         _ => permission.context.unlisted(&key),
     }
 }
@@ -291,6 +301,9 @@ enum Set {
     Any,
 }
 
+/// The condition key with the time of the request, in lower case.
+pub(super) const CURRENT_TIME: &str = "aws:currenttime";
+
 /// The type of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Compare {
@@ -299,6 +312,8 @@ enum Compare {
     Like,
     Arn,
     Bool,
+    /// How the time of the request is to be ordered to the time of the policy.
+    Date(&'static [Ordering]),
 }
 
 /// Returns the comparison of an operator, and whether it is negated.
@@ -313,6 +328,12 @@ fn comparison(operator: &str) -> Option<(Compare, bool)> {
         "ArnEquals" | "ArnLike" => (Compare::Arn, false),
         "ArnNotEquals" | "ArnNotLike" => (Compare::Arn, true),
         "Bool" => (Compare::Bool, false),
+        "DateEquals" => (Compare::Date(&[Ordering::Equal]), false),
+        "DateNotEquals" => (Compare::Date(&[Ordering::Equal]), true),
+        "DateLessThan" => (Compare::Date(&[Ordering::Less]), false),
+        "DateLessThanEquals" => (Compare::Date(&[Ordering::Less, Ordering::Equal]), false),
+        "DateGreaterThan" => (Compare::Date(&[Ordering::Greater]), false),
+        "DateGreaterThanEquals" => (Compare::Date(&[Ordering::Greater, Ordering::Equal]), false),
         _ => return None,
     })
 }
@@ -333,7 +354,9 @@ fn holds(condition: &Condition, version: Version, caller: &Caller, permission: &
         None => (operator, false),
     };
     let Some((compare, negated)) = comparison(operator) else { return Truth::Unknown };
-    if condition.values.is_empty() {
+    // AWS does not document the text of the time, which any other operator would compare.
+    let is_text_of_time = condition.key.eq_ignore_ascii_case(CURRENT_TIME) && !matches!(compare, Compare::Date(_));
+    if condition.values.is_empty() || is_text_of_time {
         return Truth::Unknown;
     }
     let test = |value: &String| {
@@ -385,5 +408,29 @@ fn compared(compare: Compare, wanted: &str, value: &str, of: (Version, &Caller, 
             wanted @ ("true" | "false") => (wanted == value.to_ascii_lowercase()).into(),
             _ => Truth::Unknown,
         },
+        Compare::Date(orderings) => match (time(value), time(&literal(&parts))) {
+            (Some(value), Some(wanted)) => orderings.contains(&value.cmp(&wanted)).into(),
+            _ => Truth::Unknown,
+        },
     }
+}
+
+/// Returns the time that a text is: seconds since 1970, or a date or a date and time in the form `2026-07-01T12:00:00Z`, of which the seconds
+/// can be omitted or have decimals, and in which `+00:00` can replace the `Z`.
+///
+/// AWS also accepts a year and a month (IAM User Guide, "Date condition operators"), which are unknown here: four digits could also be
+/// seconds.
+fn time(text: &str) -> Option<Timestamp> {
+    let shape: String = text.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
+    if (5..=12).contains(&shape.len()) && shape.bytes().all(|byte| byte == b'0') {
+        return Timestamp::from_second(text.parse().ok()?).ok();
+    }
+    if shape == "0000-00-00" {
+        return format!("{text}T00:00:00Z").parse().ok();
+    }
+    let local = ["Z", "+00:00", "-00:00"].iter().find_map(|zone| shape.strip_suffix(zone))?;
+    let (local, decimals) = local.split_once('.').unwrap_or((local, "0"));
+    let is_local = ["0000-00-00T00:00", "0000-00-00T00:00:00"].contains(&local);
+    let is_time = is_local && !decimals.is_empty() && decimals.bytes().all(|byte| byte == b'0');
+    if is_time { text.parse().ok() } else { None }
 }

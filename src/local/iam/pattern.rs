@@ -1,7 +1,7 @@
 //! Patterns in policies: wildcards and policy variables.
 
 use super::document::Version;
-use super::evaluate::{Caller, ConditionKey, RequiredPermission, lookup};
+use super::evaluate::{CURRENT_TIME, Caller, ConditionKey, RequiredPermission, lookup};
 
 /// A part of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub(super) fn expanded(
         let (variable, after) = rest[at + 2..].split_once('}')?;
         match variable {
             "*" | "?" | "$" => parts.extend(variable.chars().map(Part::Letter)),
+            // AWS does not document its text.
+            _ if variable.eq_ignore_ascii_case(CURRENT_TIME) => return None,
             _ => match lookup(variable, caller, permission) {
                 ConditionKey::Values(values) if values.len() == 1 => {
                     parts.extend(values.iter().flat_map(|value| value.chars()).map(Part::Letter));

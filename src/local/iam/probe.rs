@@ -9,6 +9,9 @@ use super::evaluate::{Caller, CallerKind, Context, RequiredPermission};
 use super::request;
 use super::trust::{Trust, decide};
 
+/// The time of all requests: 2026-01-01.
+const NOW: i64 = 1_767_225_600_000;
+
 /// A caller of `AssumeRole`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Probe<'a> {
@@ -41,6 +44,7 @@ impl Probe<'_> {
             source_identity: None,
             tags: BTreeMap::new(),
             mfa: None,
+            now: Some(NOW),
         };
         let mut context = Context::of(&[""]);
         context.set("sts:RoleSessionName", vec![String::from("task")]);

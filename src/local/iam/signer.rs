@@ -50,7 +50,8 @@ impl Signer {
     pub(in crate::local) fn of(aws: &LocalAws, request: &Request) -> Result<Self, Unknown> {
         let identity = Identity::of(&request.key);
         let token = Token::read(&request.token).filter(|token| token.key == request.key);
-        if token.as_ref().is_some_and(|token| token.expires <= aws.0.clock.now()) {
+        let now = aws.0.clock.now();
+        if token.as_ref().is_some_and(|token| token.expires <= now) {
             return Err(Unknown::Expired);
         }
         let mfa = is_temporary(&request.key).then(|| token.as_ref().is_some_and(|token| token.mfa));
@@ -64,6 +65,7 @@ impl Signer {
             source_identity: None,
             tags: BTreeMap::new(),
             mfa,
+            now: Some(now),
         };
         match identity.owner {
             KeyOwner::Service(_) => {

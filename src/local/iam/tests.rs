@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::document::{self, Document};
-use super::evaluate::{Caller, CallerKind, ConditionKey, RequiredPermission, Verdict, decide};
+use super::evaluate::{Caller, CallerKind, ConditionKey, Context, RequiredPermission, Verdict, decide};
 use super::permissions::{Granted, Layers, Permissions};
 use super::{Users, request};
 
@@ -21,8 +21,12 @@ fn caller() -> Caller {
         source_identity: None,
         tags: BTreeMap::new(),
         mfa: None,
+        now: Some(NOW * 1000 + 999),
     }
 }
+
+/// The time of all requests, in seconds: 2026-07-01T12:00:00Z.
+const NOW: i64 = 1_782_907_200;
 
 fn permission(keys: ConditionKey) -> RequiredPermission {
     RequiredPermission {
@@ -111,6 +115,39 @@ fn operators_treat_present_absent_and_negated_keys_as_aws_does() {
 }
 
 #[test]
+fn date_operators_compare_the_time_of_the_request_in_whole_seconds() {
+    let (earlier, later) = ("2026-07-01T11:59:59Z", "2026-07-01T12:00:01Z");
+    for now in ["2026-07-01T12:00:00Z", "2026-07-01T12:00Z", "2026-07-01T12:00:00.0+00:00", "1782907200"] {
+        for (operator, of_earlier, of_now, of_later) in [
+            ("DateEquals", false, true, false),
+            ("DateNotEquals", true, false, true),
+            ("DateLessThan", false, false, true),
+            ("DateLessThanEquals", false, true, true),
+            ("DateGreaterThan", true, false, false),
+            ("DateGreaterThanEquals", true, true, false),
+        ] {
+            for (wanted, expected) in [(earlier, of_earlier), (now, of_now), (later, of_later)] {
+                let condition = json!({ operator: { "aws:CurrentTime": wanted } });
+                assert_eq!(allows(&condition, ConditionKey::Absent), expected, "{condition}");
+                let denied = with("Deny", &condition, ConditionKey::Absent) == Verdict::Explicit;
+                assert_eq!(denied, expected, "{condition}");
+            }
+        }
+    }
+    let day = |operator: &str, wanted: &str| {
+        allows(&json!({ operator: { "AWS:currenttime": wanted } }), ConditionKey::Absent)
+    };
+    assert!(day("DateGreaterThan", "2026-07-01") && day("DateLessThan", "2026-07-02"));
+    assert!(day("DateGreaterThanEqualsIfExists", "2026-07-01"));
+    // A simulated request has only the keys that are given.
+    let simulated = Caller { now: None, ..caller() };
+    let condition = json!({ "DateLessThan": { "aws:CurrentTime": later } });
+    let one = json!({ "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition });
+    let asked = RequiredPermission { context: Context::of(&[""]), ..permission(ConditionKey::Absent) };
+    assert_eq!(decide(&[document(&one)], &simulated, &asked), Verdict::Implicit);
+}
+
+#[test]
 fn variables_resolve_to_the_caller() {
     let like = |wanted: &str| {
         json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": wanted },
@@ -148,6 +185,18 @@ fn unknown_policy_elements_deny() {
         json!({ "Null": { "dynamodb:LeadingKeys": ["true", "false"] } }),
         json!({ "Bool": { "aws:SecureTransport": "false" } }),
         json!({ "StringLike": { "aws:username": "${aws:unheard-of}" } }),
+        json!({ "DateLessThan": { "aws:username": "2026-07-02" } }),
+        json!({ "DateLessThan": { "dynamodb:LeadingKeys": "2026-07-02" } }),
+        json!({ "DateLessThan": { "aws:CurrentTime": "2026" } }),
+        json!({ "DateLessThan": { "aws:CurrentTime": "2026-08" } }),
+        json!({ "DateLessThan": { "aws:CurrentTime": "2026-07-*" } }),
+        json!({ "DateLessThan": { "aws:CurrentTime": "2026-13-01" } }),
+        json!({ "DateLessThan": { "aws:CurrentTime": "2026-07-02T00:00:00" } }),
+        json!({ "DateLessThan": { "aws:CurrentTime": "2026-07-02T00:00:00.Z" } }),
+        json!({ "DateLessThan": { "aws:CurrentTime": "2026-07-02 00:00:00Z" } }),
+        json!({ "DateGreaterThan": { "aws:CurrentTime": "tomorrow" } }),
+        json!({ "StringLike": { "aws:CurrentTime": "2026*" } }),
+        json!({ "StringLike": { "dynamodb:LeadingKeys": ["${aws:CurrentTime}", "${aws:CurrentTime}*"] } }),
     ] {
         assert_eq!(with("Allow", &condition, values(&["a"])), Verdict::Implicit, "{condition}");
         assert_eq!(with("Deny", &condition, values(&["a"])), Verdict::Explicit, "{condition}");
@@ -212,15 +261,27 @@ fn actions_and_resources_have_wildcards_and_exceptions() {
     }
 }
 
-/// A simple evaluator of statements without unknown parts, for comparison.
-fn naive(statements: &[(bool, String, String, Vec<String>)], action: &str, resource: &str, keys: &[String]) -> Verdict {
+/// A statement without unknown parts: whether it allows, its action, its table, the prefixes of its keys, and its operator on the time of
+/// the request with seconds after [`NOW`].
+type Simple = (bool, String, String, Vec<String>, Option<(&'static str, i64)>);
+
+/// A simple evaluator of such statements, for comparison.
+fn naive(statements: &[Simple], action: &str, resource: &str, keys: &[String]) -> Verdict {
     let like = |pattern: &str, text: &str| match pattern.strip_suffix('*') {
         Some(head) => text.starts_with(head),
         None => text == pattern,
     };
-    let applies = |(_, wanted, table, prefixes): &&(bool, String, String, Vec<String>)| {
+    let is_now = |(operator, after): &(&str, i64)| match *operator {
+        "DateEquals" => *after == 0,
+        "DateNotEquals" => *after != 0,
+        "DateLessThan" => *after > 0,
+        "DateLessThanEquals" => *after >= 0,
+        "DateGreaterThan" => *after < 0,
+        _ => *after <= 0,
+    };
+    let applies = |(_, wanted, table, prefixes, date): &&Simple| {
         let all = keys.iter().all(|key| prefixes.iter().any(|prefix| like(prefix, key)));
-        like(wanted, action) && like(table, resource) && !keys.is_empty() && all
+        like(wanted, action) && like(table, resource) && !keys.is_empty() && all && date.iter().all(is_now)
     };
     let effects: Vec<bool> = statements.iter().filter(applies).map(|(allow, ..)| *allow).collect();
     match (effects.contains(&false), effects.contains(&true)) {
@@ -230,12 +291,16 @@ fn naive(statements: &[(bool, String, String, Vec<String>)], action: &str, resou
     }
 }
 
+const DATE_OPERATORS: [&str; 6] =
+    ["DateEquals", "DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals"];
+
 proptest! {
     #[test]
     fn policies_decide_like_the_naive_evaluator(
         statements in proptest::collection::vec(
             (any::<bool>(), "dynamodb:(P|Pu|Put|G)?\\*|dynamodb:PutItem", "(a|ab|b)\\*?",
-             proptest::collection::vec("(r|rd|d)?#?\\*?", 1..3)),
+             proptest::collection::vec("(r|rd|d)?#?\\*?", 1..3),
+             proptest::option::of((proptest::sample::select(DATE_OPERATORS.to_vec()), -1_i64..=1))),
             0..4,
         ),
         action in "dynamodb:(PutItem|GetItem)",
@@ -243,15 +308,17 @@ proptest! {
         keys in proptest::collection::vec("(r|rd|d)#[12]?", 0..3),
     ) {
         let arn = |name: &str| format!("arn:aws:dynamodb:us-east-1:123456789012:table/{name}");
-        let written: Vec<Value> = statements.iter().map(|(allow, action, table, prefixes)| json!({
-            "Effect": if *allow { "Allow" } else { "Deny" },
-            "Action": action,
-            "Resource": arn(table),
-            "Condition": {
+        let written: Vec<Value> = statements.iter().map(|(allow, action, table, prefixes, date)| {
+            let mut condition = json!({
                 "ForAllValues:StringLike": { "dynamodb:LeadingKeys": prefixes },
                 "Null": { "dynamodb:LeadingKeys": "false" },
-            },
-        })).collect();
+            });
+            if let Some((operator, after)) = date {
+                condition[*operator] = json!({ "aws:CurrentTime": NOW + after });
+            }
+            let effect = if *allow { "Allow" } else { "Deny" };
+            json!({ "Effect": effect, "Action": action, "Resource": arn(table), "Condition": condition })
+        }).collect();
         let asked = RequiredPermission {
             action: action.clone(), resource: arn(&resource), leading_keys: ConditionKey::Values(keys.clone()),
             ..permission(ConditionKey::Absent)

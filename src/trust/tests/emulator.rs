@@ -21,7 +21,7 @@ const SOMEBODY: [&str; 14] = [
     "role/prod",
 ];
 
-const WANTED: [(&str, &str, &str); 18] = [
+const WANTED: [(&str, &str, &str); 20] = [
     ("StringLike", "aws:PrincipalArn", "arn:aws:iam::111111111111:*-*"),
     ("StringLike", "aws:PrincipalArn", "arn:aws:iam::*:user/*"),
     ("StringNotLike", "aws:PrincipalArn", "*:role/?*o*"),
@@ -40,6 +40,9 @@ const WANTED: [(&str, &str, &str); 18] = [
     ("StringEquals", "sts:ExternalId", "prod-anyone-else"),
     ("StringEqualsIfExists", "sts:ExternalId", "prod-1"),
     ("Null", "sts:ExternalId", "true"),
+    // The requests are of 2026-01-01.
+    ("DateLessThan", "aws:CurrentTime", "2026-01-02T00:00:00Z"),
+    ("DateLessThan", "aws:CurrentTime", "2025-12-31T00:00:00Z"),
 ];
 
 const WHO: [(&str, &str); 12] = [

@@ -81,6 +81,7 @@ fn simulated(aws: &LocalAws, home: &Region, source: &str) -> Result<(Caller, Per
         source_identity: None,
         tags: BTreeMap::new(),
         mfa: None,
+        now: None,
     };
     match path.split_once('/') {
         Some(("user", name)) => {

@@ -150,6 +150,7 @@ fn caller(someone: AnyCaller, attributes: &RequestAttributes) -> Caller {
         source_identity: None,
         tags: BTreeMap::new(),
         mfa: attributes.mfa,
+        now: None,
     }
 }
 
