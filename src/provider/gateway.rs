@@ -314,20 +314,17 @@ impl Gateway {
         Ok(issued)
     }
 
-    /// Assumes a role with the gateway's own credentials, for the user of a stamp. The session ends when access ends, even before the
-    /// minimum duration of STS.
+    /// Assumes a role with the gateway's own credentials, for the user of a stamp. The session loses its permissions when access ends.
     pub async fn assume_for(
         &self,
         role: &RoleArn,
         stamp: &Stamp,
         tags: Vec<SessionTag>,
     ) -> Result<Issued, NoCredentials> {
-        let Some(left) = stamp.until.map_or(Some(i64::MAX), |until| Some(until - stamp.now).filter(|left| *left > 0))
-        else {
+        if stamp.until.is_some_and(|until| until <= stamp.now) {
             return Err(NoCredentials::Ended);
-        };
-        let ends = stamp.until.filter(|_| left < SHORTEST);
-        let assumption = Assumption { tags, ends, ..assumption(role.to_string(), None, stamp) };
+        }
+        let assumption = Assumption { tags, ends: stamp.until, ..assumption(role.to_string(), None, stamp) };
         let mut issued = self.assume(&self.sts, assumption).await?;
         if let Some(until) = stamp.until {
             let expires = &mut issued.credentials.expires;

@@ -81,7 +81,7 @@ pub struct Assumption {
     /// `aws:PrincipalTag` in IAM policies. Tags require `sts:TagSession` in the caller's permissions and in the role's trust policy (IAM
     /// User Guide, "Pass session tags in AWS STS").
     pub tags: Vec<SessionTag>,
-    /// When the session loses its permissions, in seconds since 1970, if that is before its credentials expire.
+    /// When the session loses its permissions, in seconds since 1970. Its credentials can expire later.
     pub ends: Option<i64>,
 }
 
@@ -113,17 +113,27 @@ impl SessionTag {
 }
 
 impl Assumption {
-    /// Returns the session policy that ends the permissions before the credentials expire: a session is limited to what both the role's
-    /// policies and this policy allow (IAM User Guide, "Session policies").
+    /// Returns the session policy that ends the permissions. STS counts the duration of credentials from its own answer on, and issues
+    /// none for less than 15 minutes, so their expiry alone is too late.
+    ///
+    /// The deny is explicit, because a resource-based policy that names the session grants permissions beyond what a session policy allows
+    /// (IAM User Guide, "Session policies"). The policy is short, because it shares a limit with the tags.
     fn policy(&self) -> Option<String> {
-        let ends = jiff::Timestamp::from_second(self.ends?).ok()?.to_string();
-        let statement = serde_json::json!({
-            "Effect": "Allow",
-            "Action": "*",
-            "Resource": "*",
-            "Condition": { "DateLessThan": { "aws:CurrentTime": ends } },
+        // No decision has a time that is out of range. It would deny everything.
+        let ends = jiff::Timestamp::from_second(self.ends?).unwrap_or_default().to_string();
+        let policy = serde_json::json!({
+            "Version": "2012-10-17",
+            "Statement": [
+                { "Effect": "Allow", "Action": "*", "Resource": "*" },
+                {
+                    "Effect": "Deny",
+                    "Action": "*",
+                    "Resource": "*",
+                    "Condition": { "DateGreaterThanEquals": { "aws:CurrentTime": ends } },
+                },
+            ],
         });
-        Some(serde_json::json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string())
+        Some(policy.to_string())
     }
 }
 
@@ -203,6 +213,31 @@ fn session_of(role_arn: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_session_policy_denies_everything_from_the_end_of_access_on() {
+        let assumption = |ends| Assumption {
+            role_arn: String::new(),
+            session_name: String::new(),
+            source_identity: None,
+            external_id: None,
+            mfa: None,
+            duration: None,
+            tags: Vec::new(),
+            ends,
+        };
+        assert_eq!(assumption(None).policy(), None);
+        let text = assumption(Some(1_782_907_200)).policy().unwrap();
+        // The limit of STS for a session policy is 2048 characters, and there is another for the compressed policy and tags.
+        assert!(text.len() < 250, "{} characters", text.len());
+        let policy: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let deny = &policy["Statement"][1];
+        assert_eq!((&deny["Effect"], &deny["Action"], &deny["Resource"]), (&"Deny".into(), &"*".into(), &"*".into()));
+        assert_eq!(deny["Condition"]["DateGreaterThanEquals"]["aws:CurrentTime"], "2026-07-01T12:00:00Z");
+        // A time that no calendar has ends everything.
+        let never = assumption(Some(i64::MAX)).policy().unwrap();
+        assert!(never.contains("1970-01-01T00:00:00Z"), "{never}");
+    }
 
     #[test]
     fn the_tags_of_a_session_have_values_that_sts_accepts() {

@@ -279,7 +279,7 @@ fn a_request_is_approved_used_and_revoked() {
     assert_eq!(outcomes, expected);
 }
 
-/// STS issues no credentials for less than fifteen minutes, so a session policy ends a grant of one minute.
+/// STS issues no credentials for less than fifteen minutes, so a session policy ends a grant of two minutes.
 #[test]
 fn credentials_end_with_the_grant() {
     let world = world();
@@ -295,7 +295,7 @@ fn credentials_end_with_the_grant() {
     let assumed = &calls.iter().find(|call| call.operation == "AssumeRole").unwrap().body;
     assert_eq!(assumed["DurationSeconds"], "900");
     let policy: Value = serde_json::from_str(assumed["Policy"].as_str().unwrap()).unwrap();
-    assert_eq!(policy["Statement"][0]["Condition"]["DateLessThan"]["aws:CurrentTime"], *ends);
+    assert_eq!(policy["Statement"][1]["Condition"]["DateGreaterThanEquals"]["aws:CurrentTime"], *ends);
 }
 
 #[test]
