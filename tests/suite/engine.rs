@@ -47,7 +47,7 @@ impl Progress for Silent {
     fn done(&self, _: &ResourcePlan, _: &Outcome) {}
 }
 
-fn region() -> Region {
+pub fn region() -> Region {
     Region { name: RegionName::new("us-east-1"), source: String::from("the test") }
 }
 
@@ -74,7 +74,7 @@ pub async fn plan(client: SharedHttpClient, loaded: &Loaded) -> Plan {
 }
 
 /// Plans, applies, and returns both.
-async fn pass(client: SharedHttpClient, loaded: &Loaded, limit: Duration) -> (Plan, ApplyReport) {
+pub async fn pass(client: SharedHttpClient, loaded: &Loaded, limit: Duration) -> (Plan, ApplyReport) {
     let interrupt = Interrupt::default();
     let reader = reader(client, &interrupt).await;
     let scope = Scope::of(Intent::Converge);

@@ -33,6 +33,7 @@ mod mapping;
 mod members;
 mod options;
 mod property;
+mod release;
 mod replicas;
 mod schema;
 mod secrets;

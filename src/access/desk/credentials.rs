@@ -4,7 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::future;
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tokio::time::Instant;
 
 use super::sessions::sessions;
 use super::{Desk, Effect, InvalidField, Operation, Owned, PolicyOf, Refused, check_id, check_profile, new_id};
@@ -21,6 +23,11 @@ use crate::resource::secret::Secret;
 /// The duration of credentials for a credential server. The server fetches new ones before they expire, and then the policy decides
 /// again.
 const SERVED: Duration = Duration::from_secs(30 * 60);
+
+/// A decision that is older is made again before credentials are released, because a lock or a revocation may have been confirmed since.
+/// AssumeRole can take half a minute with retries, but normally takes less than a second, so that this adds no call. A broker uses a
+/// policy that it has read for a second too.
+const STALE: Duration = Duration::from_secs(1);
 
 /// Obtains credentials of the role of a profile, if the policy allows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -130,15 +137,10 @@ impl Operation for Obtain {
         let parameter = desk.parameter(&self.profile);
         let gate = desk.gate(PolicyOf { profile: &self.profile, parameter: &parameter });
         let id = new_id()?;
-        let (decision, duration) = if let Some(session) = &self.session {
-            (self.in_session(desk, &gate, session, &user, &id).await?, Some(SERVED))
-        } else {
-            let way =
-                if self.mode == Mode::CredentialProcess { AccessMode::CredentialProcess } else { AccessMode::Cli };
-            (gate.decide(Some(&user), way, &id, desk.now).await?, None)
-        };
         let session = self.session.as_deref();
-        let decision = within_bounds(decision, role);
+        let duration = session.map(|_| SERVED);
+        let began = Instant::now();
+        let mut decision = within_bounds(self.decide(desk, &gate, (&user, &id), desk.now).await?, role);
         if !decision.allowed() {
             desk.log.write(&decision, session, Outcome::Refused)?;
             return Ok(Ruling::Refused(Box::new(Refused::of(&decision))));
@@ -147,9 +149,9 @@ impl Operation for Obtain {
         let stamped = stamp::stamp(&decision, granted_by.or(session).unwrap_or(&decision.id), duration, desk.now);
         let tags =
             [("user", Some(user.name.as_str())), ("profile", Some(self.profile.as_str())), ("request", granted_by)];
-        let tags = tags.into_iter().filter_map(|(key, value)| Some(SessionTag::new(key, value?)));
+        let tags = tags.into_iter().filter_map(|(key, value)| Some(SessionTag::new(key, value?))).collect();
         let issued = match stamped {
-            Ok(stamp) => desk.gateway.assume_for(role, &stamp, tags.collect()).await.map_err(|none| none.to_string()),
+            Ok(stamp) => desk.gateway.assume_for(role, &stamp, tags).await.map_err(|none| none.to_string()),
             Err(bad) => Err(bad.to_string()),
         };
         let mut issued = match issued {
@@ -159,6 +161,20 @@ impl Operation for Obtain {
                 return Ok(Ruling::Failed);
             }
         };
+        let age = began.elapsed();
+        if age > STALE {
+            let now = desk.now.checked_add(age).unwrap_or(Timestamp::MAX);
+            let latest = within_bounds(self.decide(desk, &gate, (&user, &id), now).await?, role);
+            if !latest.allowed() {
+                desk.log.write(&latest, session, Outcome::Refused)?;
+                return Ok(Ruling::Refused(Box::new(Refused::of(&latest))));
+            }
+            if !covers(&latest, &decision) {
+                desk.log.write(&latest, session, Outcome::Failed("the grant changed while STS answered"))?;
+                return Ok(Ruling::Failed);
+            }
+            decision = latest;
+        }
         let credentials = &mut issued.credentials;
         let longest = session.map(|_| later(desk.now, i64::try_from(SERVED.as_secs()).unwrap_or(i64::MAX)).as_second());
         credentials.expires = [credentials.expires, longest].into_iter().flatten().min();
@@ -194,7 +210,31 @@ fn within_bounds(decision: Decision, role: &str) -> Decision {
     }
 }
 
+/// Returns whether a later decision allows a session that was issued for an earlier one: by the same request or event, and at least until
+/// the same end.
+fn covers(latest: &Decision, earlier: &Decision) -> bool {
+    let of = |decision: &Decision| (decision.request_id.clone(), decision.breakglass_id.clone());
+    let end = |decision: &Decision| decision.until.unwrap_or(Timestamp::MAX);
+    of(latest) == of(earlier) && end(latest) >= end(earlier)
+}
+
 impl Obtain {
+    /// Decides with a fresh reading of the records. A policy can be up to a second old.
+    async fn decide(
+        &self,
+        desk: &Desk<'_>,
+        gate: &Gate<'_>,
+        (user, id): (&User, &str),
+        now: Timestamp,
+    ) -> Result<Decision, Stopped> {
+        let way = match (&self.session, self.mode) {
+            (Some(session), _) => return self.in_session(desk, gate, session, (user, id), now).await,
+            (None, Mode::CredentialProcess) => AccessMode::CredentialProcess,
+            (None, Mode::Cli | Mode::Server) => AccessMode::Cli,
+        };
+        gate.decide(Some(user), way, id, now).await
+    }
+
     /// Returns why a session is not the user's for this profile.
     fn no_session(&self, found: Option<&Session>, session: &str, user: &User) -> String {
         let name = &user.name;
@@ -214,12 +254,12 @@ impl Obtain {
         desk: &Desk<'_>,
         gate: &Gate<'_>,
         session: &str,
-        user: &User,
-        id: &str,
+        (user, id): (&User, &str),
+        now: Timestamp,
     ) -> Result<Decision, Stopped> {
         let sessions = sessions(desk);
         let table = Some(desk.tables.sessions.as_str());
-        let found = sessions.get(session, desk.now).await?;
+        let found = sessions.get(session, now).await?;
         let found = match found {
             Some(found) if found.is_of(user) && found.profile == self.profile => Ok(found),
             found => Err(self.no_session(found.as_ref(), session, user)),
@@ -228,12 +268,12 @@ impl Obtain {
             Ok(record) => record,
             Err(why) => {
                 let way = AccessMode::Server { session_table: table, started: None };
-                return Ok(gate.decide(Some(user), way, id, desk.now).await?.refused(None, why));
+                return Ok(gate.decide(Some(user), way, id, now).await?.refused(None, why));
             }
         };
         let way = AccessMode::Server { session_table: table, started: Some(record.started_at) };
-        let decided = gate.decide(Some(user), way, id, desk.now);
-        let (seen, decision) = future::join(sessions.seen(&record, desk.now), decided).await;
+        let decided = gate.decide(Some(user), way, id, now);
+        let (seen, decision) = future::join(sessions.seen(&record, now), decided).await;
         let decision = decision?;
         Ok(match seen? {
             Ok(()) => decision,
