@@ -15,6 +15,7 @@ mod serve;
 pub(super) mod sessions;
 pub(super) mod shell;
 mod trust;
+mod unknown;
 pub(super) mod versions;
 
 use std::path::{Path, PathBuf};
@@ -37,7 +38,6 @@ use crate::access::locks::{LockTable, LockTableSource};
 use crate::access::log::Log;
 use crate::code::Code;
 use crate::diagnostic::Faults;
-use crate::document::closest;
 use crate::error::Error;
 use crate::kind::{KindId, table};
 use crate::manifest::{self, Builtin, Manifest, Parsed};
@@ -102,12 +102,6 @@ enum By {
 }
 
 impl Site {
-    /// Returns the profile of the manifest that an unknown name most likely means.
-    pub(super) fn profile_meant(&self, name: &str) -> Option<&str> {
-        let known: Vec<&str> = self.manifest.sections.profiles.keys().map(String::as_str).collect();
-        closest(name, &known).filter(|known| *known != name)
-    }
-
     /// Finds the manifest from the working directory upwards, and connects. Makes no AWS call.
     pub(super) async fn new(context: &Context) -> Result<Self, Error> {
         let mut site = Self::of(context, find_manifest()?, Serves::Caller).await?;
@@ -384,12 +378,6 @@ impl Table {
         }
         let source = String::from("which may hold locks");
         Self { builtin: self.builtin, name: name.to_owned(), source, named: false }
-    }
-
-    /// Returns the error for a missing record, with the command that lists the user's records.
-    fn lacks(&self, what: &str, id: &str, list: &str) -> Error {
-        let message = format!("there is no {what} {id} in the table {} ({})", self.name, self.source);
-        Error::NoRecord { message, hint: format!("sentinel {list} shows yours") }
     }
 
     /// Returns the option that names the table, unless it has its default name.

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::exec::{Asked, unlogged};
+use super::unknown::Missing;
 use super::{By, OnRecord, Site, Table, denied, show_list};
 use crate::access::breakglass::{Closed, Event, Status};
 use crate::access::desk::ListOf;
@@ -93,6 +94,11 @@ fn another(context: &Context, asked: &Asked, held: &Event) -> Error {
     denied(message, format!("use that event, or close it with: {close}"))
 }
 
+/// Returns the description of a record that does not exist.
+const fn missing(id: &str) -> Missing<'_> {
+    Missing { what: "break-glass event", id, list: &["breakglass-list"], listed: "yours" }
+}
+
 pub(in crate::command) async fn list(context: &Context, args: &BreakglassListArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let wanted = List {
@@ -110,7 +116,7 @@ pub(in crate::command) async fn list(context: &Context, args: &BreakglassListArg
 pub(in crate::command) async fn check(context: &Context, args: &BreakglassIdArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let Some(event) = site.perform(context, &table, &Check { id: args.id.clone() }).await? else {
-        return Err(table.lacks("break-glass event", &args.id, "breakglass-list"));
+        return Err(site.no_record(context, &table, &missing(&args.id)));
     };
     if let Some(problem) = event.problem {
         context.progress.note(&format!("sentinel: event {} is not honored: {}\n", event.id, problem.explanation()));
@@ -124,7 +130,7 @@ pub(in crate::command) async fn close(context: &Context, args: &BreakglassCloseA
     let close = Close { id: args.id.clone(), reason: args.reason.clone() };
     let event = match site.perform(context, &table, &close).await? {
         Closed::Done(event) => event,
-        Closed::Unknown => return Err(table.lacks("break-glass event", &args.id, "breakglass-list")),
+        Closed::Unknown => return Err(site.no_record(context, &table, &missing(&args.id))),
         Closed::Over(event) => {
             if let Some(problem) = event.problem.filter(|_| event.status == Status::Invalid) {
                 return Err(denied(

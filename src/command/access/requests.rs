@@ -3,6 +3,7 @@
 use futures_util::future;
 use serde_json::json;
 
+use super::unknown::Missing;
 use super::{By, OnRecord, Site, Table, denied, now, show_list};
 use crate::access::desk::requests::{Approve, Cancel, Check, Create, Deny, List, Revoke, Settled};
 use crate::access::desk::{ListOf, Operation};
@@ -46,7 +47,7 @@ pub(in crate::command) async fn create(context: &Context, args: &RequestArgs) ->
     };
     let (request, found) = future::join(site.perform(context, &table, &wish), policy).await;
     let request = request?;
-    if let Some(warning) = in_vain(&request, &found) {
+    if let Some(warning) = in_vain(&site, &request, &found) {
         context.terminal.note(&format!("Warning: {}\n", escape(&warning)));
     }
     let next = format!(
@@ -66,13 +67,14 @@ enum Found {
 }
 
 /// Returns the reason why an approval would have no effect, if there is one.
-fn in_vain(request: &Request, found: &Found) -> Option<String> {
+fn in_vain(site: &Site, request: &Request, found: &Found) -> Option<String> {
     let (profile, user) = (request.profile.as_str(), request.requester.as_str());
     let live = match found {
         Found::Policy(live) => live,
         Found::Nothing => {
             return Some(format!(
-                "the profile {profile} has no policy, and without one nobody gets access; an approval changes nothing"
+                "the profile {profile} has no policy, and without one nobody gets access; an approval changes nothing{}",
+                site.suggestion(profile)
             ));
         }
         Found::Unknown => return None,
@@ -125,14 +127,27 @@ pub(in crate::command) async fn check(context: &Context, args: &RequestIdArgs) -
             context.terminal.either(|| rendered(&request), || document("check", &request))?;
             Ok(Exit::Done)
         }
-        other => Err(without(context, (&site, &table), &args.id, &other)),
+        other => Err(without(context, (&site, &table), (Check::NAME, &args.id), &other)),
     }
 }
 
 /// Returns the error for a request that does not exist, with a fix.
-fn without(context: &Context, (site, table): (&Site, &Table), id: &str, known: &RequestLookup) -> Error {
+fn without(
+    context: &Context,
+    (site, table): (&Site, &Table),
+    (command, id): (&str, &str),
+    known: &RequestLookup,
+) -> Error {
     match known {
-        RequestLookup::Request(_) | RequestLookup::Nothing => table.lacks("request", id, "list"),
+        RequestLookup::Request(_) | RequestLookup::Nothing => {
+            // Users decide requests of others. Without a filter, `list` has only their own.
+            let (list, listed): (&[&str], _) = match command {
+                Approve::NAME | Deny::NAME => (&["list", "--status", "pending"], "the pending requests"),
+                Revoke::NAME => (&["list", "--status", "approved"], "the approved requests"),
+                _ => (&["list"], "yours"),
+            };
+            site.no_record(context, table, &Missing { what: "request", id, list, listed })
+        }
         RequestLookup::Malformed(why) => denied(
             format!("request {id} is invalid and does not count: {}", escape(why)),
             "create a new request with: sentinel request --profile P --justification TEXT",
@@ -183,7 +198,7 @@ async fn settle<O: Operation<Answer = Settled>>(
     let Settled { answered, user_arn } = site.perform(context, &table, act).await?;
     let request = match answered {
         Answered::Done(request) => request,
-        Answered::Not(known) => return Err(without(context, (&site, &table), id, &known)),
+        Answered::Not(known) => return Err(without(context, (&site, &table), (O::NAME, id), &known)),
         Answered::Own(request) => {
             let message = format!("request {id} is your own ({}): you cannot decide it", escape(&request.requester));
             return Err(denied(

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::unknown::Missing;
 use super::{Site, Table, denied, show_list};
 use crate::access::desk::ListOf;
 use crate::access::desk::sessions::{Check, List, Revoke};
@@ -26,6 +27,11 @@ fn document(command: &str, session: &Session) -> json::Document {
     json::document(command, json!({ "session": session }))
 }
 
+/// Returns the description of a record that does not exist.
+const fn missing(id: &str) -> Missing<'_> {
+    Missing { what: "session", id, list: &["server-sessions"], listed: "yours" }
+}
+
 pub(in crate::command) async fn list(context: &Context, args: &SessionListArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let wanted = List {
@@ -44,7 +50,7 @@ pub(in crate::command) async fn list(context: &Context, args: &SessionListArgs) 
 pub(in crate::command) async fn check(context: &Context, args: &SessionIdArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let Some(session) = site.perform(context, &table, &Check { id: args.id.clone() }).await? else {
-        return Err(table.lacks("session", &args.id, "server-sessions"));
+        return Err(site.no_record(context, &table, &missing(&args.id)));
     };
     if session.old_form {
         context.progress.note(&format!("sentinel: session {}: {OLD_FORM}; {END_IT}\n", session.id));
@@ -58,7 +64,7 @@ pub(in crate::command) async fn revoke(context: &Context, args: &SessionRevokeAr
     let revoke = Revoke { id: args.id.clone(), reason: args.reason.clone() };
     let session = match site.perform(context, &table, &revoke).await? {
         Revoked::Done(session) => session,
-        Revoked::Unknown => return Err(table.lacks("session", &args.id, "server-sessions")),
+        Revoked::Unknown => return Err(site.no_record(context, &table, &missing(&args.id))),
         Revoked::Unseen => {
             let message = format!("there is no session {} in the table {} ({})", args.id, table.name, table.source);
             let hint = "the revocation is recorded anyway, and applies if the session's record reappears";
