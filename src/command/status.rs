@@ -409,7 +409,7 @@ pub(super) fn command_line(context: &Context, mut words: Vec<String>, carry: &Ca
 
 /// Quotes words for a shell. The crate `shell-words` does not quote braces (`escape_style` in its source, version 1.1.1), and shells
 /// expand those.
-fn quoted<T: AsRef<str>>(words: &[T]) -> String {
+pub(super) fn quoted<T: AsRef<str>>(words: &[T]) -> String {
     // Arguments, variables and paths cannot contain a NUL, and a shell drops it.
     let words = words.iter().map(AsRef::as_ref);
     shlex::Quoter::new().allow_nul(true).join(words).unwrap_or_default()

@@ -13,6 +13,7 @@ use crate::command::apply::apply_plans;
 use crate::command::context::{Context, Project};
 use crate::command::local::Users;
 use crate::command::output::check;
+use crate::command::status::quoted;
 use crate::error::{Error, Exit};
 use crate::files;
 use crate::kind::policy_parameter::{Content, ParameterType, PolicyParameter, Reading, Version};
@@ -35,22 +36,13 @@ struct History {
     versions: Vec<Version>,
 }
 
-/// Returns the error for a profile whose policy does not exist.
-pub(super) fn lacks(site: &Site, PolicyOf { profile, parameter }: PolicyOf<'_>) -> Error {
-    let meant = site.profile_meant(profile).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
-    Error::NoRecord {
-        message: format!("there is no policy {parameter} in {}", site.region()),
-        hint: format!("{meant}sentinel init status lists the policies that exist"),
-    }
-}
-
 impl History {
     async fn read(context: &Context, args: &LivePolicyArgs, reading: Reading) -> Result<Self, Error> {
         let site = Site::of_provisioner(context).await?;
         let parameter = site.parameter(&args.profile)?;
         let versions = site.gateway.policy_versions(&parameter, reading).await.map_err(|error| site.failed(error))?;
         if versions.is_empty() {
-            return Err(lacks(&site, PolicyOf { profile: &args.profile, parameter: &parameter }));
+            return Err(site.no_policy(PolicyOf { profile: &args.profile, parameter: &parameter }));
         }
         Ok(Self { site, parameter, versions })
     }
@@ -267,14 +259,28 @@ pub(in crate::command) async fn rollback(context: &Context, args: &PolicyRollbac
     )
     .await?;
     if from_file {
-        let file = escape(own.origin.as_deref().unwrap_or_default());
+        let file = own.origin.as_deref().unwrap_or_default();
+        let command = escape(&keep(context, &history.site, args, (version, file)));
         context.terminal.note(&format!(
-            "The manifest's {file} differs from version {}: the next apply writes its text again. To keep this version:\n  \
-             sentinel policy show {profile} {} > {file}\n",
-            args.to, args.to
+            "The manifest's {} differs from version {}: the next apply writes its text again. To keep this version:\n    \
+             {command}\n",
+            escape(file),
+            args.to
         ));
     }
     Ok(exit)
+}
+
+/// Returns the command that writes a version to the manifest's file. A command that fails leaves the file as it is.
+fn keep(context: &Context, site: &Site, args: &PolicyRollbackArgs, (version, file): (&Version, &str)) -> String {
+    let mut words =
+        ["sentinel", "policy", "show", &args.live.profile, &args.to.to_string()].map(str::to_owned).to_vec();
+    if version.parameter_type == Some(ParameterType::SecureString) {
+        words.push(String::from("--show-secrets"));
+    }
+    let show = site.command(context, words, context.global.policy_root.clone());
+    let new = format!("{file}.new");
+    format!("{show} > {} && mv {}", quoted(&[&new]), quoted(&[new.as_str(), file]))
 }
 
 /// Returns the manifest with the profile: the nearest one, or one in memory.

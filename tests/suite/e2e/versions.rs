@@ -94,6 +94,23 @@ fn policy_rollback_writes_an_earlier_version_as_a_new_one() {
     assert_eq!(document["versions"][0]["version"], 4);
 }
 
+/// The displayed command has the options of the run, and leaves the file as it is when it fails.
+#[test]
+fn policy_rollback_prints_the_command_that_keeps_the_version() {
+    let world = World::new();
+    world.write("sentinel.toml", "[profiles.dev]\npolicy = \"it's.yaml\"\n");
+    for users in ["alice", "bob"] {
+        world.write("it's.yaml", &POLICY.replace("alice", users));
+        world.run(&["apply", "--yes"]).expect(0);
+    }
+    let run = world.run(&["policy", "rollback", "dev", "--to", "1", "--yes", "--region", "us-east-1"]).expect(0);
+    let command = run.stderr.lines().find_map(|line| line.strip_prefix("    sentinel ")).unwrap();
+    let (show, rest) = command.split_once(" --endpoint-url ").unwrap();
+    assert_eq!(show, "policy show dev 1 --region us-east-1");
+    let (_, write) = rest.split_once(' ').unwrap();
+    assert_eq!(write, "> \"it's.yaml.new\" && mv \"it's.yaml.new\" \"it's.yaml\"");
+}
+
 #[test]
 fn policy_rollback_needs_no_manifest_and_touches_only_its_profile() {
     let world = three_versions();
