@@ -1,5 +1,6 @@
 //! `sentinel lock`, `unlock`, `locks`.
 
+use futures_util::future;
 use serde_json::json;
 
 use super::{Site, Table, denied};
@@ -50,6 +51,10 @@ fn document(command: &str, lock: &records::Lock) -> json::Document {
     json::document(command, json!({ "lock": lock }))
 }
 
+fn warn(context: &Context, warning: &str) {
+    context.terminal.note(&format!("Warning: {}\n", escape(warning)));
+}
+
 async fn site(context: &Context, flag: Option<&str>) -> Result<(Site, Table), Error> {
     let site = Site::new(context).await?;
     let table = site.table(Builtin::Approvals, flag)?;
@@ -61,7 +66,14 @@ pub(in crate::command) async fn lock(context: &Context, args: &LockArgs) -> Resu
     let of = LockSubject { user: &args.user, profile: &args.profile };
     let lock = Lock { user: args.user.clone(), profile: args.profile.clone(), reason: args.reason.clone() };
     let on = OnUser { user: &args.user, command: "lock" };
-    match ended(site.perform(context, &table, &lock).await?, &table, on)? {
+    let (locked, unknown) =
+        future::join(site.perform(context, &table, &lock), site.unknown_profile(&args.profile)).await;
+    let locked = locked?;
+    if let Some(why) = unknown {
+        let rest = site.suggestion(&args.profile);
+        warn(context, &format!("{why}, and the lock applies to no other profile{rest}"));
+    }
+    match ended(locked, &table, on)? {
         Changed::Done(lock) => {
             context.terminal.either(|| rendered(&lock), || document("lock", &lock))?;
             Ok(Exit::Done)
@@ -91,7 +103,13 @@ pub(in crate::command) async fn unlock(context: &Context, args: &UnlockArgs) -> 
 
 pub(in crate::command) async fn list(context: &Context, args: &LocksArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, args.table.request_table.as_deref()).await?;
-    let listed = site.perform(context, &table, &List { profile: args.profile.clone() }).await?;
+    let wanted = List { profile: args.profile.clone() };
+    let (listed, unknown) =
+        future::join(site.perform(context, &table, &wanted), site.unknown_profile(&args.profile)).await;
+    let listed = listed?;
+    if let Some(why) = unknown {
+        warn(context, &format!("{why}{}", site.suggestion(&args.profile)));
+    }
     let mut found = ended(listed, &table, OnUser { user: "", command: "lock" })?;
     found.sort_by_key(|lock| (!lock.in_force(), std::cmp::Reverse(lock.locked_at)));
     context.terminal.either(
