@@ -365,14 +365,19 @@ fn denied_action(message: &str) -> Option<String> {
     (action.contains(':') && action.chars().all(plain)).then(|| action.to_owned())
 }
 
+/// Returns the permission that a denied call lacks.
+pub fn lacking(error: &CallError) -> String {
+    denied_action(&error.message).unwrap_or_else(|| error.operation.action())
+}
+
 /// Returns the general hint for an error of AWS. `explain` prints details.
 fn aws_hint(error: &CallError) -> Option<String> {
     let hint = match error.diagnosis() {
         Code::Denied => {
-            let action = denied_action(&error.message).unwrap_or_else(|| error.operation.action());
             return Some(format!(
-                "ask for {action}; sentinel iam --for plan, apply, requester, approver, operator, server and broker \
-                 print all required permissions"
+                "ask for {}; sentinel iam --for plan, apply, requester, approver, operator, server and broker \
+                 print all required permissions",
+                lacking(error)
             ));
         }
         code => crate::explain::hint(code)?,

@@ -20,7 +20,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 pub use answers::{Answer, Arns, Question, answers, answers_to, patterns_overlap};
-pub use bound::{Bound, RolePattern};
+pub use bound::{Bound, CredentialSource, RolePattern};
 pub use cases::moment;
 pub use evaluate::{Ask, evaluate};
 pub use meaning::{Direction, Exactness, Meaning, compare, meaning};

@@ -150,6 +150,8 @@ pub enum Remedy {
     Request,
     /// Use a credential server.
     Server,
+    /// Use credentials that the policy releases.
+    Credentials,
     /// Have the lock of this name or ARN ended.
     Unlock(String),
 }
@@ -206,7 +208,7 @@ impl Decision {
         if let Some(event) = &mut self.breakglass {
             event.action = Action::Refused;
         }
-        self.refused(None, why)
+        self.refused(Some(Remedy::Credentials), why)
     }
 
     pub(super) fn with(mut self, decision: Verdict, why: impl Into<String>) -> Self {
@@ -342,10 +344,8 @@ impl Gate<'_> {
             Err((_, Unknown::Unreadable(why))) => Ok(Err(decision.refused(None, why))),
             Err((table, Unknown::Call(error))) if [Class::Denied, Class::NotFound].contains(&error.class) => {
                 let why = format!(
-                    "{} cannot be read in the table {} for locks of {}; without the locks, access is denied",
-                    error.operation.action(),
-                    table.name,
-                    self.profile
+                    "the locks of {} cannot be read from the table {}, and without them access is denied",
+                    self.profile, table.name
                 );
                 decision.unread.push((RecordSource::Locks(table.name.clone()), error));
                 Ok(Err(decision.refused(None, why)))

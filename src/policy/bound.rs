@@ -13,6 +13,23 @@ pub struct Bound {
     pub aws_profiles: Vec<String>,
 }
 
+/// The source of credentials that may be released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialSource<'a> {
+    AwsProfile(&'a str),
+    /// Variables, a container or an instance.
+    Environment,
+    /// The role that a broker assumes.
+    Broker,
+}
+
+impl<'a> CredentialSource<'a> {
+    /// Returns the source of a user's own credentials.
+    pub fn own(aws_profile: Option<&'a str>) -> Self {
+        aws_profile.map_or(Self::Environment, Self::AwsProfile)
+    }
+}
+
 /// The ARN of a role, or its prefix: a `*` at the end matches the rest of the role's name.
 ///
 /// The path of a role is not compared, because STS does not return it and names are unique in an account (IAM User Guide, "IAM
@@ -71,16 +88,22 @@ fn without_path(arn: &str) -> String {
 }
 
 impl Bound {
-    /// Returns the reason why the policy does not release credentials of an AWS profile, if it does not.
-    pub fn excludes_profile(&self, aws_profile: Option<&str>) -> Option<String> {
-        if self.aws_profiles.is_empty()
-            || aws_profile.is_some_and(|name| self.aws_profiles.iter().any(|one| one == name))
-        {
+    /// Returns the reason why the policy does not release credentials from a source, if it does not.
+    pub fn excludes_source(&self, source: CredentialSource<'_>) -> Option<String> {
+        let allowed = match source {
+            CredentialSource::AwsProfile(name) => self.aws_profiles.iter().any(|one| one == name),
+            CredentialSource::Environment | CredentialSource::Broker => false,
+        };
+        if self.aws_profiles.is_empty() || allowed {
             return None;
         }
-        let what = aws_profile
-            .map_or_else(|| String::from("credentials of no AWS profile"), |name| format!("the AWS profile {name}"));
-        Some(format!("the policy allows the credentials of {}, and not {what}", self.aws_profiles.join(", ")))
+        let noun = if self.aws_profiles.len() == 1 { "AWS profile" } else { "AWS profiles" };
+        let what = match source {
+            CredentialSource::AwsProfile(name) => format!("yours are of the AWS profile {name}"),
+            CredentialSource::Environment => String::from("yours come from the environment"),
+            CredentialSource::Broker => String::from("the broker's come from a role"),
+        };
+        Some(format!("the policy allows only credentials of the {noun} {}, but {what}", self.aws_profiles.join(", ")))
     }
 
     /// Returns the reason why the policy does not release credentials of a role, if it does not.
@@ -88,9 +111,10 @@ impl Bound {
         if self.role_arns.is_empty() || role_arn.is_some_and(|arn| self.role_arns.iter().any(|one| one.matches(arn))) {
             return None;
         }
-        let what = role_arn.unwrap_or("credentials that belong to no role");
+        let what = role_arn.unwrap_or("no role");
+        let noun = if self.role_arns.len() == 1 { "role" } else { "roles" };
         let list: Vec<&str> = self.role_arns.iter().map(RolePattern::as_str).collect();
-        Some(format!("the policy allows the credentials of {}, and not {what}", list.join(", ")))
+        Some(format!("the policy allows only credentials of the {noun} {}, but these are of {what}", list.join(", ")))
     }
 }
 
@@ -136,13 +160,20 @@ mod tests {
     fn unknown_credentials_are_excluded() {
         let role_arns = vec![RolePattern::new("arn:aws:iam::123456789012:role/dev").unwrap()];
         let bound = Bound { role_arns, aws_profiles: vec![String::from("dev")] };
-        assert_eq!(bound.excludes_profile(Some("dev")), None);
+        let of = |name| CredentialSource::own(Some(name));
+        assert_eq!(bound.excludes_source(of("dev")), None);
         assert_eq!(bound.excludes_role(Some("arn:aws:iam::123456789012:role/dev")), None);
-        assert!(bound.excludes_profile(Some("prod-admin")).unwrap().ends_with("not the AWS profile prod-admin"));
-        assert!(bound.excludes_profile(None).is_some());
+        let only = "the policy allows only credentials of the AWS profile dev, but";
+        for (source, why) in [
+            (of("prod-admin"), "yours are of the AWS profile prod-admin"),
+            (CredentialSource::own(None), "yours come from the environment"),
+            (CredentialSource::Broker, "the broker's come from a role"),
+        ] {
+            assert_eq!(bound.excludes_source(source).unwrap(), format!("{only} {why}"));
+        }
         assert!(bound.excludes_role(Some("arn:aws:iam::123456789012:role/prod-admin")).is_some());
         assert!(bound.excludes_role(None).is_some());
         let free = Bound::default();
-        assert_eq!((free.excludes_profile(None), free.excludes_role(None)), (None, None));
+        assert_eq!((free.excludes_source(CredentialSource::Broker), free.excludes_role(None)), (None, None));
     }
 }

@@ -402,7 +402,7 @@ fn a_policy_with_a_role_can_be_tried_locally() {
     assert_eq!(run("alice", &exec).expect(0).stdout, "ASIALOCAL:123456789012:dev:alice\n");
     let other = ["exec", "--profile", "dev", "--credentials-profile", "admin", "--", "true"];
     let refused = run("alice", &other).expect(1);
-    assert!(refused.stderr.contains("and not arn:aws:iam::123456789012:role/admin"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("but these are of arn:aws:iam::123456789012:role/admin"), "{}", refused.stderr);
     // Another user pastes this command, so it does not contain the AWS profile of the user who sees it.
     run("bob", &["lock", "alice", "--profile", "dev"]).expect(0);
     let locked = run("alice", &exec).expect(1);

@@ -16,7 +16,7 @@ use crate::access::log::Outcome;
 use crate::access::sessions::{Over, RETENTION, Session, Status};
 use crate::access::stamp;
 use crate::access::time::later;
-use crate::policy::Mode;
+use crate::policy::{CredentialSource, Mode};
 use crate::resource::role::{Credentials, SessionTag};
 use crate::resource::secret::Secret;
 
@@ -203,7 +203,8 @@ fn within_bounds(decision: Decision, role: &str) -> Decision {
     if !decision.allowed() {
         return decision;
     }
-    let excluded = decision.bound.excludes_profile(None).or_else(|| decision.bound.excludes_role(Some(role)));
+    let excluded = decision.bound.excludes_source(CredentialSource::Broker);
+    let excluded = excluded.or_else(|| decision.bound.excludes_role(Some(role)));
     match excluded {
         Some(why) => decision.withheld(why),
         None => decision,

@@ -18,12 +18,12 @@ use crate::access::{self, stamp};
 use crate::cli::{BreakglassArgs, CredentialsArgs, ExecArgs, GateArgs};
 use crate::code::Code;
 use crate::command::context::Context;
-use crate::error::{Error, Exit};
-use crate::manifest::Builtin;
-use crate::policy::Mode;
+use crate::error::{Error, Exit, lacking};
+use crate::manifest::{BrokerSection, Builtin};
+use crate::policy::{CredentialSource, Mode};
 use crate::provider::{Issued, Named, NoCredentials, Origin, Stamp};
 use crate::report::{escape, json};
-use crate::resource::call::Class;
+use crate::resource::call::{CallError, Class};
 use crate::resource::role::Credentials;
 use crate::resource::secret::Secret;
 
@@ -137,13 +137,21 @@ impl Asked {
                 RecordSource::Locks(name) => self.requests.or_known(name),
             };
             let unread = self.site.of_table(context, &table, error.clone());
-            let hint = unread.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+            let hint = match error.class {
+                Class::Denied => Some(self.to_ask_for(error)),
+                _ => unread.hint(),
+            };
+            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
             message.push_str(&format!("\n{}", escape(&format!("{unread}{hint}"))));
         }
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let root = context.global.policy_root.clone();
         let command = |words: Vec<String>, root| self.site.command(context, words, root);
+        let denied = refused.unread.iter().any(|(_, error)| error.class == Class::Denied);
         let hint = match &refused.remedy {
+            None if denied && self.site.manifest.broker != BrokerSection::default() => String::from(
+                "the manifest has [broker]: a broker reads the tables with its own permissions; use its address with --broker URL",
+            ),
             None => String::new(),
             Some(Remedy::Policy) => {
                 let words = words(&["sentinel", "init", "bootstrap", "--profile", &self.profile]);
@@ -158,6 +166,13 @@ impl Asked {
                 words.extend(self.requests.flag());
                 format!("ask for it with: {}", command(words, None))
             }
+            Some(Remedy::Credentials) if self.site.broker.is_some() => String::from(
+                "the broker assumes a role: under credentials in the policy, list it as role_arn, and remove aws_profile",
+            ),
+            Some(Remedy::Credentials) => String::from(
+                "use an AWS profile whose credentials the policy allows (--credentials-profile NAME), or list your role as \
+                 role_arn under credentials in the policy, without aws_profile",
+            ),
             Some(Remedy::Unlock(user)) => super::locks::ended_by(
                 &self.site,
                 context,
@@ -170,6 +185,11 @@ impl Asked {
             }
         };
         denied_in_lines(message, hint)
+    }
+
+    /// Returns the hint for a record that the user has no permission to read.
+    fn to_ask_for(&self, error: &CallError) -> String {
+        format!("ask for {}; sentinel iam --for requester prints all required permissions", lacking(error))
     }
 
     /// Returns the region for the command: that of the AWS profile, or else that of the policy.
@@ -289,7 +309,7 @@ async fn obtain(context: &Context, args: &GateArgs, asked: Asked, way: AccessMod
         Err(error) => return Err(asked.fail(&decision, None, error)),
     };
     // Checked first, so that no MFA code is used up for credentials that are not released.
-    if let Some(why) = decision.bound.excludes_profile(origin.aws_profile()) {
+    if let Some(why) = decision.bound.excludes_source(CredentialSource::own(origin.aws_profile())) {
         return Err(asked.refuse(context, &decision.withheld(why), None));
     }
     let issued = async {

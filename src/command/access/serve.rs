@@ -20,6 +20,7 @@ use crate::cli::ExecArgs;
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
+use crate::policy::CredentialSource;
 use crate::provider::{Issued, Origin, Stamp};
 use crate::resource::role::Credentials;
 
@@ -99,7 +100,7 @@ impl Serving {
             }
         };
         let bound = &decision.bound;
-        let excluded = bound.excludes_profile(issued.aws_profile.as_deref());
+        let excluded = bound.excludes_source(CredentialSource::own(issued.aws_profile.as_deref()));
         if let Some(why) = excluded.or_else(|| bound.excludes_role(issued.role_arn.as_deref())) {
             log(&decision.withheld(why.clone()), Outcome::Refused)?;
             return Err(Refusal::Denied(why));
@@ -171,7 +172,7 @@ pub(super) async fn run(context: &Context, args: &ExecArgs, asked: Asked) -> Res
         Ok(origin) => origin,
         Err(error) => return Err(asked.fail(&decision, Some(&session), error)),
     };
-    if let Some(why) = decision.bound.excludes_profile(origin.aws_profile()) {
+    if let Some(why) = decision.bound.excludes_source(CredentialSource::own(origin.aws_profile())) {
         return Err(asked.refuse(context, &decision.withheld(why), Some(&session)));
     }
     asked.log.write(&decision, Some(&session), Outcome::Started).map_err(unlogged)?;

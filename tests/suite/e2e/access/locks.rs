@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{approve, decisions, now, provisioned, put_record, record, request};
-use crate::world::World;
+use crate::world::{Answer, World};
 
 const EXEC: [&str; 5] = ["exec", "--profile", "dev", "--", "true"];
 
@@ -49,6 +49,33 @@ fn a_lock_denies_access_until_someone_else_ends_it() {
     world.run_as("alice", &EXEC).expect(1);
     // A lock has no expiry, so TTL does not delete it.
     assert_eq!(record(&world, "lock#dev")["expires_at"], Value::Null);
+}
+
+/// A misspelled profile must not look like a lock of the intended one.
+#[test]
+fn a_lock_of_a_profile_without_a_policy_is_written_with_a_warning() {
+    let world = provisioned();
+    world.write("sentinel.toml", "[profiles.dev]\npolicy = \"there/policy.yaml\"\n");
+    let run = world.run_as("bob", &["lock", "alice", "--profile", "devv"]).expect(0);
+    let warning = "Warning: the profile devv has no policy in us-east-1, and the lock applies to no other profile; did you mean dev?\n";
+    assert_eq!(run.stderr, warning);
+    assert_eq!(record(&world, "lock#devv")["id"]["S"], "lock#devv");
+    let run = world.run_as("bob", &["locks", "--profile", "devv"]).expect(0);
+    assert_eq!(run.stderr, "Warning: the profile devv has no policy in us-east-1; did you mean dev?\n");
+    for args in [vec!["lock", "alice", "--profile", "dev"], vec!["locks", "--profile", "dev"]] {
+        assert_eq!(world.run_as("bob", &args).expect(0).stderr, "");
+    }
+    // Operators may lack the permission to read policies. The manifest still has the names.
+    world.fault(|call| {
+        (call.operation.starts_with("GetParameter"))
+            .then(|| Answer::error(400, "AccessDeniedException", "not authorized"))
+    });
+    let run = world.run_as("bob", &["locks", "--profile", "devv"]).expect(0);
+    assert_eq!(run.stderr, "Warning: the manifest has no profile devv; did you mean dev?\n");
+    assert_eq!(world.run_as("bob", &["locks", "--profile", "dev"]).expect(0).stderr, "");
+    world.write("sentinel.toml", "");
+    let run = world.run_as("bob", &["lock", "alice", "--profile", "prodd"]).expect(0);
+    assert!(run.stderr.starts_with("Warning: the policy of the profile prodd cannot be read: "), "{}", run.stderr);
 }
 
 #[test]
@@ -140,12 +167,15 @@ fn unreadable_locks_deny_access() {
     let world = provisioned();
     world.fail("GetItem", "AccessDeniedException", "lock#");
     let run = world.run_as("alice", &EXEC).expect(1);
-    assert!(
-        run.stderr.contains("dynamodb:GetItem cannot be read") || run.stderr.contains("dynamodb:GetItem"),
-        "{}",
-        run.stderr
-    );
-    assert!(run.stderr.contains("without the locks, access is denied"), "{}", run.stderr);
+    let why = "alice gets no credentials for dev: the locks of dev cannot be read from the table sentinel-requests, and \
+               without them access is denied\n";
+    assert!(run.stderr.contains(why), "{}", run.stderr);
+    let ask = "ask for dynamodb:GetItem; sentinel iam --for requester prints all required permissions\n";
+    assert!(run.stderr.ends_with(ask), "{}", run.stderr);
+    // A manifest without an address of its broker.
+    world.write("sentinel.toml", "[broker]\naccounts = [\"123456789012\"]\n");
+    let run = world.run_as("alice", &EXEC).expect(1);
+    assert!(run.stderr.contains("hint: the manifest has [broker]: "), "{}", run.stderr);
     world.clear_faults();
     world.fail("GetItem", "InternalServerError", "lock#");
     world.run_as("alice", &EXEC).expect(1);

@@ -144,24 +144,38 @@ fn a_policy_releases_only_its_own_credentials() {
     bound(&world, "{ aws_profile: [dev] }");
     exec(&world, "dev", "dev").expect(0);
     world.calls();
-    refused("prod-admin", "the policy allows the credentials of dev, and not the AWS profile prod-admin");
+    refused(
+        "prod-admin",
+        "the policy allows only credentials of the AWS profile dev, but yours are of the AWS profile prod-admin",
+    );
     assert_eq!(assumed(&world), [Value::Null; 0], "nothing was asked for");
 
     bound(&world, "{ role_arn: [\"arn:aws:iam::123456789012:role/developer\"] }");
     exec(&world, "dev", "dev").expect(0);
-    let other = "and not arn:aws:iam::123456789012:role/prod-admin";
+    let other = "but these are of arn:aws:iam::123456789012:role/prod-admin";
     refused("prod-admin", other);
     // STS's answer decides, not ~/.aws/config.
     refused("through", other);
-    refused("base", "and not credentials that belong to no role");
+    refused("base", "but these are of no role");
     bound(&world, "{ role_arn: [\"arn:aws:iam::123456789012:role/dev*\"], aws_profile: [through] }");
-    refused("dev", "and not the AWS profile dev");
+    refused("dev", "but yours are of the AWS profile dev");
     refused("through", other);
     bound(&world, "{ role_arn: [\"arn:aws:iam::123456789012:role/prod-*\"], aws_profile: [through] }");
     exec(&world, "dev", "through").expect(0);
     // Keys in the environment belong to no AWS profile.
     let own = world.run_as("alice", &["exec", "--profile", "other", "--", "true"]);
     assert_eq!(own.code, 1);
+}
+
+#[test]
+fn credentials_from_the_environment_are_refused_with_a_fix() {
+    let world = provisioned();
+    bound(&world, "{ aws_profile: [dev] }");
+    let run = world.run_as("alice", &["exec", "--profile", "dev", "--", "true"]).expect(1);
+    let why = "the policy allows only credentials of the AWS profile dev, but yours come from the environment\n\
+               hint: use an AWS profile whose credentials the policy allows (--credentials-profile NAME), or list your \
+               role as role_arn under credentials in the policy, without aws_profile\n";
+    assert!(run.stderr.ends_with(why), "{}", run.stderr);
 }
 
 #[test]
