@@ -85,7 +85,7 @@ pub struct BootstrapArgs {
     pub profiles: Vec<String>,
     /// A user who gets access to the profiles: they start with a policy that allows these users and denies everyone else;
     /// can be given more than once. --write-manifest then also writes the policies and their test cases.
-    #[arg(long, value_name = "USER", value_parser = super::values::user_name)]
+    #[arg(long, value_name = "USER", value_parser = super::values::allowed_user)]
     pub allow: Vec<String>,
     #[command(flatten)]
     pub init: InitArgs,
@@ -157,7 +157,7 @@ pub struct WizardArgs {
     pub bring_policies: Option<bool>,
     /// A user who gets access to the profiles that have no policy yet: writes a policy that allows these users, and its
     /// test cases; can be given more than once.
-    #[arg(long, value_name = "USER", value_parser = super::values::user_name)]
+    #[arg(long, value_name = "USER", value_parser = super::values::allowed_user)]
     pub allow: Vec<String>,
     /// Manage the table for approval requests.
     #[arg(long)]

@@ -68,6 +68,18 @@ pub(super) fn user_name(text: &str) -> Result<String, String> {
     Err(String::from("a user's name has letters, digits, and any of _+=,.@-"))
 }
 
+/// Parses the name of a user to allow. A comma most likely separates two names, although IAM permits it in a name (IAM User Guide, "IAM and
+/// AWS STS quotas").
+pub(super) fn allowed_user(text: &str) -> Result<String, String> {
+    if text.contains(',') {
+        let names = text.split(',').map(str::trim).filter(|name| is_name(name));
+        let options: Vec<String> = names.map(|name| format!("--allow {name}")).collect();
+        let meant = if options.is_empty() { "--allow USER for each user".to_owned() } else { options.join(" ") };
+        return Err(format!("did you mean {meant}? To allow a user whose name has a comma, write the policy by hand"));
+    }
+    user_name(text)
+}
+
 /// Checks the length of a text, in characters and without the white space around it.
 pub(super) fn text_of(text: &str, least: usize, most: usize) -> Result<String, String> {
     let text = text.trim();
@@ -105,6 +117,23 @@ mod tests {
         }
         for bad in ["", "alice ", "a/b", "arn:aws:iam::123456789012:role/Admin", "arn:aws:iam::123456789012:root"] {
             assert!(subject(bad).is_err(), "{bad} passed");
+        }
+    }
+
+    #[test]
+    fn an_allowed_user_has_no_comma() {
+        assert_eq!(allowed_user("carol"), Ok(String::from("carol")));
+        for (text, options) in [
+            ("carol,dave", "--allow carol --allow dave"),
+            ("carol, dave", "--allow carol --allow dave"),
+            ("carol,", "--allow carol"),
+        ] {
+            let message =
+                format!("did you mean {options}? To allow a user whose name has a comma, write the policy by hand");
+            assert_eq!(allowed_user(text), Err(message));
+        }
+        for bad in ["", ",", "a b,c"] {
+            assert!(allowed_user(bad).is_err(), "{bad} passed");
         }
     }
 
