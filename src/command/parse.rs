@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use clap::error::{ContextKind, ErrorKind};
-use clap::{ColorChoice, CommandFactory, FromArgMatches};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ColorChoice, Command as Definition, CommandFactory, FromArgMatches};
 
 use super::run::Options;
 use crate::cli::{Cli, Color, Command, LogFormat, command_first};
@@ -22,7 +22,7 @@ pub(super) fn command_line() -> Result<(Command, Options), Box<Rejected>> {
         Color::Always => ColorChoice::Always,
         Color::Never => ColorChoice::Never,
     });
-    let rejected = |error, line: &[OsString]| Box::new(Rejected { error, wanted: OutputOptions::of(line) });
+    let rejected = |error, line: &[OsString]| Box::new(Rejected::new(error, line));
     let matches = definition.try_get_matches_from_mut(&line).map_err(|error| rejected(error, &line))?;
     let options = Options::of(&definition, &matches).map_err(|error| rejected(error, &line))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| rejected(error, &line))?;
@@ -34,9 +34,31 @@ pub(super) fn command_line() -> Result<(Command, Options), Box<Rejected>> {
 pub(super) struct Rejected {
     pub(super) error: clap::Error,
     pub(super) wanted: OutputOptions,
+    /// The advice that replaces clap's suggestion.
+    tip: Option<String>,
 }
 
 impl Rejected {
+    fn new(mut error: clap::Error, line: &[OsString]) -> Self {
+        let wanted = OutputOptions::of(line);
+        if error.kind() != ErrorKind::UnknownArgument {
+            return Self { error, wanted, tip: None };
+        }
+        let mut definition = Cli::command();
+        definition.build();
+        let names = wanted.command.split_whitespace();
+        let command = names.fold(Some(&mut definition), |command, name| command?.find_subcommand_mut(name));
+        let tip = command.and_then(|command| {
+            let tip = argument_given_as_option(&error, command, &wanted.command)?;
+            // clap suggests the option with the most similar name, which has another meaning, and puts it into the usage.
+            error.remove(ContextKind::SuggestedArg);
+            error.insert(ContextKind::Usage, ContextValue::StyledStr(command.render_usage()));
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.clone().into()]));
+            Some(tip)
+        });
+        Self { error, wanted, tip }
+    }
+
     /// Returns the error, unless the command line asks for help or the version.
     pub(super) fn usage(&self) -> Option<Error> {
         if !self.error.use_stderr() {
@@ -49,7 +71,8 @@ impl Rejected {
         };
         let tips = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
         let tips = tips.iter().filter_map(|kind| self.error.get(*kind)).map(|meant| format!("did you mean {meant}? "));
-        let hint = tips.collect::<String>() + &help;
+        let tip = self.tip.as_ref().map(|tip| format!("{tip}; ")).unwrap_or_default();
+        let hint = tip + &tips.collect::<String>() + &help;
         Some(Error::Usage { message: self.message(), hint: Some(hint) })
     }
 
@@ -68,6 +91,19 @@ impl Rejected {
         let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
         words.join(" ")
     }
+}
+
+/// Returns the advice for an option that has the name of an argument, such as `--profile dev` where a command takes PROFILE.
+fn argument_given_as_option(error: &clap::Error, command: &Definition, name: &str) -> Option<String> {
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else { return None };
+    let option = given.strip_prefix("--")?;
+    let value_name = option.split('=').next()?.replace('-', "_").to_uppercase();
+    let of = |arg: &Arg| arg.get_value_names().and_then(<[_]>::first).map(ToString::to_string);
+    command.get_positionals().find(|arg| of(arg).as_ref() == Some(&value_name))?;
+    let required =
+        command.get_positionals().filter(|arg| arg.is_required_set() || of(arg).as_ref() == Some(&value_name));
+    let values: Vec<String> = required.filter_map(of).collect();
+    Some(format!("{value_name} is an argument and not an option: sentinel {name} {}", values.join(" ")))
 }
 
 /// The output options of a command line that clap cannot parse.
@@ -147,11 +183,27 @@ mod tests {
     }
 
     #[test]
+    fn a_rejected_line_does_not_suggest_an_option_of_another_meaning() {
+        let line: Vec<OsString> = ["sentinel", "policy", "show", "--profile", "prod"].map(OsString::from).into();
+        let error = Cli::command().try_get_matches_from(&line).unwrap_err();
+        let text = Rejected::new(error, &line).error.render().to_string();
+        insta::assert_snapshot!(text, @r"
+        error: unexpected argument '--profile' found
+
+          tip: PROFILE is an argument and not an option: sentinel policy show PROFILE
+
+        Usage: sentinel policy show [OPTIONS] <PROFILE> [VERSION]
+
+        For more information, try '--help'.
+        ");
+    }
+
+    #[test]
     fn a_rejected_line_has_a_message_and_a_hint() {
         let usage = |line: &str| {
             let line: Vec<OsString> = std::iter::once("sentinel").chain(line.split(' ')).map(OsString::from).collect();
             let error = Cli::command().try_get_matches_from(&line).unwrap_err();
-            let error = Rejected { error, wanted: OutputOptions::of(&line) }.usage()?;
+            let error = Rejected::new(error, &line).usage()?;
             Some((error.to_string(), error.hint().unwrap()))
         };
         assert_eq!(usage("plan --help"), None);
@@ -161,6 +213,16 @@ mod tests {
         let (message, hint) = usage("improt").unwrap();
         assert_eq!(message, "unrecognized subcommand 'improt'");
         assert_eq!(hint, "did you mean import? sentinel --help lists the commands");
+        for (line, argument) in [
+            ("policy show --profile prod", "sentinel policy show PROFILE"),
+            ("policy rollback --to 1 --profile=prod", "sentinel policy rollback PROFILE"),
+            ("access can alice --profile prod", "sentinel access can USER PROFILE"),
+        ] {
+            let (message, hint) = usage(line).unwrap();
+            assert_eq!(message, "unexpected argument '--profile' found");
+            let advice = format!("PROFILE is an argument and not an option: {argument}; ");
+            assert!(hint.starts_with(&advice) && !hint.contains("--aws-profile"), "{hint}");
+        }
         let (message, _) = usage("plan --format xml").unwrap();
         assert!(message.starts_with("invalid value 'xml'") && !message.contains("more information"), "{message}");
         let (message, _) = usage("init bootstrap").unwrap();
