@@ -150,6 +150,20 @@ fn request_status(status: requests::Status) -> Cell {
     (status.word().to_owned(), Some(style))
 }
 
+/// Returns whether the expiry of a request says when its state ends or ended. The other states are final.
+const fn can_expire(status: requests::Status) -> bool {
+    use requests::Status;
+    match status {
+        Status::Pending | Status::Approved | Status::Expired => true,
+        Status::Denied | Status::Revoked | Status::Cancelled | Status::Invalid => false,
+    }
+}
+
+/// Returns the cell of an expiry, if the record still has one.
+fn expires(at: Option<Timestamp>, now: Timestamp) -> Cell {
+    at.map_or_else(|| (String::from("-"), None), |at| relative(at, now))
+}
+
 /// Returns a list of requests.
 pub fn requests(listing: &Listing<'_>, requests: &[Request]) -> String {
     let heads = ["ID", "STATUS", "PROFILE", "REQUESTER", "CREATED", "EXPIRES", "WHY"];
@@ -160,7 +174,7 @@ pub fn requests(listing: &Listing<'_>, requests: &[Request]) -> String {
             plain(&one.profile),
             plain(&one.requester),
             relative(one.created_at, listing.now),
-            relative(one.expires_at, listing.now),
+            expires(Some(one.expires_at).filter(|_| can_expire(one.status)), listing.now),
             plain(&one.justification),
         ]
     };
@@ -175,7 +189,7 @@ pub fn request(one: &Request) -> String {
         Status::Approved => "lasts until",
         _ => "ended",
     };
-    let shown = matches!(one.status, Status::Pending | Status::Approved | Status::Expired);
+    let shown = can_expire(one.status);
     let fields = [
         ("profile", Some(one.profile.clone())),
         ("requester", Some(one.requester.clone())),
@@ -249,7 +263,7 @@ pub fn events(listing: &Listing<'_>, events: &[Event]) -> String {
             plain(&one.invoker),
             plain(&one.reason_code),
             relative(one.created_at, listing.now),
-            relative(one.expires_at, listing.now),
+            expires(Some(one.expires_at).filter(|_| one.status != breakglass::Status::Closed), listing.now),
             plain(&one.justification),
         ]
     };
@@ -395,7 +409,7 @@ mod tests {
           ID                STATUS    PROFILE  REQUESTER          CREATED  EXPIRES  WHY
           0123456789abcdef  pending   prod     alice@example.com  0s ago   in 1h    Deploy the hotfix
           0123456789abcdef  approved  prod     alice@example.com  0s ago   in 1h    xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
-          0123456789abcdef  denied    prod     alice@example.com  0s ago   in 1h    bad\u{1b}[31m\nline\u{202e}
+          0123456789abcdef  denied    prod     alice@example.com  0s ago   -        bad\u{1b}[31m\nline\u{202e}
 
         There are more: --limit N shows more, --all shows all.
         ");
@@ -407,7 +421,7 @@ mod tests {
           ID                STATUS    PROFILE  REQUESTER      CREATED  EXPIRES  WHY
           0123456789abcdef  pending   prod     alice@exampl…  3d ago   2d ago   Deploy …
           0123456789abcdef  approved  prod     alice@exampl…  3d ago   2d ago   xxxxxxx…
-          0123456789abcdef  denied    prod     alice@exampl…  3d ago   2d ago   bad\u{1…
+          0123456789abcdef  denied    prod     alice@exampl…  3d ago   -        bad\u{1…
         ");
         let none = requests(&Listing { more: false, ..listing }, &[]);
         insta::assert_snapshot!(plain(&none), @r"

@@ -70,6 +70,39 @@ fn a_denied_or_canceled_request_grants_nothing() {
 }
 
 #[test]
+fn an_unknown_request_is_reported_with_the_list_of_those_to_decide() {
+    let world = provisioned();
+    for (command, list) in [
+        ("approve", "to list the pending requests: sentinel list --status pending --region us-east-1"),
+        ("deny", "to list the pending requests: sentinel list --status pending --region us-east-1"),
+        ("revoke", "to list the approved requests: sentinel list --status approved --region us-east-1"),
+        ("cancel", "to list yours: sentinel list --region us-east-1"),
+    ] {
+        let args = [command, "0000000000000000"];
+        let run = world.run_as("bob", &args).expect(1);
+        assert!(run.stderr.contains(list), "{}", run.stderr);
+    }
+}
+
+/// The JSON document keeps the time.
+#[test]
+fn a_list_has_no_expiry_for_a_request_in_a_final_state() {
+    let world = provisioned();
+    let ids = ["alice", "alice", "alice", "alice"].map(|user| request(&world, user, "prod"));
+    world.run_as("bob", &["deny", &ids[0]]).expect(0);
+    world.run_as("alice", &["cancel", &ids[1]]).expect(0);
+    world.run_as("bob", &["approve", &ids[2]]).expect(0);
+    world.run_as("bob", &["revoke", &ids[2]]).expect(0);
+    let list = world.run_as("alice", &["list"]).expect(0).stdout;
+    for (id, lasts) in ids.iter().zip([false, false, false, true]) {
+        let line = list.lines().find(|line| line.contains(id.as_str())).unwrap();
+        assert_eq!((line.contains(" in "), line.contains(" - ")), (lasts, !lasts), "{line}");
+    }
+    let all = world.json_as("alice", &["list"]);
+    assert!(all["requests"].as_array().unwrap().iter().all(|one| one["expires_at"].is_i64()), "{all}");
+}
+
+#[test]
 fn request_arguments_are_limited() {
     let world = World::new();
     let base = ["request", "--profile", "prod", "--justification"];
