@@ -202,7 +202,7 @@ impl Desk<'_> {
         }
         let name = self.known.map(|user| user.name.as_str()).unwrap_or_default();
         let holders: Vec<&str> = any.iter().map(|right| right.holders()).collect();
-        Err(Stopped::NoRight(format!("{name} is none of the {} that the broker knows", holders.join(" or "))))
+        Err(Stopped::NoRight(format!("{name} is not one of the {} of the broker", holders.join(" or "))))
     }
 
     /// Returns whether this is a broker, which acts for its users.

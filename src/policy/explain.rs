@@ -162,7 +162,7 @@ fn other_user(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> Option<Line> {
     }
     let what = what(rule.effect);
     let whom = match (likely, users.len()) {
-        (Some(name), _) => format!("for {name}, but names must match exactly: you are {}", ask.user),
+        (Some(name), _) => format!("for {name}, and not for {}: names must match exactly", ask.user),
         (None, 1) => String::from("for 1 other user"),
         (None, count) => format!("for {count} other users"),
     };
@@ -290,7 +290,7 @@ rules:
             "rule \"operators\" would allow it with an approval for 3 other users",
         ];
         assert_eq!(of_mallory, expected);
-        let text = "for Carol@example.com, but names must match exactly: you are carol";
+        let text = "for Carol@example.com, and not for carol: names must match exactly";
         assert_eq!(
             lines(POLICY, "carol", noon)[0],
             format!("rule \"operators\" would allow it with an approval {text}")

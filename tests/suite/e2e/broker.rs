@@ -253,7 +253,7 @@ fn a_request_is_approved_used_and_revoked() {
     assert!(refused.stderr.contains("sentinel request --profile prod"), "{}", refused.stderr);
     let id = request(&world, &broker, "alice");
     let own = broker.run(&world, "alice", &["approve", &id]).expect(1);
-    assert!(own.stderr.contains("none of the approvers"), "{}", own.stderr);
+    assert!(own.stderr.contains("is not one of the approvers of the broker"), "{}", own.stderr);
     let listed = broker.run(&world, "bob", &["list", "--status", "pending", "--json"]).expect(0).json();
     assert_eq!(listed["requests"][0]["id"], *id);
     broker.run(&world, "bob", &["approve", &id, "--comment", "Go ahead"]).expect(0);
@@ -362,7 +362,7 @@ fn operators_lock_users_and_use_break_glass() {
     let world = world();
     let broker = Broker::start(&world);
     let refused = broker.run(&world, "alice", OPENING).expect(1);
-    assert!(refused.stderr.contains("none of the operators"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("is not one of the operators of the broker"), "{}", refused.stderr);
     let opened = broker.run(&world, "olga", OPENING).expect(0);
     assert!(opened.stderr.contains("BREAK-GLASS opened by olga for prod"), "{}", opened.stderr);
     let id = opened.json()["event"]["id"].as_str().unwrap().to_owned();
