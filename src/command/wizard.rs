@@ -1,7 +1,7 @@
 //! `sentinel init wizard`: asks what to manage, and writes a manifest.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dialoguer::console::{Term, truncate_str};
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
@@ -9,8 +9,8 @@ use dialoguer::{Confirm, Input, MultiSelect, Select};
 use futures_util::future;
 use serde_json::json;
 
-use super::context::{Context, Need, no_region};
-use super::import::{FILE_EXISTS_HINT, Import};
+use super::context::Context;
+use super::import::Import;
 use super::init::{starter_files, starter_path};
 use super::local::Users;
 use super::pass::explained;
@@ -47,6 +47,7 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
     // leave the terminal in the prompt's mode.
     tokio::task::yield_now().await;
     let wizard = Wizard { context, args, asks: context.terminal.can_ask() && !context.terminal.json(), theme };
+    wizard.check_options()?;
     let found = aws_profiles().await;
     let aws_profile = wizard.aws_profile(&found)?;
     let region = wizard.region(aws_profile.as_ref()).await?;
@@ -74,16 +75,24 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
     for profile in &profiles {
         manifest.sections.profiles.entry(profile.clone()).or_default();
     }
+    let mut starters = Vec::new();
     if !users.is_empty() {
         for profile in new {
             import.files.extend(starter_files(profile, &users));
             manifest.sections.profiles.entry(profile.clone()).or_default().policy = Some(starter_path(profile));
+            starters.push(starter_path(profile));
         }
     }
     for builtin in &tables {
         manifest.sections.tables.insert(builtin.key().to_owned(), TableSection::default());
     }
-    wizard.write(&import, &found.warnings)
+    wizard.write(&import, &found.warnings, &allowed(&starters, &users))
+}
+
+/// Returns the lines that say whom the new policies allow.
+fn allowed(policies: &[String], users: &[String]) -> String {
+    let line = |path: &String| format!("{path}: allows {}, and denies everyone else.\n", some(users));
+    policies.iter().map(line).collect()
 }
 
 struct Wizard<'a> {
@@ -107,9 +116,14 @@ fn answer<T>(given: Result<T, dialoguer::Error>) -> Result<T, Error> {
     })
 }
 
-fn missing(what: &str, flags: &str) -> Error {
+fn missing(what: &[&str], flags: &[&str]) -> Error {
+    let (what, flags) = (what.join(", "), flags.join("; "));
     Error::usage(format!("there is no terminal for questions, and no option sets {what}"), format!("add {flags}"))
 }
+
+/// The hint for a file that exists already.
+const WIZARD_FILE_EXISTS_HINT: &str =
+    "write into another folder with -o; to make the manifest anew, move this file away first";
 
 /// The keys for a list.
 const PICK: &str = "Space selects, Enter continues";
@@ -122,6 +136,39 @@ fn fitting(line: &str) -> String {
 }
 
 impl Wizard<'_> {
+    /// Returns the path of the new manifest.
+    fn path(&self) -> PathBuf {
+        let path = self.args.out.join("sentinel.toml");
+        path.strip_prefix(".").map(Path::to_owned).unwrap_or(path)
+    }
+
+    /// Fails before the first question if the manifest exists, or if there is no terminal and an option is missing.
+    fn check_options(&self) -> Result<(), Error> {
+        let path = self.path();
+        if path.symlink_metadata().is_ok() {
+            return Err(
+                Error::file(&path, "this file exists; nothing was asked or written").with_hint(WIZARD_FILE_EXISTS_HINT)
+            );
+        }
+        if self.asks {
+            return Ok(());
+        }
+        let unset = [
+            (
+                !self.args.no_profiles && self.args.profiles.is_empty(),
+                ("which profiles to manage", "--profile NAME for each, or --no-profiles"),
+            ),
+            (
+                self.args.tables().is_none(),
+                ("which tables to manage", "--all, --with-approvals and the like, or --no-tables"),
+            ),
+            (!self.args.yes, ("the confirmation", "--yes")),
+        ];
+        let unset = unset.into_iter().filter(|(is_unset, _)| *is_unset).map(|(_, words)| words);
+        let (what, flags): (Vec<&str>, Vec<&str>) = unset.unzip();
+        if what.is_empty() { Ok(()) } else { Err(missing(&what, &flags)) }
+    }
+
     /// Prints an explanation of a question, at the width of the terminal.
     fn say(&self, words: &str) {
         let (_, width) = Term::stderr().size();
@@ -155,10 +202,10 @@ impl Wizard<'_> {
             return Ok(region);
         }
         if !self.asks {
-            return Err(no_region(Need::Tables));
+            return Err(missing(&["the region"], &["--region REGION"]));
         }
         let default = known.map_or_else(|| String::from("us-east-1"), |region| region.name.to_string());
-        let check = |name: &String| check_region(name).map_err(|invalid| invalid.to_string());
+        let check = |name: &String| check_region(name).map_err(|invalid| fitting(&invalid.to_string()));
         let input =
             Input::<String>::with_theme(&*self.theme).with_prompt("Region").default(default).validate_with(check);
         Ok(Region { name: RegionName::new(answer(input.interact_text())?), source: String::from("the wizard") })
@@ -219,9 +266,6 @@ impl Wizard<'_> {
         if self.args.no_profiles || !self.args.profiles.is_empty() {
             return Ok(self.args.profiles.clone());
         }
-        if !self.asks {
-            return Err(missing("which profiles to manage", "--profile NAME for each, or --no-profiles"));
-        }
         let is_live: BTreeSet<&str> = live.policies.iter().map(|found| profile_of(&found.name, root)).collect();
         let mut names: Vec<String> =
             is_live.iter().filter(|name| check_profile(name).is_ok()).map(|name| (*name).to_owned()).collect();
@@ -245,10 +289,11 @@ impl Wizard<'_> {
             self.picked(&picked);
         }
         let check = |line: &String| -> Result<(), String> {
-            words(line).iter().try_for_each(|name| check_profile(name).map_err(|invalid| invalid.to_string()))
+            words(line).iter().try_for_each(|name| check_profile(name).map_err(|invalid| fitting(&invalid.to_string())))
         };
+        let which = if names.is_empty() { "Profiles" } else { "Other profiles" };
         let input = Input::<String>::with_theme(&*self.theme)
-            .with_prompt("Other profiles, by name (enter for none)")
+            .with_prompt(format!("{which}, by name (Enter for none)"))
             .allow_empty(true)
             .validate_with(check);
         for name in words(&answer(input.interact_text())?) {
@@ -277,26 +322,23 @@ impl Wizard<'_> {
         if !self.args.allow.is_empty() || new.is_empty() || !self.asks {
             return Ok(self.args.allow.clone());
         }
-        let check = |line: &String| -> Result<(), String> {
-            let wrong = words(line).into_iter().find(|name| !is_name(name));
-            wrong.map_or(Ok(()), |name| Err(format!("{name} is not the name of a user")))
-        };
+        let check = |line: &String| users_in(line).map(drop).map_err(|wrong| fitting(&wrong));
         let names: Vec<&str> = new.iter().map(|name| name.as_str()).collect();
-        self.say(&format!("Who gets access to {}? A policy with test cases is written for them.", some(&names)));
-        let input = Input::<String>::with_theme(&*self.theme)
-            .with_prompt("Users, by name (empty for none)")
-            .with_initial_text(live.user.clone().unwrap_or_default())
-            .allow_empty(true)
-            .validate_with(check);
-        Ok(words(&answer(input.interact_text())?))
+        self.say(&format!(
+            "Who gets access to {}? Sentinel writes a policy that allows these users, and its test cases.",
+            some(&names)
+        ));
+        let input = Input::<String>::with_theme(&*self.theme).validate_with(check);
+        let input = match live.user.clone().filter(|user| is_name(user)) {
+            Some(user) => input.with_prompt(format!("Users, by name ({NOBODY} for none)")).default(user),
+            None => input.with_prompt("Users, by name (Enter for none)").allow_empty(true),
+        };
+        users_in(&answer(input.interact_text())?).map_err(|wrong| Error::usage(wrong, "name users with --allow"))
     }
 
     fn tables(&self, live: &Live) -> Result<Vec<Builtin>, Error> {
         if let Some(tables) = self.args.tables() {
             return Ok(tables);
-        }
-        if !self.asks {
-            return Err(missing("which tables to manage", "--all, --with-approvals and the like, or --no-tables"));
         }
         let shown = |builtin: &Builtin| {
             let there = if live.tables.contains(builtin) { " (live)" } else { "" };
@@ -328,20 +370,16 @@ impl Wizard<'_> {
         Ok(pinned.then_some(account))
     }
 
-    /// Shows the manifest, and writes it after a confirmation.
-    fn write(&self, import: &Import, warnings: &[Warning]) -> Result<Exit, Error> {
+    /// Shows the manifest and whom its new policies allow, and writes it after a confirmation.
+    fn write(&self, import: &Import, warnings: &[Warning], allowed: &str) -> Result<Exit, Error> {
         let terminal = self.context.terminal;
         let manifest = import.manifest.to_toml();
-        let path = self.args.out.join("sentinel.toml");
-        let path = path.strip_prefix(".").map(Path::to_owned).unwrap_or(path);
-        terminal.note(&format!("\n{manifest}\n"));
+        let path = self.path();
+        terminal.note(&format!("\n{manifest}\n{allowed}"));
         for warning in warnings {
             terminal.note(&format!("{}: {}\n", warning.name, warning.why));
         }
         if !self.args.yes {
-            if !self.asks {
-                return Err(missing("the confirmation", "--yes"));
-            }
             let question = format!("Write this to {}?", path.display());
             if !answer(Confirm::with_theme(&*self.theme).with_prompt(question).default(true).interact())? {
                 return Err(Error::NotConfirmed {
@@ -350,7 +388,7 @@ impl Wizard<'_> {
                 });
             }
         }
-        let written = import.write(&path, FILE_EXISTS_HINT)?;
+        let written = import.write(&path, WIZARD_FILE_EXISTS_HINT)?;
         let words = ["sentinel", "plan", "-f", &path.display().to_string()].map(str::to_owned).to_vec();
         let next = command_line(
             self.context,
@@ -369,6 +407,46 @@ impl Wizard<'_> {
     }
 }
 
+/// The answer that names no users, where Enter selects the default.
+const NOBODY: &str = "-";
+
+/// Returns the users in an answer.
+fn users_in(line: &str) -> Result<Vec<String>, String> {
+    let names = words(line);
+    match names.iter().find(|name| !is_name(name)) {
+        _ if names == [NOBODY] => Ok(Vec::new()),
+        Some(name) => Err(format!("{name} is not the name of a user")),
+        None if names.iter().any(|name| name == NOBODY) => Err(format!("{NOBODY} is for no users; write it alone")),
+        None => Ok(names),
+    }
+}
+
 fn words(line: &str) -> Vec<String> {
     line.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_names_several_users_or_nobody() {
+        let users = |line: &str| users_in(line).map(|names| names.join(" "));
+        assert_eq!(users("alice, bob,carol dave"), Ok(String::from("alice bob carol dave")));
+        for nobody in ["-", " - ", ""] {
+            assert_eq!(users(nobody), Ok(String::new()), "{nobody:?}");
+        }
+        assert_eq!(users("-,alice"), Err(String::from("- is for no users; write it alone")));
+        assert_eq!(users("alice b/c"), Err(String::from("b/c is not the name of a user")));
+    }
+
+    #[test]
+    fn the_wizard_says_whom_each_new_policy_allows() {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let lines = allowed(&list(&["policies/dev.yaml", "policies/prod.yaml"]), &list(&["alice", "bob"]));
+        let expected = "policies/dev.yaml: allows alice, bob, and denies everyone else.\n\
+                        policies/prod.yaml: allows alice, bob, and denies everyone else.\n";
+        assert_eq!(lines, expected);
+        assert_eq!(allowed(&[], &[]), "");
+    }
 }

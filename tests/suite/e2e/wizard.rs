@@ -41,6 +41,27 @@ fn each_question_that_no_flag_answers_is_named() {
     assert!(!world.folder.path().join("sentinel.toml").exists());
 }
 
+#[test]
+fn the_wizard_checks_the_folder_and_the_terminal_before_its_first_question() {
+    let world = World::new();
+    let run = |world: &World, args: &[&str]| {
+        let mut command = world.command(&[&["init", "wizard"][..], args].concat());
+        crate::world::finish(command.spawn().unwrap()).expect(1).stderr
+    };
+    let missing = "there is no terminal for questions, and no option sets ";
+    let stderr = run(&world, &[]);
+    assert!(
+        stderr.contains(&format!("{missing}which profiles to manage, which tables to manage, the conf")),
+        "{stderr}"
+    );
+    let stderr = run(&world, &["--no-profiles", "--all", "--yes"]);
+    assert!(stderr.contains(&format!("{missing}the region")), "{stderr}");
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n");
+    let stderr = run(&world, &[]);
+    assert!(stderr.contains("sentinel.toml: this file exists; nothing was asked or written"), "{stderr}");
+    assert!(stderr.contains("hint: write into another folder with -o"), "{stderr}");
+}
+
 /// Live policies are written to files, and a plan of them has no changes.
 #[test]
 fn live_policies_are_imported_on_request() {
