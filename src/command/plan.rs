@@ -39,14 +39,15 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
     check_variables(&project, &scope)?;
     let keep = if args.out.is_some() || args.detail.all { Keep::All } else { context.keep(&args.output) };
     let attempts = context.plan_all(&project, &args.filter, &scope, Values::Needed, keep).await?;
+    let mut saved = String::new();
     if let Some(path) = &args.out {
         let planned: Vec<&Planned> = attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok()).collect();
         // An incomplete plan must not be reviewed and applied.
         if planned.len() == attempts.len() {
             save(path, &project, &planned)?;
-            context.terminal.note(&format!("Saved to {0}. Next: sentinel apply {0}\n", path.display()));
+            saved = format!("Saved to {0}. Next: sentinel apply {0}\n", path.display());
         } else {
-            context.terminal.note(&format!("Not saved to {}: not every target could be planned.\n", path.display()));
+            saved = format!("Not saved to {}: not every target could be planned.\n", path.display());
         }
     }
     let exit = exit_of(&attempts, if args.detailed_exitcode { ExitCodes::Detailed } else { ExitCodes::Usual });
@@ -57,7 +58,12 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
         extra.push(("fail_on", json!({ "checks": checks, "findings": findings })));
     }
     let frame = Frame { command: "plan", output: &args.output, extra, detail: Detail::of(&args.detail) };
-    show_parts(context, &frame, attempts)?;
+    let shown = show_parts(context, &frame, attempts);
+    // The next step comes after the plan that the user reads first.
+    if !saved.is_empty() {
+        context.terminal.note(&saved);
+    }
+    shown?;
     if findings.is_empty() {
         return Ok(exit);
     }

@@ -43,6 +43,19 @@ fn planned_writes(plan: &Value) -> Vec<String> {
     writes
 }
 
+/// The last line is the one that the user reads next.
+#[test]
+fn plan_prints_the_next_step_after_the_plan() {
+    let world = project();
+    let path = world.folder.path().join("output.txt");
+    let file = std::fs::File::create(&path).unwrap();
+    let args = ["plan", "--out", "p.json", "--region", "us-east-1", "--local"];
+    let status = world.command(&args).stdout(file.try_clone().unwrap()).stderr(file).status().unwrap();
+    assert!(status.success());
+    let output = std::fs::read_to_string(path).unwrap();
+    assert!(output.ends_with("\nSaved to p.json. Next: sentinel apply p.json\n"), "{output}");
+}
+
 #[test]
 fn a_saved_plan_is_shown_and_applied_step_by_step() {
     let world = project();
