@@ -51,7 +51,8 @@ parameters and IAM roles. Sentinel reads AWS, shows how it differs from the mani
 
 const AFTER_HELP: &str = "\
 First steps, without an AWS account:
-  sentinel init bootstrap --profile dev --all --region us-east-1 --local
+  sentinel init bootstrap --profile dev --allow local --all --region us-east-1 --local
+  sentinel exec --profile dev --region us-east-1 --local -- env
 
 In a project:
   sentinel init wizard              ask what to manage, and write sentinel.toml
@@ -147,7 +148,7 @@ pub enum Command {
     /// the manifest to a file that you can commit.
     #[command(subcommand)]
     Init(InitCommand),
-    /// Test and lint policies before you apply them.
+    /// Test and lint policies offline; show, compare and roll back the versions in AWS.
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Check whether AWS itself enforces access, or only Sentinel does.

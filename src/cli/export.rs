@@ -47,23 +47,23 @@ pub struct ExportArgs {
 
 #[derive(Debug, Args)]
 pub struct CloudFormationArgs {
-    #[command(flatten)]
-    pub export: ExportArgs,
     /// Write one template for a stack set of all targets, with parameters for settings that differ between targets.
     #[arg(long, conflicts_with = "live")]
     pub stack_set: bool,
     /// Write templates of up to 1 MB, which CloudFormation reads from a bucket, instead of 51,200 bytes.
     #[arg(long)]
     pub from_s3: bool,
+    #[command(flatten)]
+    pub export: ExportArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct TerraformArgs {
-    #[command(flatten)]
-    pub export: ExportArgs,
     /// The major version of the AWS provider. With 5, each region has its own provider configuration.
     #[arg(long, value_name = "VERSION", value_enum, default_value_t = ProviderVersion::Six)]
     pub provider: ProviderVersion,
+    #[command(flatten)]
+    pub export: ExportArgs,
 }
 
 /// The major version of the AWS provider.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::{address_pattern, broker, consent, duration, policy_root, region, shard, target_pattern, url};
+use super::{address_pattern, broker, consent, duration, policy_root, region, shard, target_pattern, url, values};
 use crate::change::Consent;
 use crate::kind::AddressPattern;
 use crate::manifest::{Shard, TargetPattern};
@@ -189,7 +189,7 @@ pub struct FilterArgs {
 pub struct TimeArgs {
     /// The maximum duration of the command. No AWS call starts after it, and calls in flight get 10 s more to finish
     /// [default: no limit].
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::time_limit)]
     pub timeout: Option<Duration>,
 }
 
@@ -219,23 +219,36 @@ pub struct ApplyOptions {
     /// Do not ask for confirmation; required if there is no terminal.
     #[arg(short, long)]
     pub yes: bool,
-    /// How long to wait for a table, or for an index to be built: 90s, 10m, 1h30m.
-    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
-    pub wait_timeout: Duration,
-    /// Start to build an index, and do not wait for it. Further changes of that table are left for another run.
-    #[arg(long, conflicts_with = "wait_timeout")]
-    pub no_wait: bool,
+    #[command(flatten)]
+    pub wait: WaitArgs,
     #[command(flatten)]
     pub time: TimeArgs,
     #[command(flatten)]
     pub progress: ProgressArgs,
 }
 
+/// How long an apply waits for tables and their indexes.
+#[derive(Debug, Clone, Args)]
+pub struct WaitArgs {
+    /// How long to wait for a table, or for an index to be built: 90s, 10m, 1h30m.
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
+    pub wait_timeout: Duration,
+    /// Start to build an index, and do not wait for it. Further changes of that table are left for another run.
+    #[arg(long, conflicts_with = "wait_timeout")]
+    pub no_wait: bool,
+}
+
+impl Default for WaitArgs {
+    fn default() -> Self {
+        Self { wait_timeout: Duration::from_secs(30 * 60), no_wait: false }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{Args, CommandFactory, FromArgMatches};
 
-    use crate::change::Consent;
+    use super::*;
     use crate::cli::Cli;
     use crate::kind::KindId;
 
@@ -253,6 +266,45 @@ mod tests {
         for consent in Consent::ALL {
             assert!(help.contains(&format!(" {} (", consent.word())), "{consent} in {help}");
         }
+    }
+
+    #[test]
+    fn an_apply_without_options_waits_as_the_help_says() {
+        let matches = WaitArgs::augment_args(clap::Command::new("apply")).get_matches_from(["apply"]);
+        let given = WaitArgs::from_arg_matches(&matches).unwrap();
+        assert_eq!(given.wait_timeout, WaitArgs::default().wait_timeout);
+    }
+
+    #[test]
+    fn rollback_has_no_options_for_tables() {
+        let parsed = |option: &str| {
+            let line = ["sentinel", "policy", "rollback", "dev", "--to", "1", option];
+            Cli::command().try_get_matches_from(line).map(drop)
+        };
+        assert!(parsed("--yes").is_ok());
+        assert!(parsed("--no-wait").is_err());
+        assert!(parsed("--wait-timeout=1m").is_err());
+    }
+
+    /// clap applies the heading of a group to all arguments that follow it.
+    #[test]
+    fn only_the_options_for_aws_are_under_its_heading() {
+        fn walk(command: &clap::Command, path: &str, known: &[String], wrong: &mut Vec<String>) {
+            let path = format!("{path} {}", command.get_name());
+            let strays = command
+                .get_arguments()
+                .filter(|arg| arg.get_help_heading() == Some("AWS"))
+                .filter(|arg| !known.contains(&arg.get_id().to_string()));
+            wrong.extend(strays.map(|arg| format!("{path} {}", arg.get_id())));
+            command.get_subcommands().for_each(|below| walk(below, &path, known, wrong));
+        }
+        let group = clap::Command::new("group");
+        let group =
+            BrokerArgs::augment_args(RootArgs::augment_args(TargetArgs::augment_args(AwsArgs::augment_args(group))));
+        let known: Vec<String> = group.get_arguments().map(|arg| arg.get_id().to_string()).collect();
+        let mut wrong = Vec::new();
+        walk(&Cli::command(), "", &known, &mut wrong);
+        assert_eq!(wrong, [""; 0]);
     }
 
     #[test]

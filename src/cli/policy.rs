@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::values::positive;
-use super::{ApplyOptions, AwsArgs, ManifestArgs, RootArgs, TargetArgs, profile_name};
+use super::{AwsArgs, ManifestArgs, ProgressArgs, RootArgs, TargetArgs, TimeArgs, profile_name};
 
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
@@ -45,7 +45,7 @@ pub enum PolicyCommand {
 #[derive(Debug, Args)]
 pub struct LivePolicyArgs {
     /// The profile.
-    #[arg(value_name = "PROFILE", value_parser = profile_name)]
+    #[arg(value_name = "PROFILE", index = 1, value_parser = profile_name)]
     pub profile: String,
     #[command(flatten)]
     pub aws: AwsArgs,
@@ -57,10 +57,8 @@ pub struct LivePolicyArgs {
 
 #[derive(Debug, Args)]
 pub struct PolicyShowArgs {
-    #[command(flatten)]
-    pub live: LivePolicyArgs,
     /// The version [default: the newest].
-    #[arg(value_name = "VERSION", value_parser = positive::<i64>)]
+    #[arg(value_name = "VERSION", index = 2, value_parser = positive::<i64>)]
     pub number: Option<i64>,
     /// Decrypt a policy that is in a `SecureString`, and print it.
     #[arg(long)]
@@ -68,6 +66,8 @@ pub struct PolicyShowArgs {
     /// Also write a page to a file: who gets access when, drawn as a week, what the version changed, and the text.
     #[arg(long, value_name = "FILE")]
     pub out_html: Option<PathBuf>,
+    #[command(flatten)]
+    pub live: LivePolicyArgs,
 }
 
 #[derive(Debug, Args)]
@@ -78,8 +78,6 @@ pub struct PolicyHistoryArgs {
 
 #[derive(Debug, Args)]
 pub struct PolicyDiffArgs {
-    #[command(flatten)]
-    pub live: LivePolicyArgs,
     /// The earlier version [default: the one before the later version].
     #[arg(long, value_name = "N", value_parser = positive::<i64>)]
     pub from: Option<i64>,
@@ -89,17 +87,24 @@ pub struct PolicyDiffArgs {
     /// Decrypt a policy that is in a `SecureString`, and print the difference.
     #[arg(long)]
     pub show_secrets: bool,
+    #[command(flatten)]
+    pub live: LivePolicyArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct PolicyRollbackArgs {
-    #[command(flatten)]
-    pub live: LivePolicyArgs,
     /// The version whose text is written as a new version.
     #[arg(long, value_name = "VERSION", value_parser = positive::<i64>)]
     pub to: i64,
+    /// Do not ask for confirmation; required if there is no terminal.
+    #[arg(short, long)]
+    pub yes: bool,
     #[command(flatten)]
-    pub options: ApplyOptions,
+    pub time: TimeArgs,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+    #[command(flatten)]
+    pub live: LivePolicyArgs,
 }
 
 #[derive(Debug, Args)]

@@ -105,9 +105,25 @@ pub(super) fn lasting(text: &str, hours: u64) -> Result<Duration, String> {
     Err(format!("it can be 1m to {hours}h"))
 }
 
+/// Parses the time limit of a command.
+pub(super) fn time_limit(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err(String::from("write at least 1s, or omit the option for no limit")),
+        time => Ok(time),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_limit_leaves_some_time() {
+        assert_eq!(time_limit("1s"), Ok(Duration::from_secs(1)));
+        for bad in ["0", "0s", "0m", "PT0S"] {
+            assert!(time_limit(bad).unwrap_err().contains("write at least 1s"), "{bad} passed");
+        }
+    }
 
     #[test]
     fn locks_accept_names_and_arns_of_callers() {

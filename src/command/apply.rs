@@ -125,7 +125,7 @@ async fn perform(
         None => context.connect(destination, &planned.users).await?,
     };
     // From here on it writes, with a connection for writing.
-    let writer = Writer::new(reader, Waiting { limit: options.wait_timeout, for_indexes: !options.no_wait });
+    let writer = Writer::new(reader, Waiting { limit: options.wait.wait_timeout, for_indexes: !options.wait.no_wait });
     let progress = context.progress.of_target(planned.pass.plan.target.name.as_deref());
     let report = reconcile::apply(&writer, &planned.pass, &context.interrupt, &progress).await;
     Ok(Applied { settled: planned.settled, plan: planned.pass.plan, review: planned.review, report })

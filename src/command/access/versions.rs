@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::{Site, find_manifest, now};
 use crate::access::gate::understood;
-use crate::cli::{LivePolicyArgs, PolicyDiffArgs, PolicyHistoryArgs, PolicyRollbackArgs, PolicyShowArgs};
+use crate::cli::{
+    ApplyOptions, LivePolicyArgs, PolicyDiffArgs, PolicyHistoryArgs, PolicyRollbackArgs, PolicyShowArgs, WaitArgs,
+};
 use crate::command::apply::apply_plans;
 use crate::command::context::{Context, Project};
 use crate::command::local::Users;
@@ -249,15 +251,16 @@ pub(in crate::command) async fn rollback(context: &Context, args: &PolicyRollbac
         .entry(own.address.clone())
         .and_modify(|one| one.policy = Some(format!("version {}", args.to)));
     planned.review = Review::of(&planned.pass.plan, &review_inputs);
+    let options = ApplyOptions {
+        yes: args.yes,
+        wait: WaitArgs::default(),
+        time: args.time.clone(),
+        progress: args.progress.clone(),
+    };
     let from_file = own.managed.content.as_ref().is_some_and(|content| content.text() != Some(text));
-    let exit = apply_plans(
-        context,
-        "policy rollback",
-        vec![(destination, Ok(planned))],
-        (Share::Any, &args.options),
-        Vec::new(),
-    )
-    .await?;
+    let exit =
+        apply_plans(context, "policy rollback", vec![(destination, Ok(planned))], (Share::Any, &options), Vec::new())
+            .await?;
     if from_file {
         let file = own.origin.as_deref().unwrap_or_default();
         let command = escape(&keep(context, &history.site, args, (version, file)));
