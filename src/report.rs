@@ -30,6 +30,7 @@ mod total;
 pub mod traffic;
 pub mod versions;
 pub mod week;
+mod wrap;
 
 use std::io::{IsTerminal, Write};
 
@@ -63,6 +64,14 @@ pub fn without_color(text: &str) -> String {
 /// Returns a complete output for a file: without colors, and with terminal and workflow commands escaped.
 pub fn for_file(text: &str) -> String {
     without_color(&guard(text))
+}
+
+/// Returns messages, wrapped at the width of a terminal if there is one.
+fn fitted(text: String, width: Option<usize>) -> String {
+    match width {
+        Some(width) => wrap::messages(&text, width),
+        None => text,
+    }
 }
 
 /// The format of results.
@@ -127,7 +136,8 @@ impl Terminal {
             tracing::info!("{}", without_color(text).trim());
             return;
         }
-        let text = guard(text);
+        let width = terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0));
+        let text = fitted(guard(text), width);
         let mut stream = anstream::AutoStream::new(std::io::stderr(), self.choice());
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
@@ -167,6 +177,15 @@ impl Terminal {
             false => self.write(&escape::guard_script(&text())),
         }
         Ok(())
+    }
+
+    /// Writes a result that consists of messages, wrapped if stdout is a terminal, or JSON with `--json`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the document cannot be written as JSON.
+    pub fn messages(self, text: impl FnOnce() -> String, json: impl FnOnce() -> json::Document) -> Result<(), Error> {
+        self.either(|| fitted(text(), self.width()), json)
     }
 
     /// Returns the number of columns if stdout is a terminal.

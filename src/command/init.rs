@@ -88,7 +88,7 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
         let written = write_files(path, &manifest, request)?;
         let document = json!({ "written": path.display().to_string(), "files": written });
         let next = format!("Wrote {}. Next: sentinel plan -f {}\n", written.join(", "), path.display());
-        terminal.either(|| next, || json::document(request.command, document))?;
+        terminal.messages(|| next, || json::document(request.command, document))?;
         return Ok(Exit::Done);
     }
     let project = match request.allow {

@@ -73,7 +73,7 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
         };
         json!({ "path": path, "cases": cases.iter().map(case).collect::<Vec<_>>() })
     };
-    context.terminal.either(
+    context.terminal.messages(
         || tested(&Tested { files: &results, passed, failed }),
         || {
             let files: Vec<_> = results.iter().map(file).collect();
@@ -128,7 +128,7 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
     let of_project = |project: &Project| enforced::gates(&project.loaded.manifest, &project.loaded.desired, None);
     let gates = manifest.as_ref().map(of_project).unwrap_or_default();
     let lines = || gates::notes(&gates).iter().map(|note| escape(note) + "\n").collect::<String>();
-    context.terminal.either(
+    context.terminal.messages(
         || linted(&findings, paths.len()) + &lines(),
         || json::document("policy lint", json!({ "policies": paths.len(), "findings": found, "gates": gates })),
     )?;

@@ -90,7 +90,7 @@ pub(in crate::command) async fn who(context: &Context, args: &WhoArgs) -> Result
     let found = policy::answers(&read.policy, &question);
     note_overlap(context, &read.policy);
     let asked = asked(&read, &question);
-    context.terminal.either(
+    context.terminal.messages(
         || answers::who(&asked, &found, context.terminal.width()),
         || document("access who", &asked, &found, json!({})),
     )?;
@@ -113,7 +113,7 @@ pub(in crate::command) async fn can(context: &Context, args: &CanArgs) -> Result
     };
     let would_allow = explain(&read.policy, &ask);
     let asked = asked(&read, &question);
-    context.terminal.either(
+    context.terminal.messages(
         || answers::can(&asked, &args.user, &found, &would_allow),
         || document("access can", &asked, &found, json!({ "would_allow": would_allow })),
     )?;
