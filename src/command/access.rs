@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::context::{Context, Need, no_region};
+use super::context::{Context, ManifestOrigin, Need, no_region};
 use super::gather::gather;
 use super::local::Users;
 use super::output::no_random;
@@ -139,7 +139,7 @@ impl Site {
             None => manifest.aws.destination(&root),
         };
         let Some(mut destination) = context.located(chosen, &folder).await? else {
-            return Err(no_region(Need::Anything));
+            return Err(no_region(Need::Anything, ManifestOrigin::File));
         };
         Context::own_store(&mut destination);
         let manifest = match &parsed {

@@ -378,8 +378,15 @@ pub(super) enum Need {
 }
 
 /// Returns the error for a missing region.
-pub(super) fn no_region(need: Need) -> Error {
-    let hint = "give --region, or set region under [aws] in the manifest, AWS_REGION, or the AWS profile's region";
+pub(super) fn no_region(need: Need, manifest: ManifestOrigin) -> Error {
+    let hint = match manifest {
+        ManifestOrigin::File => {
+            "give --region, or set region under [aws] in the manifest, AWS_REGION, or the AWS profile's region"
+        }
+        ManifestOrigin::Memory => {
+            "give --region, or set AWS_REGION or the AWS profile's region; this command does not read the manifest"
+        }
+    };
     let message = match need {
         Need::Tables => "--region is required when provisioning DynamoDB tables",
         Need::Anything => "no AWS region configured",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::access::enforcement::{assumed_roles, lists_roles_by_pattern};
-use super::context::{Context, Need, no_region};
+use super::context::{Context, ManifestOrigin, Need, no_region};
 use super::pass::scope;
 use crate::cli::{IamArgs, Purpose, ReachArgs};
 use crate::error::{Error, Exit};
@@ -52,7 +52,7 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
     for target in context.chosen_offline(&project, &args.filter)? {
         let place = place(context, &target).await;
         let wanted = match (&place.region, project.loaded.varies()) {
-            (None, true) => return Err(no_region(Need::Anything)),
+            (None, true) => return Err(no_region(Need::Anything, ManifestOrigin::File)),
             (region, _) => {
                 let name = region.clone().unwrap_or_else(|| RegionName::new(""));
                 project.wanted(&target.clone().with_region(Region { name, source: String::new() }))?

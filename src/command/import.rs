@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::context::{Context, Need, no_region};
+use super::context::{Context, ManifestOrigin, Need, no_region};
 use super::gather::folder_of;
 use super::init::write_by;
 use super::local::Users;
@@ -32,7 +32,7 @@ pub(super) struct Import {
 pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Error> {
     let root = context.global.policy_root.clone().unwrap_or_default();
     let Some(destination) = context.located(Destination::new(None, root.clone()), Path::new("")).await? else {
-        return Err(no_region(Need::Anything));
+        return Err(no_region(Need::Anything, ManifestOrigin::Memory));
     };
     let reader = context.connect(&destination, &Users::default()).await?;
     let ownership = OwnerKey::default();

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::access::{self, find_manifest, read};
 use super::baseline::Baseline;
-use super::context::{Context, Need, no_region};
+use super::context::{Context, ManifestOrigin, Need, no_region};
 use super::local::Users;
 use super::pass::{Planned, Values, scope};
 use super::plan::{self, ExitCodes};
@@ -117,12 +117,13 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     let target = at_target(context, &mut manifest, &mut listed)?;
     let project = context.project_in_memory(&manifest)?;
     if target.is_none() && context.region(&manifest.aws.destination(&project.loaded.policy_root)).await.is_none() {
-        return Err(no_region(if args.check_tables == Some(true) { Need::Tables } else { Need::Anything }));
+        let need = if args.check_tables == Some(true) { Need::Tables } else { Need::Anything };
+        return Err(no_region(need, ManifestOrigin::Memory));
     }
     let destination = match target {
         Some((target, folder)) => {
             let Some(mut located) = context.located(target, &folder).await? else {
-                return Err(no_region(Need::Anything));
+                return Err(no_region(Need::Anything, ManifestOrigin::File));
             };
             Context::own_store(&mut located);
             located
@@ -315,6 +316,21 @@ pub(super) fn apply_at_target(context: &Context, table: Option<&str>) -> String 
     words.extend(file.into_iter().flat_map(|file| [String::from("-f"), file.display().to_string()]));
     words.extend(table.into_iter().flat_map(|key| [String::from("--only"), format!("tables.{key}")]));
     command_line(context, words, &CarriedOptions::of(context))
+}
+
+/// Returns the command that lists the policies at a destination.
+pub(super) fn init_status(context: &Context, destination: &Destination) -> String {
+    let words = ["sentinel", "init", "status"].map(str::to_owned).to_vec();
+    let policy_root = Some(destination.policy_root.clone()).filter(|root| !root.is_default());
+    let region = Some(destination.region.name.clone());
+    let carry = CarriedOptions { region, policy_root, aws_profile: true, local: false };
+    let command = command_line(context, words, &carry);
+    match &destination.local {
+        None => command,
+        Some(folder) if folder == Path::new(".sentinel") => format!("{command} --local"),
+        // The store is beside the manifest, which `init status` does not read.
+        Some(folder) => format!("{command} --local={}", quoted(&[folder.to_string_lossy()])),
+    }
 }
 
 fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {

@@ -153,7 +153,7 @@ impl Context {
         for chosen in self.chosen(project, picked).await? {
             let Some(mut destination) = self.located(chosen, &project.folder).await? else {
                 let tables = project.loaded.desired.iter().any(|one| one.of::<Table>().is_some());
-                return Err(no_region(if tables { Need::Tables } else { Need::Anything }));
+                return Err(no_region(if tables { Need::Tables } else { Need::Anything }, project.medium));
             };
             Self::own_store(&mut destination);
             destinations.push(destination);

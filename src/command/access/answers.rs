@@ -28,7 +28,7 @@ async fn read(context: &Context, profile: &str) -> Result<Read, Error> {
     let parameter = site.parameter(profile)?;
     let live = site.gateway.policy(&parameter).await.map_err(|error| site.failed(error))?;
     let Some(live) = live else {
-        return Err(site.no_policy(PolicyOf { profile, parameter: &parameter }));
+        return Err(site.no_policy(context, PolicyOf { profile, parameter: &parameter }));
     };
     let content = live.state.content.as_ref().and_then(Content::text).unwrap_or_default();
     let policy = understood(&parameter, content).map_err(|message| Error::Denied {

@@ -2,6 +2,7 @@
 
 use super::{Site, Table};
 use crate::command::context::Context;
+use crate::command::status::init_status;
 use crate::document::closest;
 use crate::error::Error;
 use crate::report::versions::PolicyOf;
@@ -50,11 +51,11 @@ impl Site {
     }
 
     /// Returns the error for a profile whose policy does not exist.
-    pub(super) fn no_policy(&self, PolicyOf { profile, parameter }: PolicyOf<'_>) -> Error {
+    pub(super) fn no_policy(&self, context: &Context, PolicyOf { profile, parameter }: PolicyOf<'_>) -> Error {
         let meant = self.profile_meant(profile).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
         Error::NoRecord {
             message: format!("there is no policy {parameter} in {}", self.region()),
-            hint: format!("{meant}sentinel init status lists the policies that exist"),
+            hint: format!("{meant}{} lists the policies that exist", init_status(context, &self.destination)),
         }
     }
 

@@ -44,7 +44,7 @@ impl History {
         let parameter = site.parameter(&args.profile)?;
         let versions = site.gateway.policy_versions(&parameter, reading).await.map_err(|error| site.failed(error))?;
         if versions.is_empty() {
-            return Err(site.no_policy(PolicyOf { profile: &args.profile, parameter: &parameter }));
+            return Err(site.no_policy(context, PolicyOf { profile: &args.profile, parameter: &parameter }));
         }
         Ok(Self { site, parameter, versions })
     }

@@ -25,6 +25,53 @@ fn no_region_is_an_error_before_any_call() {
     assert!(world.calls().is_empty());
 }
 
+/// The steps use the AWS emulator.
+#[test]
+fn the_first_steps_of_the_help_work_as_written() {
+    let world = World::new();
+    let run = |args: &[&str]| crate::world::finish(world.command(args).spawn().unwrap()).expect(0);
+    let help = run(&["-h"]).stdout;
+    let (_, steps) = help.split_once("First steps, without an AWS account:\n").unwrap();
+    let steps: Vec<&str> = steps.lines().take_while(|line| !line.is_empty()).collect();
+    assert!(steps.len() >= 2, "{steps:?}");
+    for step in steps {
+        let mut words: Vec<&str> = step.split_whitespace().skip(1).collect();
+        if words[0] == "init" {
+            // There is no terminal for the confirmation.
+            words.push("--yes");
+        }
+        let ran = run(&words);
+        assert!(words[0] != "exec" || ran.stdout.contains("AWS_ACCESS_KEY_ID="), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_command_that_does_not_read_the_manifest_does_not_suggest_a_region_there() {
+    let world = World::new();
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n");
+    for args in [&["init", "status", "--local"][..], &["import", "--local", "-o", "new"]] {
+        let run = crate::world::finish(world.command(args).spawn().unwrap()).expect(1);
+        let hint = "hint: give --region, or set AWS_REGION or the AWS profile's region; this command does not read";
+        assert!(run.stderr.contains("error[E004]: no AWS region configured"), "{}", run.stderr);
+        assert!(run.stderr.contains(hint), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn the_hint_about_a_missing_policy_lists_those_of_the_same_region_and_store() {
+    let world = World::new();
+    let hint = |args: &[&str]| crate::world::finish(world.command(args).spawn().unwrap()).expect(1).stderr;
+    for command in [&["policy", "show"][..], &["access", "who"]] {
+        let stderr = hint(&[command, &["prod", "--region", "eu-west-1", "--local"]].concat());
+        assert!(
+            stderr.contains("hint: sentinel init status --region eu-west-1 --local lists the policies that exist"),
+            "{stderr}"
+        );
+        let stderr = hint(&[command, &["prod", "--region", "eu-west-1", "--local=a b"]].concat());
+        assert!(stderr.contains("hint: sentinel init status --region eu-west-1 --local='a b' lists"), "{stderr}");
+    }
+}
+
 #[test]
 fn the_region_is_shown_with_its_source() {
     let world = World::new();
