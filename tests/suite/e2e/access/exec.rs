@@ -467,7 +467,7 @@ rules:
     assert!(run.stderr.contains("rule \"operators\" would allow it for 3 other users"), "{}", run.stderr);
     assert!(!run.stderr.contains("carol"), "{}", run.stderr);
     let run = world.run_as("bob", &["credentials", "--profile", "dev"]).expect(1);
-    assert!(run.stderr.contains("for Bob@example.com, but names must match exactly"), "{}", run.stderr);
+    assert!(run.stderr.contains("for Bob@example.com, and not for bob: names must match exactly"), "{}", run.stderr);
     let args = ["breakglass", "--profile", "dev", "--reason-code", "incident", "--justification"];
     let run = world.run_as("alice", &[&args[..], &["The database is down, nobody is awake"]].concat()).expect(1);
     assert!(run.stderr.contains(server) && run.stderr.contains(&later), "{}", run.stderr);
