@@ -46,8 +46,8 @@ impl Rejected {
         }
         let mut definition = Cli::command();
         definition.build();
-        let names = wanted.command.split_whitespace();
-        let command = names.fold(Some(&mut definition), |command, name| command?.find_subcommand_mut(name));
+        let mut names = wanted.command.split_whitespace();
+        let command = names.try_fold(&mut definition, |command, name| command.find_subcommand_mut(name));
         let tip = command.and_then(|command| {
             let tip = argument_given_as_option(&error, command, &wanted.command)?;
             // clap suggests the option with the most similar name, which has another meaning, and puts it into the usage.

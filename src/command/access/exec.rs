@@ -138,7 +138,7 @@ impl Asked {
             };
             let unread = self.site.of_table(context, &table, error.clone());
             let hint = match error.class {
-                Class::Denied => Some(self.to_ask_for(error)),
+                Class::Denied => Some(to_ask_for(error)),
                 _ => unread.hint(),
             };
             let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
@@ -187,11 +187,6 @@ impl Asked {
         denied_in_lines(message, hint)
     }
 
-    /// Returns the hint for a record that the user has no permission to read.
-    fn to_ask_for(&self, error: &CallError) -> String {
-        format!("ask for {}; sentinel iam --for requester prints all required permissions", lacking(error))
-    }
-
     /// Returns the region for the command: that of the AWS profile, or else that of the policy.
     pub(super) async fn child_region(&self, origin: &Origin) -> Result<String, Error> {
         let region = self.site.gateway.region(origin).await.map_err(without)?;
@@ -218,6 +213,11 @@ impl Asked {
         }
         Ok(origin)
     }
+}
+
+/// Returns the hint for a record that the user has no permission to read.
+fn to_ask_for(error: &CallError) -> String {
+    format!("ask for {}; sentinel iam --for requester prints all required permissions", lacking(error))
 }
 
 pub(super) fn unlogged((path, error): Unwritten) -> Error {
