@@ -12,7 +12,7 @@ use crate::kind::policy_parameter::{self, PolicyParameter};
 use crate::kind::table::{self, Builtin, Table};
 use crate::kind::{Address, Desired, DesiredResource, Kind, KindId, role};
 use crate::resource::call::{
-    GET_ITEM, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, Operation, PUT_ITEM, QUERY, UPDATE_ITEM,
+    DESCRIBE_TABLE, GET_ITEM, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, Operation, PUT_ITEM, QUERY, UPDATE_ITEM,
 };
 use crate::resource::names::{AccountId, PolicyRoot, RegionName};
 use crate::resource::record_key::{Prefix, Role};
@@ -60,6 +60,8 @@ pub struct TrustChecked<'a> {
     pub principals: &'a [String],
     /// Whether others are listed by a pattern.
     pub patterns: bool,
+    /// The names of the tables with the records.
+    pub tables: &'a [String],
 }
 
 /// Roles that the broker assumes, in addition to those with `trusted_by = { broker = true }`.
@@ -247,6 +249,10 @@ impl Statements {
         let roles: Vec<String> = checked.broker.map(&arn).into_iter().chain(roles).collect();
         if !roles.is_empty() {
             self.allow("SentinelTrustRead", actions(&role::CHECK_READS), roles);
+        }
+        let tables: Vec<String> = checked.tables.iter().map(|name| table::arn(location, name)).collect();
+        if !tables.is_empty() {
+            self.allow("SentinelTrustTables", actions(&[DESCRIBE_TABLE]), tables);
         }
         // The ARN of a session lacks the path of its role.
         let principals = checked.principals.iter();

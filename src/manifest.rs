@@ -178,6 +178,12 @@ impl Manifest {
         let roles = self.broker.roles_of(&self.sections);
         roles.filter_map(|(profile, role)| Some((profile, role.arn(&self.sections, caller)?))).collect()
     }
+
+    /// Returns the name of a built-in table: the one in its section, or the default one.
+    pub fn table_name(&self, builtin: Builtin) -> &str {
+        let named = self.sections.tables.get(builtin.key()).and_then(|section| section.name.as_deref());
+        named.unwrap_or(builtin.default_name())
+    }
 }
 
 impl AwsSection {

@@ -278,8 +278,7 @@ impl Site {
 
     /// Returns the name that the manifest gives a table, or its default one.
     fn known_table(&self, builtin: Builtin) -> &str {
-        let named = self.manifest.sections.tables.get(builtin.key()).and_then(|section| section.name.as_deref());
-        named.unwrap_or(builtin.default_name())
+        self.manifest.table_name(builtin)
     }
 
     /// Returns the tables that may contain locks, if this is the table of approvals. Naming another table, by an option or by a manifest,

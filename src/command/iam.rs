@@ -10,7 +10,7 @@ use crate::error::{Error, Exit};
 use crate::iam::{self, AdditionalPermissions, Document, Location, TrustChecked, Use};
 use crate::kind::DesiredResource;
 use crate::kind::references::Service;
-use crate::manifest::BrokeredRoles;
+use crate::manifest::{BrokeredRoles, Builtin};
 use crate::report::json;
 use crate::resource::destination::{Destination, Region};
 use crate::resource::names::RegionName;
@@ -65,6 +65,7 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
         let roles = BrokeredRoles::new(&manifest.broker, &manifest.sections);
         let broker = manifest.sections.serving(Service::Broker);
         let principals = assumed_roles(&manifest.broker);
+        let tables: Vec<String> = Builtin::ALL.iter().map(|builtin| manifest.table_name(*builtin).to_owned()).collect();
         let additional = AdditionalPermissions {
             prune: scope.prune,
             orphans: scope.ownership.is_some(),
@@ -73,6 +74,7 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
                 broker: broker.as_deref(),
                 principals: &principals,
                 patterns: lists_roles_by_pattern(&manifest.broker),
+                tables: &tables,
             },
         };
         let part = |purpose: &Use| {

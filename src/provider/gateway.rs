@@ -18,6 +18,7 @@ use super::signing::client_without_credentials;
 use crate::kind::document::PolicyDocument;
 use crate::kind::policy_parameter::{self, Found, ParameterApi, PolicyParameter, Reading, Version};
 use crate::kind::role::{self as iam, RoleApi};
+use crate::kind::table::{self, TableApi};
 use crate::resource::Live;
 use crate::resource::call::CallError;
 use crate::resource::caller::{self, Caller, Identity, Reuse};
@@ -247,6 +248,12 @@ impl Gateway {
     /// Returns what IAM says about the permissions of a principal.
     pub async fn simulate(&self, simulation: &iam::Simulation<'_>) -> Result<Vec<Simulated>, CallError> {
         iam::simulate(&self.roles(), simulation).await
+    }
+
+    /// Returns the regions of the replicas of a table; none for a table that does not exist.
+    pub async fn replica_regions(&self, table: &str) -> Result<BTreeSet<String>, CallError> {
+        let identity = Arc::new(Identity::new(&self.config, &self.pacer, Reuse::Never));
+        table::replica_regions(&TableApi::new(&self.config, &self.pacer, &identity), table).await
     }
 
     pub fn records<'a>(&'a self, table: &'a str) -> Records<'a> {

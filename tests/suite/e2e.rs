@@ -36,6 +36,7 @@ mod tables;
 mod targets;
 mod topics;
 mod trust;
+mod trust_indirect;
 mod trust_roles;
 mod validate;
 mod values;

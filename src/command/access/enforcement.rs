@@ -172,14 +172,12 @@ fn known<'a>(role: Option<&'a RoleArn>, read: &'a BTreeMap<&RoleArn, Read>) -> R
 fn judge<'a>(
     (name, role): (&'a str, Option<&'a RoleArn>),
     findings: Vec<Finding>,
-    of_profile: Option<OfProfile<'_>>,
+    of_profile: Option<OfProfile>,
     principals: &'a [Principal],
 ) -> Profile<'a> {
     let (mut bypassed_by, mut unknown) = (Vec::new(), Vec::new());
     if let Some(OfProfile { resources, unread }) = of_profile {
-        unknown.extend(
-            unread.iter().map(|(role, why)| format!("the managed policies of {role} could not be read: {why}")),
-        );
+        unknown.extend(unread);
         for Principal { arn, known } in principals {
             match known {
                 PermissionsResult::Permissions(permissions) => {

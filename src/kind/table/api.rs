@@ -1,5 +1,6 @@
 //! The DynamoDB calls.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
@@ -194,6 +195,15 @@ pub(super) async fn names(api: &TableApi) -> Result<Vec<String>, CallError> {
 
 pub(super) async fn describe(api: &TableApi, name: &str) -> Result<(Table, Facts), CallError> {
     describe_passing(api, name, &[]).await
+}
+
+/// Returns the regions of the replicas of a table; none for a table that does not exist.
+pub async fn replica_regions(api: &TableApi, name: &str) -> Result<BTreeSet<String>, CallError> {
+    match describe(api, name).await {
+        Ok((found, _)) => Ok(found.replicas.into_iter().flat_map(|replicas| replicas.regions.into_keys()).collect()),
+        Err(error) if error.class == Class::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Describes a table that exists. A read just after its creation may not find it yet.

@@ -74,7 +74,7 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use crate::resource::check_table_name as check_name;
-pub use api::TableApi;
+pub use api::{TableApi, replica_regions};
 pub use autoscaling::{Autoscaling, SetScale, UnsupportedScaling};
 use billing::FIRST_CAPACITY;
 pub use billing::{Billing, Capacity};

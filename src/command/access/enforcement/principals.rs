@@ -34,8 +34,10 @@ const RECORDS: [Prefix; 8] = [
 
 /// The resources on which a permission bypasses the broker.
 pub(super) struct Guarded {
-    /// ARNs.
+    /// ARNs of the tables and their replicas.
     tables: Vec<String>,
+    /// Why the replicas of tables are not known.
+    unread_tables: Vec<String>,
     pub(super) broker: Option<RoleArn>,
     roles: Vec<String>,
     /// The customer managed policies of each role, or why they could not be read.
@@ -66,8 +68,10 @@ impl Guarded {
         let policies = policies.await.into_iter().collect();
         let broker = broker.filter(|role| is_there(role));
         let trust = broker.and_then(|role| read.get(role)?.as_ref().ok()?.as_ref());
+        let (tables, unread_tables) = tables(site, caller).await;
         Self {
-            tables: tables(site, caller),
+            tables,
+            unread_tables,
             roles: roles.iter().filter(|role| Some(**role) != broker).map(|role| (*role).to_string()).collect(),
             policies,
             parameters: profiles.map(|profile| parameter(site, caller, profile)).collect(),
@@ -77,29 +81,28 @@ impl Guarded {
     }
 
     /// Returns the resources that guard the gate of one profile.
-    pub(super) fn of_profile(
-        &self,
-        site: &Site,
-        caller: &Caller,
-        profile: &str,
-        role: Option<&RoleArn>,
-    ) -> OfProfile<'_> {
+    pub(super) fn of_profile(&self, site: &Site, caller: &Caller, profile: &str, role: Option<&RoleArn>) -> OfProfile {
         let roles: Vec<&RoleArn> = role.into_iter().chain(&self.broker).collect();
         let policies = || roles.iter().filter_map(|role| self.policies.get_key_value(*role));
         let mut resources: BTreeSet<String> = self.tables.iter().cloned().collect();
         resources.extend(roles.iter().map(ToString::to_string));
         resources.extend(policies().filter_map(|(_, read)| read.as_ref().ok()).flatten().cloned());
         resources.extend([parameter(site, caller, profile), String::from("*")]);
-        let unread = policies().filter_map(|(role, read)| Some((role, read.as_ref().err()?.as_str())));
+        let unread = policies().filter_map(|(role, read)| Some(unread_policies(role, read.as_ref().err()?)));
+        let unread = unread.chain(self.unread_tables.iter().cloned());
         OfProfile { resources, unread: unread.collect() }
     }
 }
 
+fn unread_policies(role: &str, why: &str) -> String {
+    format!("the managed policies of {role} could not be read: {why}")
+}
+
 /// The resources that guard the gate of one profile.
-pub(super) struct OfProfile<'a> {
+pub(super) struct OfProfile {
     pub(super) resources: BTreeSet<String>,
-    /// The roles whose managed policies could not be read, and why.
-    pub(super) unread: Vec<(&'a RoleArn, &'a str)>,
+    /// What could not be read, and why.
+    pub(super) unread: Vec<String>,
 }
 
 /// Returns whether a managed policy is one of AWS, which nobody else can change.
@@ -107,13 +110,26 @@ fn is_of_aws(arn: &str) -> bool {
     arn.split(':').nth(4) == Some("aws")
 }
 
-/// Returns the ARNs of the tables with the records of access.
-fn tables(site: &Site, caller: &Caller) -> Vec<String> {
-    let arn = |builtin: &Builtin| {
-        let (partition, region, name) = (caller.partition(), site.region(), site.known_table(*builtin));
-        format!("arn:{partition}:dynamodb:{region}:{}:table/{name}", caller.account)
-    };
-    Builtin::ALL.iter().map(arn).collect()
+/// Returns the ARNs of the tables with the records of access, in each region that the manifest or AWS has a replica in, and why the
+/// replicas of a table are not known. A write to any replica reaches the others.
+async fn tables(site: &Site, caller: &Caller) -> (Vec<String>, Vec<String>) {
+    let live = Builtin::ALL.iter().map(|builtin| site.gateway.replica_regions(site.known_table(*builtin)));
+    let (mut arns, mut unread) = (Vec::new(), Vec::new());
+    for (builtin, live) in Builtin::ALL.iter().zip(join_all(live).await) {
+        let name = site.known_table(*builtin);
+        let section = site.manifest.sections.tables.get(builtin.key());
+        let replicas = section.and_then(|section| section.replicas.regions.as_ref()).into_iter().flatten();
+        let mut regions: BTreeSet<String> = replicas.map(|(region, _)| region.clone()).collect();
+        match live {
+            Ok(live) => regions.extend(live),
+            Err(error) => unread.push(format!("the replicas of the table {name} could not be read: {error}")),
+        }
+        let own = site.region().to_string();
+        regions.remove(&own);
+        let arn = |region| format!("arn:{}:dynamodb:{region}:{}:table/{name}", caller.partition(), caller.account);
+        arns.extend([own].into_iter().chain(regions).map(arn));
+    }
+    (arns, unread)
 }
 
 /// Returns the ARN of the parameter with the policy of a profile.
