@@ -266,6 +266,7 @@ impl Statements {
         if checked.patterns {
             self.allow("SentinelTrustPatterns", actions(&[role::LIST_ROLES]), vec![String::from("*")]);
         }
+        self.allow("SentinelTrustPolicies", actions(&[role::LIST_ATTACHED]), vec![arn("role/*")]);
         self.allow("SentinelTrustSimulate", actions(&[role::SIMULATE]), ["user/*", "role/*"].map(arn).to_vec());
     }
 

@@ -107,6 +107,21 @@ pub fn may_admit(policy: &Value, role: &RoleArn) -> bool {
     })
 }
 
+/// Returns whether a trust policy may let a user or role assume its role with the name of somebody else. It does not if each statement
+/// that may allow them requires the name of the user as the session name, which a role does not have.
+pub fn may_admit_as_another(policy: &Value, principal: &str) -> bool {
+    let Some(statements) = statement::read(policy) else { return true };
+    let (requests, unclear) = requests(&statements, &Unnamed::of(policy));
+    let candidates = Candidate::of_arn(principal, &statements);
+    let is_admitted = |candidate: &Candidate| {
+        requests.iter().any(|request| {
+            let evaluation = Evaluation { candidate, request, unclear: &unclear };
+            evaluation.allowing(&statements).iter().any(|(at, _)| !statements[*at].requires_own_name)
+        })
+    };
+    candidates.is_empty() || candidates.iter().any(is_admitted)
+}
+
 fn is_intended(candidate: &Candidate, intended: Intended<'_>) -> bool {
     match intended {
         // A role's name is unique in its account, whatever its path.

@@ -13,8 +13,8 @@ pub enum TrustCommand {
     /// the broker's role. Treats a statement that it does not understand as one that admits somebody else.
     ///
     /// Also asks IAM, with SimulatePrincipalPolicy, whether the users and roles in [broker] and the profiles' own roles have
-    /// permissions that bypass the broker: on the tables, on these roles and their policies, on the policies of the profiles, or on the compute
-    /// that runs the broker. Lists what it did not check.
+    /// permissions that bypass the broker: on the tables and their replicas, on these roles and their policies, on the policies of the
+    /// profiles, on the compute that runs the broker, on themselves, or on approvers and operators. Lists what it did not check.
     ///
     /// Exits with 2 if there is a finding, and with 3 if there is none but something could not be read or simulated.
     Check(TrustCheckArgs),

@@ -235,6 +235,12 @@ impl Gateway {
         iam::role_arn(&self.roles(), role).await
     }
 
+    /// Returns the ARN and the trust policy of a role in the caller's account, found by the role's name. Returns `None` if the role does
+    /// not exist.
+    pub async fn role_named(&self, role: &RoleArn) -> Result<Option<(RoleArn, PolicyDocument)>, CallError> {
+        iam::role_named(&self.roles(), role).await
+    }
+
     /// Returns the ARNs of all roles in the caller's account.
     pub async fn role_arns(&self) -> Result<Vec<RoleArn>, CallError> {
         iam::role_arns(&self.roles()).await

@@ -18,6 +18,46 @@ pub const ROLE_ACTIONS: [&str; 3] = ["iam:AttachRolePolicy", "iam:PutRolePolicy"
 /// Change a managed policy of a role.
 pub const POLICY_ACTIONS: [&str; 2] = ["iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion"];
 
+/// Change what a role may do, by the role itself, or the session names that somebody can assume it with.
+pub const OWN_ROLE_ACTIONS: [&str; 7] = [
+    "iam:AttachRolePolicy",
+    "iam:DeleteRolePermissionsBoundary",
+    "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutRolePolicy",
+    "iam:UpdateAssumeRolePolicy",
+];
+
+/// Change what a user may do, by the user themselves.
+pub const OWN_USER_ACTIONS: [&str; 6] = [
+    "iam:AttachUserPolicy",
+    "iam:DeleteUserPermissionsBoundary",
+    "iam:DeleteUserPolicy",
+    "iam:DetachUserPolicy",
+    "iam:PutUserPermissionsBoundary",
+    "iam:PutUserPolicy",
+];
+
+/// Change what the users of a group may do, or who is in it.
+pub const GROUP_ACTIONS: [&str; 6] = [
+    "iam:AddUserToGroup",
+    "iam:AttachGroupPolicy",
+    "iam:DeleteGroupPolicy",
+    "iam:DetachGroupPolicy",
+    "iam:PutGroupPolicy",
+    "iam:RemoveUserFromGroup",
+];
+
+/// Obtain the credentials of another user.
+pub const USER_TAKEOVER_ACTIONS: [&str; 3] =
+    ["iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile"];
+
+/// Let others assume a role.
+pub const ROLE_TAKEOVER_ACTIONS: [&str; 1] = ["iam:UpdateAssumeRolePolicy"];
+
+pub const ASSUME_ROLE: &str = "sts:AssumeRole";
+
 /// Change the policy of a profile.
 pub const PARAMETER_ACTIONS: [&str; 1] = ["ssm:PutParameter"];
 
@@ -114,6 +154,14 @@ pub enum Target {
     Table,
     /// Every resource, and so the one on which the broker runs.
     Compute,
+    /// An example of the resources that a permission by pattern includes.
+    Example,
+    /// The principal itself.
+    Itself,
+    /// A managed policy of the principal itself.
+    OwnPolicy,
+    /// The user or role of another approver or operator.
+    Approver,
 }
 
 /// The permissions of a principal on one resource.
@@ -135,6 +183,14 @@ impl Bypass {
 }
 
 impl Target {
+    /// Returns whether a permission bypasses the gates of all profiles, whichever resource it is on.
+    pub fn concerns_all_profiles(self) -> bool {
+        match self {
+            Self::BrokerRole | Self::ProfileRole | Self::ManagedPolicy | Self::ProfilePolicy => false,
+            Self::Table | Self::Compute | Self::Example | Self::Itself | Self::OwnPolicy | Self::Approver => true,
+        }
+    }
+
     /// Returns the words that introduce a number of resources.
     fn describe(self, count: usize) -> &'static str {
         match (self, count) {
@@ -148,6 +204,12 @@ impl Target {
             (Self::Table, 1) => "the table ",
             (Self::Table, _) => "the tables ",
             (Self::Compute, _) => "every resource, and so on the one that runs the broker",
+            (Self::Example, _) => "resources such as ",
+            (Self::Itself, _) => "itself, ",
+            (Self::OwnPolicy, 1) => "its own managed policy ",
+            (Self::OwnPolicy, _) => "its own managed policies ",
+            (Self::Approver, 1) => "the approver or operator ",
+            (Self::Approver, _) => "the approvers and operators ",
         }
     }
 }
@@ -184,7 +246,18 @@ impl fmt::Display for Bypass {
 pub struct Permissions {
     found: BTreeMap<(Target, String), Bypass>,
     /// The condition keys on which actions on resources depend.
-    depends: BTreeMap<(String, String), BTreeSet<String>>,
+    depends: BTreeMap<(Target, String, String), BTreeSet<String>>,
+    /// What could not be read, and why.
+    unread: Vec<String>,
+}
+
+/// An action on a resource that depends on condition keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undecided<'a> {
+    pub target: Target,
+    pub action: &'a str,
+    pub resource: &'a str,
+    pub keys: &'a BTreeSet<String>,
 }
 
 impl Permissions {
@@ -193,7 +266,9 @@ impl Permissions {
         for Simulated { action, resource, decision } in simulated {
             match decision {
                 Decision::Denied => {}
-                Decision::Depends(keys) => self.depends.entry((action, resource)).or_default().extend(keys),
+                Decision::Depends(keys) => {
+                    self.depends.entry((target, action, resource)).or_default().extend(keys);
+                }
                 Decision::Allowed(statements) => {
                     let new = || Bypass {
                         target,
@@ -207,6 +282,16 @@ impl Permissions {
                 }
             }
         }
+    }
+
+    /// Adds something that could not be read, and why.
+    pub fn add_unread(&mut self, what: String) {
+        self.unread.push(what);
+    }
+
+    /// Returns what could not be read, and why.
+    pub fn unread(&self) -> &[String] {
+        &self.unread
     }
 
     /// Returns one entry for each resource.
@@ -231,12 +316,12 @@ impl Permissions {
     }
 
     /// Returns the actions and resources that depend on condition keys, and the keys.
-    pub fn undecided(&self) -> impl Iterator<Item = (&str, &str, &BTreeSet<String>)> {
-        let is_open = |((action, resource), _): &(&(String, String), &BTreeSet<String>)| {
-            !self.bypasses().any(|one| one.resource == *resource && one.actions.contains(action))
-        };
-        let open = self.depends.iter().filter(is_open);
-        open.map(|((action, resource), keys)| (action.as_str(), resource.as_str(), keys))
+    pub fn undecided(&self) -> impl Iterator<Item = Undecided<'_>> {
+        let all = self.depends.iter();
+        let all = all.map(|((target, action, resource), keys)| Undecided { target: *target, action, resource, keys });
+        all.filter(|open| {
+            !self.bypasses().any(|one| one.resource == open.resource && one.actions.contains(open.action))
+        })
     }
 }
 
@@ -290,8 +375,30 @@ mod tests {
         let mut permissions = Permissions::default();
         permissions.add(Target::Table, vec![depends("dynamodb:PutItem", "t"), depends("dynamodb:Query", "t")]);
         permissions.add(Target::Table, vec![allowed("dynamodb:PutItem", "t", 1)]);
-        let open: Vec<(&str, &str)> = permissions.undecided().map(|(action, on, _)| (action, on)).collect();
+        let open: Vec<(&str, &str)> = permissions.undecided().map(|one| (one.action, one.resource)).collect();
         assert_eq!(open, [("dynamodb:Query", "t")]);
+    }
+
+    #[test]
+    fn permissions_on_the_principal_itself_and_on_approvers_concern_all_profiles() {
+        let mut permissions = Permissions::default();
+        permissions.add(Target::Itself, vec![allowed("iam:PutUserPolicy", "a", 1)]);
+        permissions.add(Target::OwnPolicy, vec![allowed("iam:CreatePolicyVersion", "p", 1)]);
+        permissions.add(
+            Target::Approver,
+            vec![allowed("iam:CreateAccessKey", "b", 2), allowed("iam:CreateAccessKey", "c", 2)],
+        );
+        permissions.add(Target::Example, vec![allowed("ecs:ExecuteCommand", "cluster/any", 3)]);
+        assert!(permissions.bypasses().all(|one| one.gives_access() && one.target.concerns_all_profiles()));
+        let lines: Vec<String> =
+            permissions.groups().iter().map(|group| group.describe(&group.resources.join(", "))).collect();
+        let expected = [
+            "ecs:ExecuteCommand on resources such as cluster/any (policy own, statement at line 3, column 1)",
+            "iam:PutUserPolicy on itself, a (policy own, statement at line 1, column 1)",
+            "iam:CreatePolicyVersion on its own managed policy p (policy own, statement at line 1, column 1)",
+            "iam:CreateAccessKey on the approvers and operators b, c (policy own, statement at line 2, column 1)",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

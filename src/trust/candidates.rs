@@ -33,6 +33,19 @@ pub(super) enum Candidate {
 }
 
 impl Candidate {
+    /// Returns the user with an ARN, or the sessions of the role with it that the statements distinguish.
+    pub(super) fn of_arn(arn: &str, statements: &[Statement]) -> Vec<Self> {
+        let text = Text::known(arn);
+        let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
+        if resource.starts_with("user/") {
+            let account = account_of(arn).map(Text::known);
+            return account.map(|account| Self::User { account, arn: text }).into_iter().collect();
+        }
+        let names = Names::of(statements).sessions;
+        let names = names.iter().map(String::as_str).chain(["sentinel"]);
+        names.filter_map(|name| Self::session(&text, name)).collect()
+    }
+
     /// Returns a session of a role, by the role's ARN.
     pub(super) fn session(role: &Text, session: &str) -> Option<Self> {
         let account = account_of(&role.written)?;

@@ -84,6 +84,8 @@ pub(super) struct Statement {
     pub(super) conditions: Vec<Condition>,
     /// Whether some element is not understood.
     pub(super) unsupported: bool,
+    /// Whether the session name must be the name of the user who assumes the role.
+    pub(super) requires_own_name: bool,
 }
 
 impl Statement {
@@ -169,7 +171,15 @@ fn statement(raw: &Map<String, Value>) -> Statement {
         }),
     };
     let sid = raw.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty()).map(str::to_owned);
-    Statement { sid, effect, principals, actions, conditions, unsupported }
+    let requires_own_name = raw.get("Condition").is_some_and(requires_own_name);
+    Statement { sid, effect, principals, actions, conditions, unsupported, requires_own_name }
+}
+
+/// Returns whether a block of conditions requires the name of the user as the session name.
+fn requires_own_name(block: &Value) -> bool {
+    let keys = block.get("StringEquals").and_then(Value::as_object).into_iter().flatten();
+    let mut values = keys.filter(|(key, _)| key.eq_ignore_ascii_case("sts:RoleSessionName")).map(|(_, value)| value);
+    values.any(|value| texts(value).is_some_and(|all| all == ["${aws:username}"]))
 }
 
 /// Returns the issuer of an OpenID Connect provider, `oidc.eks.REGION.amazonaws.com/id/ID`, if it is a cluster of Amazon EKS.

@@ -3,6 +3,7 @@
 mod compute;
 #[cfg(feature = "local")]
 mod emulator;
+mod own_name;
 
 use std::collections::BTreeMap;
 

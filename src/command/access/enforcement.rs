@@ -1,5 +1,6 @@
 //! `sentinel trust check`: whether AWS enforces the gate of each profile.
 
+mod approvers;
 mod principals;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ use crate::report::{escape, json};
 use crate::resource::call::Class;
 use crate::resource::caller::{Caller, account_of};
 use crate::resource::names::RoleArn;
-use crate::trust::bypass::{Bypass, Permissions, gives_access};
+use crate::trust::bypass::{Bypass, Permissions, Target, Undecided, gives_access};
 use crate::trust::gate::{Finding, Role, findings};
 pub(in crate::command) use principals::assumed_roles;
 pub(in crate::command) use principals::lists_roles_by_pattern;
@@ -29,9 +30,12 @@ use principals::{
 };
 
 /// What the check cannot see, whatever the principals are.
-const NOT_CHECKED: [&str; 4] = [
+const NOT_CHECKED: [&str; 7] = [
     "principals other than those of [broker], the profiles' own roles, and --principal",
     "who can assume the roles in [broker], and with which session names",
+    "taking over users or roles other than the approvers and operators that [broker] names exactly",
+    "roles outside [broker] that principals can assume, and what these roles can do",
+    "permissions on only some groups of IAM users, or on only the managed policies of a user",
     "permissions on only the resources that run the broker, such as its Amazon ECS service or Kubernetes namespace",
     "resource-based policies of the tables",
 ];
@@ -181,14 +185,16 @@ fn judge<'a>(
         for Principal { arn, known } in principals {
             match known {
                 PermissionsResult::Permissions(permissions) => {
-                    let concerns = |one: &&Bypass| one.gives_access() && resources.contains(&one.resource);
-                    let depends = |(action, resource, _): (&str, &str, &BTreeSet<String>)| {
-                        gives_access(action) && resources.contains(resource)
-                    };
+                    let guards =
+                        |target: Target, resource: &str| target.concerns_all_profiles() || resources.contains(resource);
+                    let concerns = |one: &&Bypass| one.gives_access() && guards(one.target, &one.resource);
+                    let depends = |one: Undecided<'_>| gives_access(one.action) && guards(one.target, one.resource);
                     if permissions.bypasses().any(|one| concerns(&one)) {
                         bypassed_by.push(arn.as_str());
                     } else if permissions.undecided().any(depends) {
                         unknown.push(format!("the permissions of {arn} depend on condition keys"));
+                    } else if !permissions.unread().is_empty() {
+                        unknown.push(format!("the permissions of {arn} are not all known"));
                     }
                 }
                 PermissionsResult::Unknown(_) => unknown.push(format!("the permissions of {arn} are not known")),
@@ -210,7 +216,8 @@ fn exit(profiles: &[Profile<'_>], principals: &[Principal]) -> Exit {
     let permissions = || principals.iter().filter_map(Principal::permissions);
     let found = permissions().any(|one| one.bypasses().next().is_some());
     let is_unknown = |one: &Principal| matches!(one.known, PermissionsResult::Unknown(_));
-    let open = principals.iter().any(is_unknown) || permissions().any(|one| one.undecided().next().is_some());
+    let is_open = |one: &Permissions| one.undecided().next().is_some() || !one.unread().is_empty();
+    let open = principals.iter().any(is_unknown) || permissions().any(is_open);
     match profiles.iter().map(|one| one.state).max_by_key(|state| *state as u8) {
         _ if found => Exit::Changes,
         Some(State::Advisory) => Exit::Changes,
@@ -264,7 +271,7 @@ fn of_principal(arn: &str, permissions: &Permissions) -> String {
     }
     let words = match permissions.bypasses().next() {
         Some(_) => "has permissions that only the broker and administrators should have",
-        None if permissions.undecided().any(|(action, ..)| gives_access(action)) => {
+        None if permissions.undecided().any(|one| gives_access(one.action)) || !permissions.unread().is_empty() => {
             "not known whether it can bypass the broker"
         }
         None => "not known whether it can read the records",
@@ -279,10 +286,11 @@ fn of_principal(arn: &str, permissions: &Permissions) -> String {
     text
 }
 
-/// Returns the actions that depend on condition keys in words, those with the same keys and resources together.
+/// Returns what is not known in words: the actions that depend on condition keys, those with the same keys together, and what could not
+/// be read.
 fn undecided(permissions: &Permissions) -> Vec<String> {
     let mut by_keys: BTreeMap<&BTreeSet<String>, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
-    for (action, resource, keys) in permissions.undecided() {
+    for Undecided { action, resource, keys, .. } in permissions.undecided() {
         let (actions, resources) = by_keys.entry(keys).or_default();
         actions.insert(action);
         resources.insert(resource);
@@ -293,7 +301,8 @@ fn undecided(permissions: &Permissions) -> Vec<String> {
         let keys = keys.join(", ");
         format!("not known: {} on {} depends on the condition keys {keys}", list(&actions), list(&resources))
     };
-    by_keys.into_iter().map(line).collect()
+    let unread = permissions.unread().iter().map(|what| format!("not known: {what}"));
+    by_keys.into_iter().map(line).chain(unread).collect()
 }
 
 fn document(profiles: &[Profile<'_>], principals: &[Principal], not_checked: &[&str]) -> json::Document {

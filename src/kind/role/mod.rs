@@ -51,9 +51,9 @@ pub use manifest::{Permissions, RoleSection};
 pub use rules::check_arn;
 pub use simulation::{ContextValue, SIMULATE, Simulation, simulate};
 pub use steps::RoleStep;
-pub use steps::{GET_ROLE, LIST_ROLES};
+pub use steps::{GET_ROLE, LIST_ATTACHED, LIST_ROLES};
 pub use trust::{GitHub, Jobs, Principals, Trust, TrustedBy};
-pub use trusted::{CHECK_READS, managed_policies, role_arn, role_arns, trust, trust_in};
+pub use trusted::{CHECK_READS, managed_policies, role_arn, role_arns, role_named, trust, trust_in};
 
 /// A role, live or desired. `None` means "not managed" in desired state and "not read" in live state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,7 +215,7 @@ impl Kind for Role {
 
     fn unlisted_permissions(location: &Location, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations =
-            vec![steps::LIST_TAGS, GET_ROLE, steps::LIST_ATTACHED, steps::LIST_POLICIES, steps::LIST_PROFILES];
+            vec![steps::LIST_TAGS, GET_ROLE, LIST_ATTACHED, steps::LIST_POLICIES, steps::LIST_PROFILES];
         if purpose == Purpose::Write {
             operations.extend([steps::DETACH_POLICY, steps::DELETE_POLICY, steps::DELETE_ROLE]);
         }

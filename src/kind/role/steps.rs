@@ -16,7 +16,7 @@ use crate::resource::{Facts, Live, Tags};
 
 // AWS documents no rates for IAM. Reads get a higher start than writes; the pacer adapts both.
 pub const GET_ROLE: Operation = operation!("iam", "GetRole", 15.0, 30.0);
-pub(super) const LIST_ATTACHED: Operation = operation!("iam", "ListAttachedRolePolicies", 15.0, 30.0);
+pub const LIST_ATTACHED: Operation = operation!("iam", "ListAttachedRolePolicies", 15.0, 30.0);
 pub(super) const LIST_POLICIES: Operation = operation!("iam", "ListRolePolicies", 15.0, 30.0);
 pub(super) const GET_POLICY: Operation = operation!("iam", "GetRolePolicy", 15.0, 30.0);
 pub(super) const LIST_TAGS: Operation = operation!("iam", "ListRoleTags", 15.0, 30.0);

@@ -27,6 +27,14 @@ pub async fn role_arn(api: &RoleApi, role: &RoleArn) -> Result<Option<String>, C
     Ok(found(api, role).await?.map(|answer| answer.arn))
 }
 
+/// Returns the ARN and the trust policy of the role with this name, whatever its path. Returns `None` if the role does not exist.
+pub async fn role_named(api: &RoleApi, role: &RoleArn) -> Result<Option<(RoleArn, PolicyDocument)>, CallError> {
+    let Some(answer) = found(api, role).await? else { return Ok(None) };
+    let text = answer.assume_role_policy_document.as_deref();
+    let text = text.ok_or_else(|| failed(GET_ROLE, "the answer contains no trust policy"))?;
+    Ok(Some((RoleArn::new(answer.arn), api::document(text))))
+}
+
 /// Returns the ARNs of all roles of the account, also those of IAM Identity Center.
 pub async fn role_arns(api: &RoleApi) -> Result<Vec<RoleArn>, CallError> {
     api::list(api, |answer| Some(RoleArn::new(answer.arn))).await

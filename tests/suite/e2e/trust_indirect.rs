@@ -1,9 +1,14 @@
-//! Indirect ways to bypass the broker that `trust check` finds, end to end: replicas of the tables.
+//! Indirect ways to bypass the broker that `trust check` finds, end to end: replicas of the tables, the principal itself, and
+//! approvers.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::trust::{ACCOUNT, MANIFEST, allow, policy, world};
+use super::trust::{ACCOUNT, MANIFEST, allow, policy, trust, world};
 use crate::world::World;
+
+fn role(name: &str) -> String {
+    format!("arn:aws:iam::{ACCOUNT}:role/{name}")
+}
 
 fn user(name: &str) -> String {
     format!("arn:aws:iam::{ACCOUNT}:user/{name}")
@@ -11,6 +16,12 @@ fn user(name: &str) -> String {
 
 fn may(action: &str, resource: &str) -> String {
     policy(&[allow(&json!(action), resource, &json!({}))])
+}
+
+/// Creates a role with one inline policy.
+fn create(world: &World, name: &str, trust_policy: &str, own: &str) {
+    world.iam("CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", trust_policy)]);
+    world.iam("PutRolePolicy", &[("RoleName", name), ("PolicyName", "own"), ("PolicyDocument", own)]);
 }
 
 /// Asserts that the check finds a permission, and that no gate is enforced.
@@ -66,4 +77,132 @@ fn a_gate_is_unknown_if_the_replicas_of_a_table_cannot_be_read() {
     let line =
         "  - the replicas of the table sentinel-requests could not be read: dynamodb:DescribeTable: AccessDenied";
     assert!(unknown.contains(line), "{unknown}");
+}
+
+#[test]
+fn trust_check_finds_users_who_can_give_themselves_permissions() {
+    let world = world();
+    for (number, (action, resource, expected)) in [
+        ("iam:PutUserPolicy", user("u0"), format!("iam:PutUserPolicy on itself, {}", user("u0"))),
+        ("iam:AttachUserPolicy", String::from("*"), format!("iam:AttachUserPolicy on itself, {}", user("u1"))),
+        ("iam:DeleteUserPermissionsBoundary", user("*"), String::from("iam:DeleteUserPermissionsBoundary on itself")),
+        (
+            "iam:AddUserToGroup",
+            format!("arn:aws:iam::{ACCOUNT}:group/*"),
+            String::from("iam:AddUserToGroup on resources"),
+        ),
+        ("iam:CreatePolicyVersion", String::from("*"), String::from("iam:CreatePolicyVersion on resources such as")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("u{number}");
+        world.restrict(&name, &[&may(action, &resource)]);
+        finds(&world, &user(&name), &expected);
+    }
+    world.restrict("n", &[&may("iam:PutUserPolicy", &user("other")), &may("iam:CreateAccessKey", &user("n"))]);
+    finds_nothing(&world, &user("n"));
+}
+
+#[test]
+fn trust_check_finds_roles_that_can_give_themselves_permissions() {
+    let world = world();
+    let account = trust(&json!({ "AWS": ACCOUNT }));
+    for (name, action, resource) in [
+        ("r0", "iam:PutRolePolicy", role("r0")),
+        ("r1", "iam:DeleteRolePermissionsBoundary", role("r*")),
+        ("r2", "iam:UpdateAssumeRolePolicy", role("r2")),
+    ] {
+        create(&world, name, &account, &may(action, &resource));
+        finds(&world, &role(name), &format!("{action} on itself, {}", role(name)));
+    }
+    create(&world, "n", &account, &may("iam:PutRolePolicy", &role("other")));
+    finds_nothing(&world, &role("n"));
+    // A role that can change a managed policy of its own.
+    let own = format!("arn:aws:iam::{ACCOUNT}:policy/own");
+    let empty = may("sns:Publish", "*");
+    world.iam("CreatePolicy", &[("PolicyName", "own"), ("PolicyDocument", &empty)]);
+    create(&world, "m", &account, &may("iam:CreatePolicyVersion", &own));
+    finds_nothing(&world, &role("m"));
+    world.iam("AttachRolePolicy", &[("RoleName", "m"), ("PolicyArn", &own)]);
+    finds(&world, &role("m"), &format!("iam:CreatePolicyVersion on its own managed policy {own}"));
+    // A profile's role has one line for itself, also for another profile than the one that is checked.
+    create(&world, "dev", &trust(&json!({ "AWS": role("broker") })), &may("iam:PutRolePolicy", &role("dev")));
+    world.write("sentinel.toml", &format!("{MANIFEST}\n[broker.roles]\ndev = \"{}\"\n", role("dev")));
+    let check = world.run_as("admin", &["trust", "check", "prod", "--json"]).expect(2).json();
+    assert_eq!(check["profiles"][0]["bypassed_by"], json!([role("dev")]), "{check}");
+    assert_eq!(check["principals"][1]["permissions"].as_array().map(Vec::len), Some(1), "{check}");
+}
+
+#[test]
+fn a_gate_is_unknown_if_the_managed_policies_of_a_principal_cannot_be_read() {
+    let world = world();
+    create(&world, "engineer", &trust(&json!({ "AWS": ACCOUNT })), &may("sns:Publish", "*"));
+    let all = policy(&[allow(&json!(["iam:*", "dynamodb:DescribeTable"]), "*", &json!({}))]);
+    let deny = json!({ "Version": "2012-10-17",
+        "Statement": { "Effect": "Deny", "Action": "iam:ListAttachedRolePolicies", "Resource": role("engineer") } });
+    world.restrict("reader", &[&all, &deny.to_string()]);
+    let unknown =
+        world.run_as("reader", &["trust", "check", "prod", "--principal", &role("engineer")]).expect(3).stdout;
+    assert!(unknown.starts_with("prod: not known whether AWS enforces the gate\n"), "{unknown}");
+    assert!(unknown.contains("role/engineer: not known whether it can bypass the broker\n"), "{unknown}");
+    assert!(unknown.contains("  - not known: the managed policies of arn:"), "{unknown}");
+}
+
+/// Names approvers and operators in the manifest. Bob, an approver, has a permission.
+fn with_approvers(world: &World, of_bob: &str) {
+    let section = "[broker]\nprincipals = [\"arn:aws:iam::*:user/alice\"]\n\
+                   approvers = [\"arn:aws:iam::*:user/bob\", \"arn:aws:sts::*:assumed-role/lead/*\"]\n\
+                   operators = [\"arn:aws:iam::123456789012:user/team/olga\"]\n";
+    world.write("sentinel.toml", &format!("{MANIFEST}\n{section}"));
+    world.restrict("alice", &[]);
+    world.restrict("bob", &[of_bob]);
+    world.restrict("team/olga", &[]);
+}
+
+#[test]
+fn trust_check_finds_principals_who_can_take_over_an_approver_or_operator() {
+    let world = world();
+    create(&world, "lead", &trust(&json!({ "AWS": ACCOUNT })), &may("sns:Publish", "*"));
+    // Nobody takes over themselves.
+    with_approvers(&world, &may("iam:CreateAccessKey", &user("bob")));
+    finds_nothing(&world, &user("bob"));
+    for (number, (action, resource)) in [
+        ("iam:CreateAccessKey", user("bob")),
+        ("iam:CreateLoginProfile", user("team/olga")),
+        ("iam:UpdateLoginProfile", user("bob")),
+        ("iam:UpdateAssumeRolePolicy", role("lead")),
+        ("sts:AssumeRole", role("lead")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("u{number}");
+        world.restrict(&name, &[&may(action, &resource)]);
+        finds(&world, &user(&name), &format!("{action} on the approver or operator {resource}"));
+    }
+    // A user who is in no list is not looked at.
+    world.restrict("n", &[&may("iam:CreateAccessKey", &user("alice"))]);
+    finds_nothing(&world, &user("n"));
+}
+
+#[test]
+fn a_role_of_approvers_that_only_admits_its_users_under_their_own_names_is_not_taken_over() {
+    let world = world();
+    let trust_of = |principal: Value, condition: Value| {
+        let statement =
+            json!({ "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", "Condition": condition });
+        json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
+    };
+    let own_name = json!({ "StringEquals": { "sts:RoleSessionName": "${aws:username}" } });
+    create(&world, "lead", &trust_of(json!({ "AWS": ACCOUNT }), own_name), &may("sns:Publish", "*"));
+    with_approvers(&world, &may("sts:AssumeRole", "*"));
+    finds_nothing(&world, &user("bob"));
+    let change = |document: &str| {
+        world.iam("UpdateAssumeRolePolicy", &[("RoleName", "lead"), ("PolicyDocument", document)]);
+    };
+    change(&trust_of(json!({ "AWS": ACCOUNT }), json!({ "StringLike": { "sts:RoleSessionName": "*" } })));
+    finds(&world, &user("bob"), &format!("sts:AssumeRole on the approver or operator {}", role("lead")));
+    change(&trust(&json!({ "Service": "ec2.amazonaws.com" })));
+    finds_nothing(&world, &user("bob"));
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 use super::super::Site;
 use super::Read;
+use super::approvers::Approvers;
 use crate::kind::permission::Location;
 use crate::kind::policy_parameter;
 use crate::kind::role::{ContextValue, Simulation};
@@ -16,8 +17,9 @@ use crate::resource::caller::{Caller, account_of};
 use crate::resource::names::RoleArn;
 use crate::resource::record_key::Prefix;
 use crate::trust::bypass::{
-    Compute, PARAMETER_ACTIONS, PASS_ROLE, POLICY_ACTIONS, Permissions, ROLE_ACTIONS, TABLE_ACTIONS,
-    TABLE_POLICY_ACTIONS, Target, compute_actions,
+    ASSUME_ROLE, Compute, GROUP_ACTIONS, OWN_ROLE_ACTIONS, OWN_USER_ACTIONS, PARAMETER_ACTIONS, PASS_ROLE,
+    POLICY_ACTIONS, Permissions, ROLE_ACTIONS, ROLE_TAKEOVER_ACTIONS, TABLE_ACTIONS, TABLE_POLICY_ACTIONS, Target,
+    USER_TAKEOVER_ACTIONS, compute_actions,
 };
 
 /// One item of each kind of record, since permissions may differ by the partition key.
@@ -45,6 +47,9 @@ pub(super) struct Guarded {
     /// The parameters with the policies of profiles.
     parameters: Vec<String>,
     compute: Compute,
+    approvers: Approvers,
+    /// The parts of the ARN of an example: partition and account.
+    home: [String; 2],
 }
 
 impl Guarded {
@@ -60,15 +65,12 @@ impl Guarded {
         let own = |role: &RoleArn| account_of(role).is_none_or(|account| *account == *caller.account);
         let is_there = |role: &RoleArn| own(role) && !matches!(read.get(role), None | Some(Ok(None)));
         let roles: Vec<&RoleArn> = judged.iter().copied().filter(|role| is_there(role)).collect();
-        let policies = join_all(roles.iter().map(|role| async {
-            let read = site.gateway.managed_policies(role).await;
-            let changeable = |all: BTreeSet<String>| all.into_iter().filter(|arn| !is_of_aws(arn)).collect();
-            ((*role).clone(), read.map(changeable).map_err(|error| error.to_string()))
-        }));
+        let policies =
+            join_all(roles.iter().map(|role| async { ((*role).clone(), customer_managed(site, role).await) }));
         let policies = policies.await.into_iter().collect();
         let broker = broker.filter(|role| is_there(role));
         let trust = broker.and_then(|role| read.get(role)?.as_ref().ok()?.as_ref());
-        let (tables, unread_tables) = tables(site, caller).await;
+        let ((tables, unread_tables), approvers) = join(tables(site, caller), Approvers::find(site, caller)).await;
         Self {
             tables,
             unread_tables,
@@ -77,6 +79,8 @@ impl Guarded {
             parameters: profiles.map(|profile| parameter(site, caller, profile)).collect(),
             compute: Compute::of(trust.map(crate::kind::document::PolicyDocument::value)),
             broker: broker.cloned(),
+            approvers,
+            home: [caller.partition().to_owned(), caller.account.to_string()],
         }
     }
 
@@ -84,13 +88,18 @@ impl Guarded {
     pub(super) fn of_profile(&self, site: &Site, caller: &Caller, profile: &str, role: Option<&RoleArn>) -> OfProfile {
         let roles: Vec<&RoleArn> = role.into_iter().chain(&self.broker).collect();
         let policies = || roles.iter().filter_map(|role| self.policies.get_key_value(*role));
-        let mut resources: BTreeSet<String> = self.tables.iter().cloned().collect();
-        resources.extend(roles.iter().map(ToString::to_string));
+        let mut resources: BTreeSet<String> = roles.iter().map(ToString::to_string).collect();
         resources.extend(policies().filter_map(|(_, read)| read.as_ref().ok()).flatten().cloned());
-        resources.extend([parameter(site, caller, profile), String::from("*")]);
+        resources.insert(parameter(site, caller, profile));
         let unread = policies().filter_map(|(role, read)| Some(unread_policies(role, read.as_ref().err()?)));
-        let unread = unread.chain(self.unread_tables.iter().cloned());
+        let unread = unread.chain(self.unread_tables.iter().chain(&self.approvers.unread).cloned());
         OfProfile { resources, unread: unread.collect() }
+    }
+
+    /// Returns the ARN of an example of a resource of IAM.
+    fn iam_example(&self, kind: &str) -> String {
+        let [partition, account] = &self.home;
+        format!("arn:{partition}:iam::{account}:{kind}/any")
     }
 }
 
@@ -98,11 +107,18 @@ fn unread_policies(role: &str, why: &str) -> String {
     format!("the managed policies of {role} could not be read: {why}")
 }
 
-/// The resources that guard the gate of one profile.
+/// The resources that guard the gate of one profile, besides those that guard all gates.
 pub(super) struct OfProfile {
     pub(super) resources: BTreeSet<String>,
     /// What could not be read, and why.
     pub(super) unread: Vec<String>,
+}
+
+/// Returns the customer managed policies of a role, or why they could not be read.
+async fn customer_managed(site: &Site, role: &RoleArn) -> Result<Vec<String>, String> {
+    let read = site.gateway.managed_policies(role).await;
+    let changeable = |all: BTreeSet<String>| all.into_iter().filter(|arn| !is_of_aws(arn)).collect();
+    read.map(changeable).map_err(|error| error.to_string())
 }
 
 /// Returns whether a managed policy is one of AWS, which nobody else can change.
@@ -183,7 +199,7 @@ fn all(section: &BrokerSection) -> impl Iterator<Item = &Principal> {
 }
 
 /// Returns the users or roles of a pattern in the caller's account.
-fn named(principal: &Principal, caller: &Caller) -> Named {
+pub(super) fn named(principal: &Principal, caller: &Caller) -> Named {
     let pattern = principal.as_str();
     let other = |why| Named::Other { pattern: pattern.to_owned(), why };
     let parts: Vec<&str> = pattern.splitn(6, ':').collect();
@@ -219,7 +235,7 @@ pub(super) enum PermissionsResult {
 
 const ANOTHER_ACCOUNT: &str = "it is in another account than the caller";
 
-/// The maximum number of roles that are simulated for a pattern. Each takes about twenty calls, of which IAM allows few a second.
+/// The maximum number of roles that are simulated for a pattern. Each takes about thirty calls, of which IAM allows few a second.
 const ROLES: usize = 20;
 
 /// Replaces each pattern of sessions by the roles of the account that it matches, without the broker's. Also returns the patterns without
@@ -324,37 +340,91 @@ pub(super) async fn checked(site: &Site, named: &Named, guarded: &Guarded) -> Ch
     Checked { arn, known }
 }
 
+/// Asks IAM what a principal may do, and collects the answers.
+struct Simulator<'a> {
+    site: &'a Site,
+    principal: &'a str,
+    found: Permissions,
+}
+
+impl Simulator<'_> {
+    async fn simulate(
+        &mut self,
+        target: Target,
+        actions: &[&str],
+        resources: &[String],
+        context: &[(&str, ContextValue<'_>)],
+    ) -> Result<(), CallError> {
+        if !actions.is_empty() && !resources.is_empty() {
+            let simulation = Simulation { principal: self.principal, actions, resources, context };
+            self.found.add(target, self.site.gateway.simulate(&simulation).await?);
+        }
+        Ok(())
+    }
+
+    /// Simulates what the principal can do to obtain more permissions. Returns the principal's managed policies.
+    async fn simulate_itself(&mut self, guarded: &Guarded) -> Result<BTreeSet<String>, CallError> {
+        let itself = [self.principal.to_owned()];
+        let resource = self.principal.splitn(6, ':').nth(5).unwrap_or_default();
+        if !resource.starts_with("role/") {
+            self.simulate(Target::Itself, &OWN_USER_ACTIONS, &itself, &[]).await?;
+            // Sentinel reads neither the groups nor the managed policies of users.
+            self.simulate(Target::Example, &GROUP_ACTIONS, &[guarded.iam_example("group")], &[]).await?;
+            self.simulate(Target::Example, &POLICY_ACTIONS, &[guarded.iam_example("policy")], &[]).await?;
+            return Ok(BTreeSet::new());
+        }
+        self.simulate(Target::Itself, &OWN_ROLE_ACTIONS, &itself, &[]).await?;
+        let role = RoleArn::new(self.principal);
+        let policies = match guarded.policies.get(&role) {
+            Some(read) => read.clone(),
+            None => customer_managed(self.site, &role).await,
+        };
+        let policies = policies.unwrap_or_else(|why| {
+            self.found.add_unread(unread_policies(&role, &why));
+            Vec::new()
+        });
+        self.simulate(Target::OwnPolicy, &POLICY_ACTIONS, &policies, &[]).await?;
+        Ok(policies.into_iter().collect())
+    }
+
+    /// Simulates what the principal can do to act as an approver or operator.
+    async fn simulate_takeover(&mut self, approvers: &Approvers) -> Result<(), CallError> {
+        let users = approvers.other_users(self.principal);
+        self.simulate(Target::Approver, &USER_TAKEOVER_ACTIONS, &users, &[]).await?;
+        let roles = approvers.other_roles(self.principal);
+        self.simulate(Target::Approver, &ROLE_TAKEOVER_ACTIONS, &roles, &[]).await?;
+        let roles = approvers.assumable_roles(self.principal);
+        self.simulate(Target::Approver, &[ASSUME_ROLE], &roles, &[]).await
+    }
+}
+
 /// Asks IAM what a principal may do with each of the resources.
 async fn permissions(site: &Site, principal: &str, guarded: &Guarded) -> Result<Permissions, CallError> {
-    let mut found = Permissions::default();
-    let mut simulate = async |target, actions: &[&str], resources: &[String], context: &[(&str, ContextValue<'_>)]| {
-        if !actions.is_empty() && !resources.is_empty() {
-            let simulation = Simulation { principal, actions, resources, context };
-            found.add(target, site.gateway.simulate(&simulation).await?);
-        }
-        Ok::<(), CallError>(())
-    };
+    let mut iam = Simulator { site, principal, found: Permissions::default() };
     for prefix in RECORDS {
         let key = prefix.key("0123456789abcdef");
         let context = [("dynamodb:LeadingKeys", ContextValue::List(&key))];
-        simulate(Target::Table, &TABLE_ACTIONS, &guarded.tables, &context).await?;
+        iam.simulate(Target::Table, &TABLE_ACTIONS, &guarded.tables, &context).await?;
     }
-    simulate(Target::Table, &TABLE_POLICY_ACTIONS, &guarded.tables, &[]).await?;
+    iam.simulate(Target::Table, &TABLE_POLICY_ACTIONS, &guarded.tables, &[]).await?;
     let broker: Vec<String> = guarded.broker.iter().map(RoleArn::to_string).collect();
     for service in &guarded.compute.passed_to {
         let context = [("iam:PassedToService", ContextValue::Text(service))];
-        simulate(Target::BrokerRole, &[PASS_ROLE], &broker, &context).await?;
+        iam.simulate(Target::BrokerRole, &[PASS_ROLE], &broker, &context).await?;
     }
-    simulate(Target::BrokerRole, &ROLE_ACTIONS, &broker, &[]).await?;
-    simulate(Target::ProfileRole, &ROLE_ACTIONS, &guarded.roles, &[]).await?;
+    let own = iam.simulate_itself(guarded).await?;
+    iam.simulate(Target::BrokerRole, &ROLE_ACTIONS, &broker, &[]).await?;
+    let roles: Vec<String> = guarded.roles.iter().filter(|role| *role != principal).cloned().collect();
+    iam.simulate(Target::ProfileRole, &ROLE_ACTIONS, &roles, &[]).await?;
     let policies: BTreeSet<&String> =
         guarded.policies.values().filter_map(|read| read.as_ref().ok()).flatten().collect();
-    let policies: Vec<String> = policies.into_iter().cloned().collect();
-    simulate(Target::ManagedPolicy, &POLICY_ACTIONS, &policies, &[]).await?;
-    simulate(Target::ProfilePolicy, &PARAMETER_ACTIONS, &guarded.parameters, &[]).await?;
+    let policies: Vec<String> = policies.into_iter().filter(|policy| !own.contains(*policy)).cloned().collect();
+    iam.simulate(Target::ManagedPolicy, &POLICY_ACTIONS, &policies, &[]).await?;
+    iam.simulate(Target::ProfilePolicy, &PARAMETER_ACTIONS, &guarded.parameters, &[]).await?;
+    iam.simulate_takeover(&guarded.approvers).await?;
     let actions: BTreeSet<&str> =
         guarded.compute.run_on.iter().flat_map(|service| compute_actions(service)).copied().collect();
     let actions: Vec<&str> = actions.into_iter().collect();
-    simulate(Target::Compute, &actions, &[String::from("*")], &[]).await?;
-    Ok(found)
+    iam.simulate(Target::Compute, &actions, &[String::from("*")], &[]).await?;
+    Ok(iam.found)
 }
