@@ -89,23 +89,74 @@ pub fn gives_access(action: &str) -> bool {
     !TABLE_READS.contains(&action)
 }
 
+/// Actions that run code in a broker, and examples of the resources that they are on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ComputeActions {
+    pub actions: &'static [&'static str],
+    /// The service and the resource of an ARN.
+    examples: &'static [(&'static str, &'static str)],
+}
+
+impl ComputeActions {
+    /// Returns the ARNs of the examples.
+    pub fn examples(&self, partition: &str, region: &str, account: &str) -> Vec<String> {
+        let arn =
+            |(service, resource): &(&str, &str)| format!("arn:{partition}:{service}:{region}:{account}:{resource}");
+        self.examples.iter().map(arn).collect()
+    }
+}
+
 /// Returns the actions that run code in a broker on a compute service: by the service, or as a session on its machine. An Amazon ECS task
 /// is also a target of Session Manager. An instance runs its user data as root when it starts.
-pub fn compute_actions(service: &str) -> &'static [&'static str] {
+///
+/// Source: Service Authorization Reference, "Resource types defined by" each of these services.
+pub fn compute_actions(service: &str) -> &'static [ComputeActions] {
     match service {
-        "ecs-tasks.amazonaws.com" => &["ecs:ExecuteCommand", "ssm:StartSession"],
-        "lambda.amazonaws.com" => &["lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration"],
-        "ec2.amazonaws.com" => &[
-            "ec2-instance-connect:SendSSHPublicKey",
-            "ec2:ModifyInstanceAttribute",
-            "ssm:CreateAssociation",
-            "ssm:CreateAssociationBatch",
-            "ssm:SendCommand",
-            "ssm:StartAutomationExecution",
-            "ssm:StartSession",
-            "ssm:UpdateAssociation",
+        "ecs-tasks.amazonaws.com" => &[
+            ComputeActions {
+                actions: &["ecs:ExecuteCommand"],
+                examples: &[("ecs", "cluster/any"), ("ecs", "task/any/0123456789abcdef0123456789abcdef")],
+            },
+            ComputeActions {
+                actions: &["ssm:StartSession"],
+                examples: &[("ecs", "task/any/0123456789abcdef0123456789abcdef")],
+            },
         ],
-        "pods.eks.amazonaws.com" => &["eks:AssociateAccessPolicy", "eks:CreateAccessEntry", "eks:UpdateAccessEntry"],
+        "lambda.amazonaws.com" => &[ComputeActions {
+            actions: &["lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration"],
+            examples: &[("lambda", "function:any")],
+        }],
+        "ec2.amazonaws.com" => &[
+            ComputeActions {
+                actions: &[
+                    "ec2-instance-connect:SendSSHPublicKey",
+                    "ec2:ModifyInstanceAttribute",
+                    "ssm:CreateAssociation",
+                    "ssm:CreateAssociationBatch",
+                    "ssm:SendCommand",
+                    "ssm:StartSession",
+                ],
+                examples: &[("ec2", "instance/i-0123456789abcdef0")],
+            },
+            ComputeActions {
+                actions: &["ssm:UpdateAssociation"],
+                examples: &[
+                    ("ec2", "instance/i-0123456789abcdef0"),
+                    ("ssm", "association/01234567-89ab-cdef-0123-456789abcdef"),
+                ],
+            },
+            ComputeActions {
+                actions: &["ssm:StartAutomationExecution"],
+                examples: &[("ssm", "automation-definition/any:1"), ("ssm", "document/any")],
+            },
+        ],
+        "pods.eks.amazonaws.com" => &[
+            ComputeActions { actions: &["eks:CreateAccessEntry"], examples: &[("eks", "cluster/any")] },
+            ComputeActions {
+                actions: &["eks:AssociateAccessPolicy", "eks:UpdateAccessEntry"],
+                examples: &[("eks", "access-entry/any/role/123456789012/any/01234567-89ab-cdef-0123-456789abcdef")],
+            },
+        ],
         _ => &[],
     }
 }
@@ -292,6 +343,11 @@ impl Permissions {
     /// Returns what could not be read, and why.
     pub fn unread(&self) -> &[String] {
         &self.unread
+    }
+
+    /// Returns whether an action on a resource is allowed.
+    pub fn allow(&self, target: Target, resource: &str, action: &str) -> bool {
+        self.found.get(&(target, resource.to_owned())).is_some_and(|one| one.actions.contains(action))
     }
 
     /// Returns one entry for each resource.

@@ -1,9 +1,9 @@
-//! Indirect ways to bypass the broker that `trust check` finds, end to end: replicas of the tables, the principal itself, and
-//! approvers.
+//! Indirect ways to bypass the broker that `trust check` finds, end to end: replicas of the tables, the principal itself, approvers, and
+//! patterns of resources.
 
 use serde_json::{Value, json};
 
-use super::trust::{ACCOUNT, MANIFEST, allow, policy, trust, world};
+use super::trust::{ACCOUNT, MANIFEST, allow, check_of, policy, trust, world};
 use crate::world::World;
 
 fn role(name: &str) -> String {
@@ -205,4 +205,39 @@ fn a_role_of_approvers_that_only_admits_its_users_under_their_own_names_is_not_t
     finds(&world, &user("bob"), &format!("sts:AssumeRole on the approver or operator {}", role("lead")));
     change(&trust(&json!({ "Service": "ec2.amazonaws.com" })));
     finds_nothing(&world, &user("bob"));
+}
+
+#[test]
+fn trust_check_simulates_compute_actions_on_an_example_of_their_resources() {
+    let world = world();
+    let admit = |service: &str| {
+        let document = trust(&json!({ "Service": service }));
+        world.iam("UpdateAssumeRolePolicy", &[("RoleName", "broker"), ("PolicyDocument", &document)]);
+    };
+    for (number, (action, resource, service)) in [
+        ("ecs:ExecuteCommand", "arn:aws:ecs:*:*:*", "ecs-tasks"),
+        ("ecs:ExecuteCommand", "arn:aws:ecs:us-east-1:123456789012:cluster/*", "ecs-tasks"),
+        ("ecs:ExecuteCommand", "arn:aws:ecs:*:*:task/*", "ecs-tasks"),
+        ("ssm:StartSession", "arn:aws:ecs:*:*:task/*", "ecs-tasks"),
+        ("lambda:UpdateFunctionCode", "arn:aws:lambda:*:*:function:*", "lambda"),
+        ("ssm:SendCommand", "arn:aws:ec2:*:*:instance/*", "ec2"),
+        ("ec2:ModifyInstanceAttribute", "arn:aws:ec2:*:*:instance/i-*", "ec2"),
+        ("ssm:UpdateAssociation", "arn:aws:ssm:*:*:association/*", "ec2"),
+        ("ssm:StartAutomationExecution", "arn:aws:ssm:*:*:automation-definition/*", "ec2"),
+        ("eks:CreateAccessEntry", "arn:aws:eks:*:*:cluster/*", "pods.eks"),
+        ("eks:AssociateAccessPolicy", "arn:aws:eks:*:*:access-entry/*", "pods.eks"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        admit(&format!("{service}.amazonaws.com"));
+        let name = format!("u{number}");
+        world.restrict(&name, &[&may(action, resource)]);
+        finds(&world, &user(&name), &format!("{action} on resources such as arn:aws:"));
+    }
+    // Whoever has an action on all resources has one line for it.
+    admit("ecs-tasks.amazonaws.com");
+    world.restrict("all", &[&may("ecs:ExecuteCommand", "*")]);
+    let json = check_of(&world, "all", &["--json"]).expect(2).json();
+    assert_eq!(json["principals"][1]["permissions"].as_array().map(Vec::len), Some(1), "{json}");
 }

@@ -17,9 +17,9 @@ use crate::resource::caller::{Caller, account_of};
 use crate::resource::names::RoleArn;
 use crate::resource::record_key::Prefix;
 use crate::trust::bypass::{
-    ASSUME_ROLE, Compute, GROUP_ACTIONS, OWN_ROLE_ACTIONS, OWN_USER_ACTIONS, PARAMETER_ACTIONS, PASS_ROLE,
-    POLICY_ACTIONS, Permissions, ROLE_ACTIONS, ROLE_TAKEOVER_ACTIONS, TABLE_ACTIONS, TABLE_POLICY_ACTIONS, Target,
-    USER_TAKEOVER_ACTIONS, compute_actions,
+    ASSUME_ROLE, Compute, ComputeActions, GROUP_ACTIONS, OWN_ROLE_ACTIONS, OWN_USER_ACTIONS, PARAMETER_ACTIONS,
+    PASS_ROLE, POLICY_ACTIONS, Permissions, ROLE_ACTIONS, ROLE_TAKEOVER_ACTIONS, TABLE_ACTIONS, TABLE_POLICY_ACTIONS,
+    Target, USER_TAKEOVER_ACTIONS, compute_actions,
 };
 
 /// One item of each kind of record, since permissions may differ by the partition key.
@@ -48,8 +48,8 @@ pub(super) struct Guarded {
     parameters: Vec<String>,
     compute: Compute,
     approvers: Approvers,
-    /// The parts of the ARN of an example: partition and account.
-    home: [String; 2],
+    /// The parts of the ARN of an example: partition, region and account.
+    home: [String; 3],
 }
 
 impl Guarded {
@@ -80,7 +80,7 @@ impl Guarded {
             compute: Compute::of(trust.map(crate::kind::document::PolicyDocument::value)),
             broker: broker.cloned(),
             approvers,
-            home: [caller.partition().to_owned(), caller.account.to_string()],
+            home: [caller.partition().to_owned(), site.region().to_string(), caller.account.to_string()],
         }
     }
 
@@ -96,9 +96,15 @@ impl Guarded {
         OfProfile { resources, unread: unread.collect() }
     }
 
+    /// Returns the ARNs of examples of resources.
+    fn examples(&self, of: &ComputeActions) -> Vec<String> {
+        let [partition, region, account] = &self.home;
+        of.examples(partition, region, account)
+    }
+
     /// Returns the ARN of an example of a resource of IAM.
     fn iam_example(&self, kind: &str) -> String {
-        let [partition, account] = &self.home;
+        let [partition, _, account] = &self.home;
         format!("arn:{partition}:iam::{account}:{kind}/any")
     }
 }
@@ -396,6 +402,23 @@ impl Simulator<'_> {
         let roles = approvers.assumable_roles(self.principal);
         self.simulate(Target::Approver, &[ASSUME_ROLE], &roles, &[]).await
     }
+
+    /// Simulates the actions that run code in the broker: on all resources, and on an example for permissions by pattern.
+    async fn simulate_compute(&mut self, guarded: &Guarded) -> Result<(), CallError> {
+        const EVERYTHING: &str = "*";
+        let all: Vec<&ComputeActions> =
+            guarded.compute.run_on.iter().flat_map(|service| compute_actions(service)).collect();
+        let actions: BTreeSet<&str> = all.iter().flat_map(|one| one.actions).copied().collect();
+        let actions: Vec<&str> = actions.into_iter().collect();
+        self.simulate(Target::Compute, &actions, &[String::from(EVERYTHING)], &[]).await?;
+        for one in all {
+            let actions = one.actions.iter().copied();
+            let actions: Vec<&str> =
+                actions.filter(|action| !self.found.allow(Target::Compute, EVERYTHING, action)).collect();
+            self.simulate(Target::Example, &actions, &guarded.examples(one), &[]).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Asks IAM what a principal may do with each of the resources.
@@ -422,9 +445,6 @@ async fn permissions(site: &Site, principal: &str, guarded: &Guarded) -> Result<
     iam.simulate(Target::ManagedPolicy, &POLICY_ACTIONS, &policies, &[]).await?;
     iam.simulate(Target::ProfilePolicy, &PARAMETER_ACTIONS, &guarded.parameters, &[]).await?;
     iam.simulate_takeover(&guarded.approvers).await?;
-    let actions: BTreeSet<&str> =
-        guarded.compute.run_on.iter().flat_map(|service| compute_actions(service)).copied().collect();
-    let actions: Vec<&str> = actions.into_iter().collect();
-    iam.simulate(Target::Compute, &actions, &[String::from("*")], &[]).await?;
+    iam.simulate_compute(guarded).await?;
     Ok(iam.found)
 }
