@@ -1,5 +1,7 @@
 //! The accept loop of the HTTP servers, which limits the resources that clients can use.
 
+mod bodies;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
@@ -9,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, HeaderValue};
@@ -18,16 +20,18 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, Sleep};
+
+use bodies::{Bodies, Held, Incomplete};
 
 /// The limits of a server for its clients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     /// The maximum number of concurrent connections. More clients wait until a connection ends.
     pub(crate) connections: usize,
-    /// The time without a complete request head after which a connection may be closed for a waiting client.
+    /// The time without a complete request after which a connection may be closed for a waiting client.
     pub(crate) idle: Duration,
     /// The time limit for a request head, including the idle time between two requests.
     pub(crate) head: Duration,
@@ -37,7 +41,7 @@ pub(crate) struct Bounds {
     pub(crate) stall: Duration,
     /// The maximum size of a request body.
     pub(crate) body_bytes: usize,
-    /// The maximum memory for the bodies of all requests in progress.
+    /// The maximum memory for the bodies of all requests in progress. If it is used up, incomplete bodies make room for others.
     pub(crate) total_body_bytes: usize,
 }
 
@@ -68,7 +72,7 @@ pub(crate) enum Unread {
     TooLarge,
     /// It did not arrive in time.
     TooSlow,
-    /// The bodies of other requests use all the memory.
+    /// The bodies of other requests use all the memory, or the body was incomplete and made room for others.
     Full,
     /// The client disconnected, or the body is invalid.
     Broken,
@@ -145,7 +149,7 @@ pub(crate) async fn serve_until<A>(
     let mut connections = Connections::default();
     let (ending, ended) = watch::channel(());
     let mut end = pin!(end);
-    let memory = Arc::new(Semaphore::new(bounds.total_body_bytes));
+    let memory = Arc::new(Bodies::new(bounds.total_body_bytes));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -168,11 +172,14 @@ pub(crate) async fn serve_until<A>(
             let (answer, memory) = (answer.clone(), Arc::clone(&memory));
             let (waiting, activity) = (Arc::clone(&waiting), Arc::clone(&answering));
             async move {
-                activity.enter(Phase::Answering);
+                // A client that was idle before is not the first to be disconnected.
+                activity.enter(Phase::Waiting(Instant::now()));
                 let (head, body) = request.into_parts();
+                let read = read(body, bounds, &memory).await;
+                activity.enter(Phase::Answering);
                 // The memory is released when the response is ready.
-                let (body, _held) = match read(body, bounds, &memory).await {
-                    Ok((body, memory)) => (Ok(body), memory),
+                let (body, _held) = match read {
+                    Ok((body, held)) => (Ok(body), Some(held)),
                     Err(unread) => (Err(unread), None),
                 };
                 let mut response = answer(Request::from_parts(head, body)).await;
@@ -204,7 +211,7 @@ pub(crate) async fn serve_until<A>(
                     // A client that disconnects or exceeds a time limit is not an error of the server.
                     _ = connection.as_mut() => return,
                     () = activity.closing.notified() => {
-                        if activity.idle_since().is_some_and(|since| since.elapsed() >= bounds.idle) {
+                        if activity.waiting_since().is_some_and(|since| since.elapsed() >= bounds.idle) {
                             return;
                         }
                     }
@@ -223,9 +230,9 @@ pub(crate) async fn serve_until<A>(
 /// The state of a connection.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// It has had no complete request head since this time.
-    Idle(Instant),
-    /// A request is read and processed.
+    /// It waits for a request since this time, or for the rest of one.
+    Waiting(Instant),
+    /// A request is processed.
     Answering,
     /// The response is written.
     Writing,
@@ -240,7 +247,7 @@ struct Activity {
 
 impl Default for Activity {
     fn default() -> Self {
-        Self { phase: Mutex::new(Phase::Idle(Instant::now())), closing: Notify::new() }
+        Self { phase: Mutex::new(Phase::Waiting(Instant::now())), closing: Notify::new() }
     }
 }
 
@@ -253,13 +260,13 @@ impl Activity {
     fn flushed(&self) {
         let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*phase, Phase::Writing) {
-            *phase = Phase::Idle(Instant::now());
+            *phase = Phase::Waiting(Instant::now());
         }
     }
 
-    fn idle_since(&self) -> Option<Instant> {
+    fn waiting_since(&self) -> Option<Instant> {
         match *self.phase.lock().unwrap_or_else(PoisonError::into_inner) {
-            Phase::Idle(since) => Some(since),
+            Phase::Waiting(since) => Some(since),
             Phase::Answering | Phase::Writing => None,
         }
     }
@@ -280,17 +287,17 @@ impl Connections {
     }
 
     /// Waits until another connection is possible. This interrupts no request: either the next connection that sends a response is closed
-    /// afterwards, or an idle one is closed.
+    /// afterwards, or one without a complete request is closed: the one that waits longest.
     async fn make_room(&mut self, bounds: Bounds) {
         while let Some(ended) = self.tasks.try_join_next_with_id() {
             self.forget(&ended);
         }
         while self.tasks.len() >= bounds.connections {
             self.waiting.store(true, Ordering::Relaxed);
-            let idle = self.activities.values().filter_map(|one| Some((one.idle_since()?, one)));
+            let waiting = self.activities.values().filter_map(|one| Some((one.waiting_since()?, one)));
             // A connection that is busy now cannot reach the idle limit earlier.
             let mut next_check = Instant::now() + bounds.idle.max(CHECK_INTERVAL);
-            if let Some((since, longest)) = idle.min_by_key(|(since, _)| *since) {
+            if let Some((since, longest)) = waiting.min_by_key(|(since, _)| *since) {
                 match since + bounds.idle {
                     due if due <= Instant::now() => longest.closing.notify_one(),
                     due => next_check = due,
@@ -323,38 +330,31 @@ impl Connections {
 }
 
 /// Reads a body within the limits.
-async fn read(
-    body: Incoming,
-    bounds: Bounds,
-    memory: &Arc<Semaphore>,
-) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Unread> {
+async fn read(body: Incoming, bounds: Bounds, memory: &Arc<Bodies>) -> Result<(Bytes, Held), Unread> {
     tokio::time::timeout(bounds.body, collect(body, bounds.body_bytes, memory)).await.unwrap_or(Err(Unread::TooSlow))
 }
 
-async fn collect(
-    mut body: Incoming,
-    limit: usize,
-    memory: &Arc<Semaphore>,
-) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Unread> {
+async fn collect(mut body: Incoming, limit: usize, memory: &Arc<Bodies>) -> Result<(Bytes, Held), Unread> {
     if body.size_hint().lower() > limit as u64 {
         return Err(Unread::TooLarge);
     }
-    let mut read = BytesMut::new();
-    let mut taken: Option<OwnedSemaphorePermit> = None;
-    while let Some(frame) = body.frame().await {
+    let mut read = Incomplete::new(memory);
+    let mut length = 0;
+    loop {
+        let frame = tokio::select! {
+            // `biased` reads received data first, so that a complete body is not given up.
+            biased;
+            frame = body.frame() => frame,
+            () = read.evicted() => return Err(Unread::Full),
+        };
+        let Some(frame) = frame else { return read.complete() };
         let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
-        if read.len() + data.len() > limit {
+        length += data.len();
+        if length > limit {
             return Err(Unread::TooLarge);
         }
-        let size = u32::try_from(data.len()).map_err(|_| Unread::TooLarge)?;
-        let more = Arc::clone(memory).try_acquire_many_owned(size).map_err(|_| Unread::Full)?;
-        match &mut taken {
-            Some(taken) => taken.merge(more),
-            None => taken = Some(more),
-        }
-        read.extend_from_slice(&data);
+        read.push(&data)?;
     }
-    Ok((read.freeze(), taken))
 }
 
 /// A connection that fails if its client stops reading, and that records when a response was written.
@@ -410,6 +410,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Semaphore;
 
     use super::*;
 
@@ -525,15 +526,21 @@ mod tests {
         assert_eq!(answer, b"HTTP/1.1 408");
     }
 
+    const INCOMPLETE: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n";
+
     #[tokio::test]
-    async fn the_total_size_of_concurrent_bodies_is_limited() {
-        let address = start(Bounds { body: SHORT * 10, ..bounds() }).await;
-        let half = format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{}", "x".repeat(900));
-        let _waiting = send(address, &half).await;
-        tokio::time::sleep(SHORT / 3).await;
-        let more = ask(address, "POST /", &format!("Content-Length: 900\r\n\r\n{}", "x".repeat(900))).await;
-        assert!(more.starts_with("HTTP/1.1 503 "), "{more}");
-        assert!(ask(address, "POST /", "Content-Length: 3\r\n\r\nabc").await.ends_with("\r\n\r\n3"));
+    async fn an_incomplete_body_makes_room_for_a_complete_one() {
+        let address = start(Bounds { idle: SHORT * 100, body: SHORT * 100, ..bounds() }).await;
+        let mut first = send(address, &format!("{INCOMPLETE}{}", "x".repeat(999))).await;
+        let mut second = send(address, &format!("{INCOMPLETE}{}", "x".repeat(999))).await;
+        // The memory is not sufficient for both, so that one of them is refused at once.
+        let refused = tokio::select! {
+            refused = rest(&mut first) => refused,
+            refused = rest(&mut second) => refused,
+        };
+        assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+        let good = ask(address, "POST /", &format!("Content-Length: 900\r\n\r\n{}", "x".repeat(900))).await;
+        assert!(good.ends_with("\r\n\r\n900"), "{good}");
     }
 
     #[tokio::test]
@@ -552,6 +559,17 @@ mod tests {
             slow.push(send(address, "GET / HT").await);
         }
         assert!(ask(address, "GET /", "\r\n").await.ends_with("\r\n\r\n0"));
+        assert_eq!(rest(&mut slow[0]).await, "");
+    }
+
+    #[tokio::test]
+    async fn clients_with_incomplete_bodies_do_not_block_others() {
+        let address = start(Bounds { body: SHORT * 100, ..bounds() }).await;
+        let mut slow = Vec::new();
+        for _ in 0..20 {
+            slow.push(send(address, &format!("{INCOMPLETE}x")).await);
+        }
+        assert!(ask(address, "POST /", "Content-Length: 3\r\n\r\nabc").await.ends_with("\r\n\r\n3"));
         assert_eq!(rest(&mut slow[0]).await, "");
     }
 
