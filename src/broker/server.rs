@@ -26,6 +26,10 @@ use crate::serving::{self, Bounds, Plain, Unread};
 const ANSWER_TIME: Duration = Duration::from_secs(28);
 /// The time limit for operations that continue after the last connection is closed.
 const LAST_OPERATIONS: Duration = Duration::from_secs(5);
+/// The time limit for a body. Clients send head and body together.
+const BODY_TIME: Duration = Duration::from_secs(5);
+/// The maximum memory for the bodies of all requests in progress. Most have about 1 KB.
+const BODIES: usize = 8 << 20;
 /// The maximum size of the body of a request for the metrics, which needs none.
 const METRICS_BODY: usize = 1 << 10;
 /// The maximum size of an answer.
@@ -53,13 +57,13 @@ impl Server {
         let timeout = Duration::from_secs(10);
         let bounds = Bounds {
             connections,
-            // Anybody can connect, so a connection without a complete request head is closed as soon as another client waits.
+            // Anybody can connect, so a connection without a complete request is closed as soon as another client waits.
             idle: Duration::ZERO,
             head: timeout,
-            body: timeout,
+            body: BODY_TIME,
             stall: timeout,
             body_bytes: LONGEST,
-            total_body_bytes: LONGEST * 512,
+            total_body_bytes: BODIES,
         };
         Ok(Self { listener, address, tls, bounds, metrics: None })
     }

@@ -7,8 +7,9 @@ use crate::resource::signed_identity::SignedIdentity;
 
 /// The prefix of the paths of all operations.
 pub const PATH: &str = "/v1/";
-/// The maximum size of a signed operation: an identity with the longest session token, and the longest texts with every character escaped.
-pub const LONGEST: usize = 64 << 10;
+/// The maximum size of a signed operation. Session tokens have up to about 4 KB (IAM User Guide, "Temporary security credentials in IAM"),
+/// and texts have up to 1,000 characters, each of which takes up to 7 bytes.
+pub const LONGEST: usize = 16 << 10;
 
 /// An operation, and the user's identity, signed for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -133,7 +134,11 @@ impl From<ProblemCode> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::access::desk::breakglass;
+    use crate::resource::signed_identity::BODY;
 
     #[test]
     fn a_problem_is_written_and_read_back() {
@@ -147,6 +152,25 @@ mod tests {
             assert_eq!(read, problem);
             assert!(code.status().is_client_error() || code.status().is_server_error());
         }
+    }
+
+    #[test]
+    fn the_longest_text_fits_beside_a_long_session_token() {
+        let headers = ["authorization", "host", "x-sentinel-broker"].map(|name| (name.to_owned(), "x".repeat(500)));
+        let mut headers = BTreeMap::from(headers);
+        headers.insert(String::from("x-amz-security-token"), "x".repeat(6 << 10));
+        let (method, url, body) = (String::from("POST"), "x".repeat(100), String::from(BODY));
+        let identity = SignedIdentity { method, url, headers, body };
+        let opening = breakglass::Open {
+            profile: "x".repeat(64),
+            reason_code: String::from("incident"),
+            justification: "\u{1}".repeat(1000),
+            duration: 3600,
+        };
+        let ask = serde_json::to_string(&opening).unwrap();
+        let signed = serde_json::to_string(&SignedOperation { identity, ask }).unwrap();
+        assert!(signed.len() <= LONGEST, "{}", signed.len());
+        SignedOperation::read(signed.as_bytes()).unwrap();
     }
 
     #[test]

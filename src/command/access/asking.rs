@@ -1,7 +1,7 @@
 //! The client of a broker.
 
 use crate::access::desk::Operation;
-use crate::broker::{Answered, PATH, Problem, ProblemCode, SignedOperation};
+use crate::broker::{Answered, LONGEST, PATH, Problem, ProblemCode, SignedOperation};
 use crate::cli::BrokerChoice;
 use crate::code::Code;
 use crate::command::context::Context;
@@ -58,6 +58,10 @@ impl Asking {
             Unsigned::Failed(why) => self.failed(Code::Broker, format!("cannot identify this user: {why}")),
         })?;
         let signed = serde_json::to_string(&SignedOperation { identity, ask }).map_err(Error::unwritable)?;
+        if signed.len() > LONGEST {
+            return Err(self
+                .too_large(&format!("accepts requests of up to {LONGEST} bytes, and this one has {}", signed.len())));
+        }
         let posted = self.poster.post(&format!("{}{PATH}{}", self.url, O::NAME), signed).await;
         let (status, body) =
             posted.map_err(|undelivered| self.failed(Code::Broker, format!("cannot be reached: {undelivered}")))?;
@@ -75,6 +79,11 @@ impl Asking {
         let hint =
             "check its address (--broker, SENTINEL_BROKER, or url of [broker] in the manifest) with: curl URL/readyz";
         Error::Broker { code, message: self.message(&what), hint: hint.to_owned() }
+    }
+
+    fn too_large(&self, what: &str) -> Error {
+        let hint = "use credentials with a shorter session token, or a shorter text";
+        Error::Broker { code: Code::Broker, message: self.message(what), hint: hint.to_owned() }
     }
 
     /// Returns a message on one line, because the text of a broker is untrusted.
@@ -108,7 +117,8 @@ impl Asking {
                 aws.as_deref().and_then(Code::from_text).unwrap_or(Code::ServerFault),
                 "see the log of the broker; sentinel explain CODE explains the code",
             ),
-            ProblemCode::NotFound | ProblemCode::Method | ProblemCode::TooLarge | ProblemCode::BadRequest => {
+            ProblemCode::TooLarge => self.too_large(&format!("says: {said}")),
+            ProblemCode::NotFound | ProblemCode::Method | ProblemCode::BadRequest => {
                 of(Code::Broker, "use the same version of Sentinel as the broker, and its complete address")
             }
             ProblemCode::Unlogged | ProblemCode::Internal => of(Code::Broker, "see the standard error of the broker"),

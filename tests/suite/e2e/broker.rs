@@ -427,6 +427,16 @@ fn the_end_of_a_session_that_the_user_does_not_have_is_logged_as_refused() {
     assert_eq!((&ending[0]["outcome"], &ending[1]["outcome"]), (&"accepted".into(), &"refused".into()));
 }
 
+/// The token of a session can be longer than the broker accepts. The client reports it without a connection.
+#[test]
+fn a_request_that_is_too_large_is_not_sent() {
+    let world = world();
+    let mut command = world.command_as("alice", &["list", "--broker", "http://127.0.0.1:9"]);
+    let run = finish(command.env("AWS_SESSION_TOKEN", "x".repeat(20_000)).spawn().unwrap()).expect(1);
+    assert!(run.stderr.contains("error[E601]") && run.stderr.contains("up to 16384 bytes"), "{}", run.stderr);
+    assert!(run.stderr.contains("shorter session token"), "{}", run.stderr);
+}
+
 #[test]
 fn an_operation_that_cannot_be_logged_is_not_performed() {
     let world = world();
