@@ -139,7 +139,10 @@ async def load(bench, rate, seconds, connections):
 
 
 async def flood(port, request, connections):
-    """Opens connections that send a byte a second, some that send nothing, and some that send half a request, until the process ends."""
+    """Opens connections until the process ends: some send a byte a second, some nothing, some half a request, and some all but the last
+    byte of the longest body."""
+    longest = 16 << 10
+    incomplete = f"POST /v1/credentials HTTP/1.1\r\nhost: broker\r\ncontent-length: {longest}\r\n\r\n".encode() + b"x" * (longest - 1)
 
     async def slow(number):
         while True:
@@ -147,10 +150,12 @@ async def flood(port, request, connections):
             await asyncio.sleep(random.random())
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                if number % 3 == 0:
+                if number % 4 == 0:
                     writer.write(request[: len(request) // 2])
+                if number % 4 == 2:
+                    writer.write(incomplete)
                 for at in range(60):
-                    if number % 3 == 1:
+                    if number % 4 == 1:
                         writer.write(request[at : at + 1])
                     await asyncio.sleep(1)
                     if reader.at_eof():
