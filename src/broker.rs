@@ -11,6 +11,7 @@ mod tls;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::access::desk::{Desk, Effect, Operation, Right, Rights, Tables};
 use crate::access::gate::{Stopped, User};
-use crate::access::log::Log;
+use crate::access::log::{Log, LogQueue};
 use crate::policy::Principal;
 use crate::provider::Gateway;
 use crate::resource::call::{CallError, Class};
@@ -84,7 +85,7 @@ pub struct Broker {
     gateway: Gateway,
     tables: Tables,
     policy_root: PolicyRoot,
-    log: Log,
+    log: LogQueue,
     /// The rate limits of the users, and of the accounts that are not served.
     callers: Callers,
     /// The rate limits of the roles, because a user who assumes a role can choose the name of the session.
@@ -159,7 +160,12 @@ pub fn open<O: Operation>(body: &[u8], recipient: &Recipient<'_>) -> Result<Open
 }
 
 impl Broker {
-    pub fn new(settings: Settings, gateway: Gateway, (tables, policy_root): (Tables, PolicyRoot), log: Log) -> Self {
+    pub fn new(
+        settings: Settings,
+        gateway: Gateway,
+        (tables, policy_root): (Tables, PolicyRoot),
+        log: LogQueue,
+    ) -> Self {
         let Rate { per_second, burst } = settings.rate;
         let of_role = Rate { per_second: per_second * USERS_OF_ROLE, burst: burst * USERS_OF_ROLE };
         let (callers, roles) = (Callers::new(settings.rate), Callers::new(of_role));
@@ -185,6 +191,17 @@ impl Broker {
     }
 
     async fn answered<O: Operation>(&self, body: &[u8]) -> Result<O::Answer, Problem> {
+        let log = self.log.log();
+        let answered = self.performed::<O>(body, &log).await;
+        // No client gets an answer before its lines are written.
+        match (log.written().await, answered) {
+            (Ok(()), answered) => answered,
+            (Err(_), Err(problem)) if problem.code == ProblemCode::Unlogged => Err(problem),
+            (Err(unwritten), _) => Err(unlogged(&unwritten)),
+        }
+    }
+
+    async fn performed<O: Operation>(&self, body: &[u8], log: &Log) -> Result<O::Answer, Problem> {
         let Settings { url, endpoint, partition, .. } = &self.settings;
         let recipient = Recipient { url, endpoint: endpoint.as_deref(), partition, now: now() };
         let Opened { operation, arguments, identity } = open::<O>(body, &recipient)?;
@@ -195,10 +212,7 @@ impl Broker {
             let time = now.to_string();
             let ask = Some(&arguments).filter(|_| self.settings.serves(&user));
             let record = Act { time, operation: O::NAME, user: &user, ask, outcome, error };
-            self.log.append(&record).map_err(|(path, error)| {
-                tracing::error!("{}: the log cannot be written: {error}", path.display());
-                Problem::from(ProblemCode::Unlogged)
-            })
+            log.append(&record).map_err(|unwritten| unlogged(&unwritten))
         };
         // Before anything is logged, so that nobody can fill the log.
         if !self.admits(&user) {
@@ -218,11 +232,12 @@ impl Broker {
             rights: &rights,
             tables: &self.tables,
             policy_root: &self.policy_root,
-            log: &self.log,
+            log,
             now,
         };
         if O::EFFECT == Effect::Writes {
             act("accepted", None)?;
+            log.written().await.map_err(|unwritten| unlogged(&unwritten))?;
         }
         match operation.perform(&desk).await {
             Ok(answer) => {
@@ -340,11 +355,14 @@ fn stopped_by(stopped: &Stopped) -> (Problem, &'static str, String) {
         }
         Stopped::NoUser(why) => (ProblemCode::NotListed.into(), "refused", why.clone()),
         Stopped::WrongAccount(user) => (ProblemCode::NotListed.into(), "refused", format!("account {}", user.account)),
-        Stopped::Unlogged(path, error) => {
-            tracing::error!("{}: the log cannot be written: {error}", path.display());
-            (ProblemCode::Unlogged.into(), "failed", error.to_string())
-        }
+        Stopped::Unlogged(path, error) => (unlogged(&(path.clone(), Arc::clone(error))), "failed", error.to_string()),
     }
+}
+
+/// Returns the problem for a request that cannot be logged.
+fn unlogged<E: std::fmt::Display>((path, error): &(PathBuf, E)) -> Problem {
+    tracing::error!("{}: the log cannot be written: {error}", path.display());
+    ProblemCode::Unlogged.into()
 }
 
 fn of_aws(error: &CallError) -> Problem {

@@ -1,7 +1,10 @@
 //! The decision log: one JSON object on each line, written before credentials are released.
 
+mod queue;
+
 use std::fs::File;
 use std::io::{Error, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,12 +15,22 @@ use super::gate::Decision;
 use crate::files;
 use crate::provider::Issued;
 
-/// The destinations of the log.
+pub use queue::LogQueue;
+
+/// A log.
 #[derive(Debug, Default)]
 pub struct Log {
+    destinations: Destinations,
+    /// The queue of the thread that writes the records. Without it, each record is written at once.
+    queue: Option<queue::Lines>,
+}
+
+/// The destinations of a log.
+#[derive(Debug, Default)]
+struct Destinations {
     file: Option<LogFile>,
     stderr: bool,
-    stdout: bool,
+    stdout: Option<LogFile>,
 }
 
 #[derive(Debug)]
@@ -104,23 +117,36 @@ impl Log {
             let opened = files::append(path, files::PRIVATE);
             let path = path.to_owned();
             match opened {
-                Ok(file) => Ok(LogFile { file, path, is_torn: AtomicBool::new(false) }),
+                Ok(file) => Ok(LogFile::new(file, path)),
                 Err(error) => Err((path, error)),
             }
         };
-        Ok(Self { file: file.map(open).transpose()?, ..Self::default() })
+        let destinations = Destinations { file: file.map(open).transpose()?, ..Destinations::default() };
+        Ok(Self { destinations, queue: None })
     }
 
     /// Returns a log that also writes to stderr.
     #[must_use]
-    pub fn and_stderr(self) -> Self {
-        Self { stderr: true, ..self }
+    pub fn and_stderr(mut self) -> Self {
+        self.destinations.stderr = true;
+        self
     }
 
     /// Returns a log that also writes to stdout.
-    #[must_use]
-    pub fn and_stdout(self) -> Self {
-        Self { stdout: true, ..self }
+    ///
+    /// It has a descriptor of its own, because a thread that waits for the reader of a pipe must not keep the lock of
+    /// [`std::io::stdout`], which the program may need when it ends.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the process can open no more files.
+    pub fn and_stdout(mut self) -> Result<Self, Unwritten> {
+        let path = PathBuf::from("stdout");
+        match std::io::stdout().as_fd().try_clone_to_owned() {
+            Ok(stdout) => self.destinations.stdout = Some(LogFile::new(stdout.into(), path)),
+            Err(error) => return Err((path, error)),
+        }
+        Ok(self)
     }
 
     /// Writes a decision and its outcome.
@@ -137,26 +163,61 @@ impl Log {
         self.append(&Record { decision, outcome: outcome.word(), error, session_id, released })
     }
 
-    /// Writes a record.
+    /// Writes a record. The log of a [`LogQueue`] writes it later, and [`Log::written`] waits for it.
     ///
     /// # Errors
     ///
     /// As for [`Log::write`].
     pub fn append(&self, record: &impl Serialize) -> Result<(), Unwritten> {
-        let name = self.file.as_ref().map_or_else(|| PathBuf::from("stderr"), |log| log.path.clone());
-        let line = line(record).map_err(|error| (name, error))?;
-        if let Some(LogFile { file, path, is_torn }) = &self.file {
-            write_line(file, is_torn, &line).map_err(|error| (path.clone(), error))?;
+        match (&self.queue, line(record)) {
+            (None, Ok(line)) => self.destinations.write(&line),
+            (None, Err(error)) => Err((self.destinations.name(), error)),
+            (Some(queue), Ok(line)) => queue.add(line),
+            (Some(queue), Err(error)) => Err(queue.failed(error)),
+        }
+    }
+
+    /// Waits until all records are written.
+    ///
+    /// # Errors
+    ///
+    /// Fails if one was not written, or not in time. It may still be written later.
+    pub async fn written(&self) -> Result<(), Unwritten> {
+        match &self.queue {
+            None => Ok(()),
+            Some(queue) => queue.written().await,
+        }
+    }
+}
+
+impl Destinations {
+    fn write(&self, line: &str) -> Result<(), Unwritten> {
+        if let Some(file) = &self.file {
+            file.write(line)?;
         }
         if self.stderr {
             std::io::stderr().write_all(line.as_bytes()).map_err(|error| (PathBuf::from("stderr"), error))?;
         }
-        if self.stdout {
-            let mut stdout = std::io::stdout().lock();
-            let written = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
-            written.map_err(|error| (PathBuf::from("stdout"), error))?;
+        if let Some(stdout) = &self.stdout {
+            stdout.write(line)?;
         }
         Ok(())
+    }
+
+    /// Returns the name of the first one for messages.
+    fn name(&self) -> PathBuf {
+        let file = self.file.as_ref().or(self.stdout.as_ref());
+        file.map_or_else(|| PathBuf::from("stderr"), |file| file.path.clone())
+    }
+}
+
+impl LogFile {
+    fn new(file: File, path: PathBuf) -> Self {
+        Self { file, path, is_torn: AtomicBool::new(false) }
+    }
+
+    fn write(&self, line: &str) -> Result<(), Unwritten> {
+        write_line(&self.file, &self.is_torn, line).map_err(|error| (self.path.clone(), error))
     }
 }
 

@@ -114,6 +114,7 @@ impl Operation for Open {
             ..decision.clone()
         };
         desk.log.write(&opened, None, Outcome::Opened)?;
+        desk.log.written().await?;
         // The line above precedes the write, so that another one has to follow if the event is not opened.
         Ok(match events.open(&event, &user).await? {
             Opened::Done => Opening::Opened { event: Box::new(event), breakglass },

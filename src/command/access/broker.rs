@@ -11,7 +11,7 @@ use super::exec::unlogged;
 use super::held::Dumps;
 use super::{Serves, Site, find_manifest};
 use crate::access::desk::Tables;
-use crate::access::log::Log;
+use crate::access::log::{Log, LogQueue};
 use crate::broker::{Broker, Rate, Server, Settings, Tls, TlsFiles};
 use crate::cli::ServeBrokerArgs;
 use crate::command::context::Context;
@@ -34,7 +34,7 @@ pub(in crate::command) async fn run(context: &Context, args: &ServeBrokerArgs) -
     let endpoint = endpoint(&site)?;
     let tables = tables(&site)?;
     let log = Log::open(args.log_file.as_deref()).map_err(unlogged)?;
-    let log = if args.log_file.is_none() { log.and_stdout() } else { log };
+    let log = if args.log_file.is_none() { log.and_stdout().map_err(unlogged)? } else { log };
     let settings = settings(&site, args, (url, endpoint)).await?;
     let policy_root = site.destination.policy_root.clone();
     site.gateway = site.gateway.sharing_policies(POLICY);
@@ -48,6 +48,7 @@ pub(in crate::command) async fn run(context: &Context, args: &ServeBrokerArgs) -
         server = server.with_metrics(address).await.map_err(unbound("--metrics-listen"))?;
     }
     say(context, args, (&settings, &server))?;
+    let log = LogQueue::start(log).map_err(|error| Error::system("no thread can be started", None, error))?;
     let broker = Broker::new(settings, site.gateway, (tables, policy_root), log);
     server.run(broker, ended()?).await;
     Ok(Exit::Done)

@@ -5,6 +5,7 @@ mod flood;
 mod identity;
 mod many;
 mod recreated;
+mod stalled;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
