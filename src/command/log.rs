@@ -1,7 +1,11 @@
 //! Logging on stderr, and the trace file.
 
+use std::fs::File;
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::layer;
@@ -19,7 +23,7 @@ struct EscapedJson;
 
 impl Write for EscapedJson {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        std::io::stderr().write_all(escape_json(&String::from_utf8_lossy(line)).as_bytes())?;
+        emit(escape_json(&String::from_utf8_lossy(line)))?;
         Ok(line.len())
     }
 
@@ -36,13 +40,47 @@ impl Write for EscapedText {
         let text = String::from_utf8_lossy(line);
         let (event, end) = text.strip_suffix('\n').map_or((&*text, ""), |event| (event, "\n"));
         let event = guard(&event.replace('\n', "\\n"));
-        std::io::stderr().write_all(format!("{event}{end}").as_bytes())?;
+        emit(format!("{event}{end}"))?;
         Ok(line.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         std::io::stderr().flush()
     }
+}
+
+/// The maximum number of events that wait for the thread of a server.
+const EVENTS: usize = 1024;
+
+/// The queue of the thread that writes the events of a server.
+static BACKGROUND: OnceLock<SyncSender<String>> = OnceLock::new();
+
+fn emit(event: String) -> std::io::Result<()> {
+    match BACKGROUND.get() {
+        None => std::io::stderr().write_all(event.as_bytes()),
+        Some(queue) => {
+            // While nobody reads stderr, events are lost, so that the server continues.
+            let _ = queue.try_send(event);
+            Ok(())
+        }
+    }
+}
+
+/// Writes further events in a thread, so that a server does not wait for the reader of stderr. An event is lost if too many wait, or if the
+/// program ends.
+pub(super) fn write_in_background() -> Result<(), Error> {
+    let failed = |error| Error::system("events cannot be written", None, error);
+    // The thread must not keep the lock of stderr, which the program may need when it ends.
+    let mut stderr = File::from(std::io::stderr().as_fd().try_clone_to_owned().map_err(failed)?);
+    let (queue, events) = sync_channel::<String>(EVENTS);
+    let write = move || {
+        for event in events {
+            let _ = stderr.write_all(event.as_bytes());
+        }
+    };
+    std::thread::Builder::new().name(String::from("events")).spawn(write).map_err(failed)?;
+    let _ = BACKGROUND.set(queue);
+    Ok(())
 }
 
 /// Begins logging.

@@ -15,6 +15,7 @@ use crate::access::log::{Log, LogQueue};
 use crate::broker::{Broker, Rate, Server, Settings, Tls, TlsFiles};
 use crate::cli::ServeBrokerArgs;
 use crate::command::context::Context;
+use crate::command::log::write_in_background;
 use crate::error::{Error, Exit};
 use crate::manifest::{BrokerSection, Builtin};
 use crate::report::json;
@@ -48,6 +49,7 @@ pub(in crate::command) async fn run(context: &Context, args: &ServeBrokerArgs) -
         server = server.with_metrics(address).await.map_err(unbound("--metrics-listen"))?;
     }
     say(context, args, (&settings, &server))?;
+    write_in_background()?;
     let log = LogQueue::start(log).map_err(|error| Error::system("no thread can be started", None, error))?;
     let broker = Broker::new(settings, site.gateway, (tables, policy_root), log);
     server.run(broker, ended()?).await;

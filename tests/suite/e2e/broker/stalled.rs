@@ -72,6 +72,17 @@ fn a_log_whose_reader_stalls_stops_releases_only() {
 }
 
 #[test]
+fn a_reader_of_events_that_stalls_stops_nothing() {
+    let world = world();
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let broker = start(&world, Stdio::null(), writer.try_clone().unwrap());
+    broker.run(&world, "alice", DEV).expect(0);
+    fill(&writer);
+    broker.run(&world, "alice", DEV).expect(0);
+    assert_eq!(broker.send("GET /healthz", ""), (200, String::from("ok\n")));
+}
+
+#[test]
 fn a_broker_whose_log_stalls_ends_at_sigterm() {
     let world = world();
     let (_reader, writer) = full_pipe();
