@@ -1,4 +1,4 @@
-//! Whether AWS enforces the gate of each profile. Profiles with the same answer share a line, since a manifest can have hundreds.
+//! Whether AWS enforces the gate of each profile by trust policies, not considering permissions of principals. Profiles with the same answer share a line, since a manifest can have hundreds.
 
 use std::collections::BTreeMap;
 
@@ -24,11 +24,13 @@ pub fn notes(gates: &[ProfileGate]) -> Vec<String> {
         };
         let (text, why) = match gate {
             Gate::Enforced => {
-                notes.push(format!("AWS enforces the gate of {count}: {names}."));
+                notes.push(format!("AWS enforces the gate of {count} by trust policies: {names}."));
                 continue;
             }
             Gate::Pending => {
-                notes.push(format!("AWS enforces the gate of {count} once the manifest is applied: {names}."));
+                notes.push(format!(
+                    "AWS enforces the gate of {count} by trust policies once the manifest is applied: {names}."
+                ));
                 continue;
             }
             Gate::Advisory(why) => ("Advisory, AWS does not enforce the gate of", why),
@@ -59,12 +61,14 @@ mod tests {
         gates.extend((301..310).map(|number| of(number, Gate::Advisory(vec![format!("reason {number}")]))));
         gates.extend((310..312).map(|number| of(number, Gate::Unknown(vec![String::from("not read")]))));
         let notes = notes(&gates);
-        assert!(notes[0].starts_with("AWS enforces the gate of 300 profiles: p000, "), "{notes:?}");
+        assert!(notes[0].starts_with("AWS enforces the gate of 300 profiles by trust policies: p000, "), "{notes:?}");
         assert!(notes[0].ends_with(", and 280 more."), "{notes:?}");
         let rest: Vec<&str> = notes[1..].iter().map(String::as_str).collect();
         let advisory =
             |number| format!("Advisory, AWS does not enforce the gate of 1 profile: p{number}: reason {number}.");
-        let mut expected = vec![String::from("AWS enforces the gate of 1 profile once the manifest is applied: p300.")];
+        let mut expected = vec![String::from(
+            "AWS enforces the gate of 1 profile by trust policies once the manifest is applied: p300.",
+        )];
         expected.extend((301..306).map(advisory));
         expected.push(String::from("6 more profiles are advisory or not known; --json lists all."));
         assert_eq!(rest, expected);

@@ -75,6 +75,8 @@ struct Profile<'a> {
     bypassed_by: Vec<&'a str>,
     /// Why it is not known whether others can.
     unknown: Vec<String>,
+    /// Whether all principals that the broker serves were checked.
+    all_checked: bool,
 }
 
 pub(in crate::command) async fn check(context: &Context, args: &TrustCheckArgs) -> Result<Exit, Error> {
@@ -115,6 +117,10 @@ pub(in crate::command) async fn check(context: &Context, args: &TrustCheckArgs) 
         let of_profile = guarded.as_ref().map(|guarded| guarded.of_profile(&site, &caller, name, role));
         let findings = findings(known(role, &read), known(broker.as_ref(), &read));
         judged.push(judge((name, role), findings, of_profile, &principals));
+    }
+    let all_checked = site.manifest.broker.principals.is_some() && principals.iter().all(Principal::is_checked);
+    for profile in &mut judged {
+        profile.all_checked = all_checked;
     }
     let profiles = judged;
     let not_checked = not_checked(&site);
@@ -198,7 +204,7 @@ fn judge<'a>(
                     }
                 }
                 PermissionsResult::Unknown(_) => unknown.push(format!("the permissions of {arn} are not known")),
-                PermissionsResult::NotAsked(_) => {}
+                PermissionsResult::NotAsked(_) | PermissionsResult::Nobody(_) => {}
             }
         }
     }
@@ -208,7 +214,7 @@ fn judge<'a>(
         () if !findings.is_empty() || !unknown.is_empty() => State::Unknown,
         () => State::Enforced,
     };
-    Profile { name, role, state, findings, bypassed_by, unknown }
+    Profile { name, role, state, findings, bypassed_by, unknown, all_checked: false }
 }
 
 /// Returns 2 for a finding, and 3 if something could not be checked.
@@ -232,9 +238,10 @@ fn text(profiles: &[Profile<'_>], principals: &[Principal], not_checked: &[&str]
     if profiles.is_empty() {
         text.push_str("The manifest has no profile.\n");
     }
-    for Profile { name, state, findings, bypassed_by, unknown, .. } in profiles {
+    for Profile { name, state, findings, bypassed_by, unknown, all_checked, .. } in profiles {
         let description = match state {
-            State::Enforced => "enforced by AWS",
+            State::Enforced if *all_checked => "enforced by AWS",
+            State::Enforced => "enforced by AWS as far as checked: not all principals were checked (see below)",
             State::Unknown => "not known whether AWS enforces the gate",
             State::Advisory => "advisory: AWS does not enforce the gate",
         };
@@ -254,7 +261,9 @@ fn text(profiles: &[Profile<'_>], principals: &[Principal], not_checked: &[&str]
             PermissionsResult::Unknown(why) => {
                 text.push_str(&format!("{arn}: permissions not known: {}\n", escape(why)));
             }
-            PermissionsResult::NotAsked(why) => not_asked.push(format!("{arn}: {why}")),
+            PermissionsResult::NotAsked(why) | PermissionsResult::Nobody(why) => {
+                not_asked.push(format!("{arn}: {why}"));
+            }
         }
     }
     text.push_str("Not checked:\n");
@@ -306,11 +315,11 @@ fn undecided(permissions: &Permissions) -> Vec<String> {
 }
 
 fn document(profiles: &[Profile<'_>], principals: &[Principal], not_checked: &[&str]) -> json::Document {
-    let profile = |Profile { name, role, state, findings, bypassed_by, unknown }: &Profile<'_>| {
+    let profile = |Profile { name, role, state, findings, bypassed_by, unknown, all_checked }: &Profile<'_>| {
         let found: Vec<Value> = findings.iter().map(shown).collect();
         json!({
             "profile": name, "role": role.map(|role| &**role), "gate": state.word(), "findings": found,
-            "bypassed_by": bypassed_by, "unknown": unknown,
+            "bypassed_by": bypassed_by, "unknown": unknown, "all_principals_checked": all_checked,
         })
     };
     let principal = |Principal { arn, known }: &Principal| match known {
@@ -319,7 +328,7 @@ fn document(profiles: &[Profile<'_>], principals: &[Principal], not_checked: &[&
             json!({ "arn": arn, "permissions": bypasses, "unknown": undecided(permissions) })
         }
         PermissionsResult::Unknown(why) => json!({ "arn": arn, "unknown": [why] }),
-        PermissionsResult::NotAsked(why) => json!({ "arn": arn, "not_checked": why }),
+        PermissionsResult::NotAsked(why) | PermissionsResult::Nobody(why) => json!({ "arn": arn, "not_checked": why }),
     };
     json::document(
         "trust check",

@@ -34,11 +34,13 @@ pub(super) fn world() -> World {
 fn trust_check_names_each_statement_that_bypasses_the_broker() {
     let world = world();
     let enforced = world.run_as("admin", &["trust", "check", "prod"]).expect(0);
-    let expected = "prod: enforced by AWS\narn:aws:iam::123456789012:role/admin: no permission to bypass the broker\nNot checked:\n";
+    // Without principals in [broker], any user of the account may ask.
+    let expected = "prod: enforced by AWS as far as checked: not all principals were checked (see below)\n\
+                    arn:aws:iam::123456789012:role/admin: no permission to bypass the broker\nNot checked:\n";
     assert!(enforced.stdout.starts_with(expected), "{}", enforced.stdout);
     // A profile without a role, in addition to the other one.
     let all = world.run_as("admin", &["trust", "check"]).expect(2);
-    assert!(all.stdout.contains("prod: enforced by AWS\n"), "{}", all.stdout);
+    assert!(all.stdout.contains("prod: enforced by AWS as far as checked: "), "{}", all.stdout);
     assert!(all.stdout.contains("  - the manifest names no role for the profile\n"), "{}", all.stdout);
 
     let change = |role: &str, principal: Value| {
@@ -257,20 +259,25 @@ fn plan_status_and_lint_report_for_each_profile_whether_aws_enforces_the_gate() 
     let far = "Not known whether AWS enforces the gate of 1 profile: far: the role arn:aws:iam::210987654321:role/far is not in \
                the manifest (sentinel trust check reads it).";
     let planned = world.run(&roles(&["plan"])).expect(0).stdout;
-    for line in ["AWS enforces the gate of 1 profile once the manifest is applied: prod.", open, wide, far] {
+    for line in
+        ["AWS enforces the gate of 1 profile by trust policies once the manifest is applied: prod.", open, wide, far]
+    {
         assert!(planned.lines().any(|one| one == line), "{line}\n{planned}");
     }
     world.run(&roles(&["apply", "--yes"])).expect(0);
     world.calls();
     let planned = world.run(&roles(&["plan"])).expect(0).stdout;
     let read: Vec<String> = world.calls().into_iter().map(|call| call.operation).collect();
-    for line in ["AWS enforces the gate of 1 profile: prod.", open, wide, far] {
+    for line in ["AWS enforces the gate of 1 profile by trust policies: prod.", open, wide, far] {
         assert!(planned.lines().any(|one| one == line), "{line}\n{planned}");
     }
     // Roles are read once, for the plan itself.
     assert_eq!(read.iter().filter(|operation| *operation == "GetRole").count(), 3, "{read:?}");
     let status = world.run(&roles(&["status"])).expect(0).stdout;
-    assert!(status.lines().any(|line| line == "AWS enforces the gate of 1 profile: prod."), "{status}");
+    assert!(
+        status.lines().any(|line| line == "AWS enforces the gate of 1 profile by trust policies: prod."),
+        "{status}"
+    );
     for command in ["plan", "status"] {
         let gates = world.run(&roles(&[command, "--json"])).expect(0).json()["gates"].clone();
         assert_eq!(gates[2], json!({ "profile": "prod", "gate": "enforced" }), "{command}");
@@ -396,7 +403,7 @@ fn every_format_shows_the_gates_of_targets_also_of_one_in_sync() {
     world.run(&["apply", "--yes", "--only", "roles.*", "--target", "one"]).expect(0);
     let advisory =
         "Advisory, AWS does not enforce the gate of 1 profile: open: the manifest names no role for the profile.";
-    let pending = "AWS enforces the gate of 1 profile once the manifest is applied: prod.";
+    let pending = "AWS enforces the gate of 1 profile by trust policies once the manifest is applied: prod.";
     let unknown = "Not known whether AWS enforces the gate of 1 profile: far: the role";
     let in_sync = "in sync (2 resources; gates: 1 advisory, 1 not known)";
     for command in ["plan", "status"] {
@@ -411,6 +418,6 @@ fn every_format_shows_the_gates_of_targets_also_of_one_in_sync() {
         assert_eq!(gates, ["enforced", "pending"], "{command}");
     }
     let all = world.run(&["plan", "--only", "roles.*", "--all"]).expect(0).stdout;
-    assert!(all.contains("AWS enforces the gate of 1 profile: prod.\n"), "{all}");
+    assert!(all.contains("AWS enforces the gate of 1 profile by trust policies: prod.\n"), "{all}");
     assert_eq!(all.matches(advisory).count(), 2, "{all}");
 }

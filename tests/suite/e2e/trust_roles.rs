@@ -55,7 +55,7 @@ fn a_conditional_read_of_the_records_leaves_the_gate_enforced() {
     let office = json!({ "IpAddress": { "aws:SourceIp": "10.0.0.0/8" } });
     world.restrict("alice", &[&policy(&[allow(&json!(["dynamodb:Query", "dynamodb:GetItem"]), "*", &office)])]);
     let text = check_of(&world, "alice", &[]).expect(3).stdout;
-    assert!(text.starts_with("prod: enforced by AWS\n"), "{text}");
+    assert!(text.starts_with("prod: enforced by AWS as far as checked: "), "{text}");
     assert!(text.contains("user/alice: not known whether it can read the records\n"), "{text}");
     world.restrict("bob", &[&policy(&[allow(&json!(["dynamodb:Query", "dynamodb:PutItem"]), "*", &office)])]);
     let text = check_of(&world, "bob", &[]).expect(3).stdout;
@@ -117,4 +117,27 @@ fn trust_check_lists_the_users_of_a_broker_without_principals_as_not_checked() {
     world.restrict("bob", &[]);
     let listed = world.run_as("admin", &["trust", "check", "prod"]).expect(0).stdout;
     assert!(!listed.contains(line), "{listed}");
+}
+
+#[test]
+fn trust_check_qualifies_an_enforced_gate_if_a_pattern_of_users_was_not_checked() {
+    let world = world();
+    let check = |principals: &str, extra: &[&str]| {
+        world.write(
+            "sentinel.toml",
+            &format!("{MANIFEST}\n[broker]\nprincipals = [\"arn:aws:iam::*:user/bob\", {principals}]\n"),
+        );
+        world.run_as("admin", &[&["trust", "check", "prod"], extra].concat()).expect(0)
+    };
+    world.restrict("bob", &[]);
+    // A role that does not exist can do nothing.
+    let all = check("\"arn:aws:sts::*:assumed-role/nobody/*\"", &[]).stdout;
+    assert!(all.starts_with("prod: enforced by AWS\n"), "{all}");
+    let pattern = "\"arn:aws:iam::*:user/*\"";
+    let partly = check(pattern, &[]).stdout;
+    let verdict = "prod: enforced by AWS as far as checked: not all principals were checked (see below)\n";
+    assert!(partly.starts_with(verdict), "{partly}");
+    let json = check(pattern, &["--json"]).json();
+    assert_eq!(json["profiles"][0]["gate"], "enforced");
+    assert_eq!(json["profiles"][0]["all_principals_checked"], false);
 }

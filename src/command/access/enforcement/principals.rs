@@ -237,6 +237,8 @@ pub(super) enum PermissionsResult {
     Unknown(String),
     /// IAM was not asked, and why.
     NotAsked(String),
+    /// IAM was not asked because the account has no such principal.
+    Nobody(String),
 }
 
 const ANOTHER_ACCOUNT: &str = "it is in another account than the caller";
@@ -273,7 +275,7 @@ pub(super) async fn expanded(
                 let (new, named): (Vec<&RoleArn>, Vec<&RoleArn>) = roles.iter().filter(matches).partition(is_new);
                 match new.len() {
                     0 if named.is_empty() => {
-                        PermissionsResult::NotAsked(String::from("no role of the caller's account matches"))
+                        PermissionsResult::Nobody(String::from("no role of the caller's account matches"))
                     }
                     0..=ROLES => {
                         found.extend(new.into_iter().map(|role| Named::Arn(role.to_string())));
@@ -312,6 +314,11 @@ impl Named {
 }
 
 impl Checked {
+    /// Returns whether IAM was asked about every such principal.
+    pub(super) fn is_checked(&self) -> bool {
+        matches!(self.known, PermissionsResult::Permissions(_) | PermissionsResult::Nobody(_))
+    }
+
     pub(super) fn permissions(&self) -> Option<&Permissions> {
         if let PermissionsResult::Permissions(permissions) = &self.known { Some(permissions) } else { None }
     }
@@ -325,7 +332,7 @@ pub(super) async fn checked(site: &Site, named: &Named, guarded: &Guarded) -> Ch
             Ok(Some(arn)) => arn,
             Ok(None) => {
                 let why = String::from("the role does not exist");
-                return Checked { arn: role.to_string(), known: PermissionsResult::NotAsked(why) };
+                return Checked { arn: role.to_string(), known: PermissionsResult::Nobody(why) };
             }
             Err(error) => {
                 return Checked { arn: role.to_string(), known: PermissionsResult::Unknown(error.to_string()) };
