@@ -6,7 +6,7 @@ use crate::docs::root;
 use crate::world::{World, finish};
 
 /// The beginnings of lines that are not run, with the reason.
-const NOT_RUN: [(&str, &str); 14] = [
+const NOT_RUN: [(&str, &str); 15] = [
     ("cargo ", "scripts/time-readme runs it in a new clone"),
     ("aws ", "the tests do not install the AWS CLI"),
     ("cd ", "the next line does not run"),
@@ -18,6 +18,7 @@ const NOT_RUN: [(&str, &str); 14] = [
     ("sentinel approve ID", "ID stands for the ID of a request; the tests of approve have one"),
     ("sentinel broker ", "it serves until it is stopped; the tests of the broker start it"),
     ("sentinel local serve ", "it serves until it is stopped; the tests of local serve start it"),
+    ("sentinel exec --profile dev --local --aws-profile alice", "it calls the AWS CLI; the tests of exec run `env`"),
     ("sentinel apply -f sentinel.toml --local=/tmp/aws", "it writes outside the folder of the test"),
     ("sentinel export cloudformation --stack-set", "it needs targets; the tests of export have some"),
     ("sentinel status --expect-in-sync", "a part of a script that calls the AWS CLI"),

@@ -1,5 +1,6 @@
 //! `sentinel exec` and `sentinel credentials`.
 
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::access::{self, stamp};
 use crate::cli::{BreakglassArgs, CredentialsArgs, ExecArgs, GateArgs};
 use crate::code::Code;
 use crate::command::context::Context;
+use crate::command::status::quoted;
 use crate::error::{Error, Exit, lacking};
 use crate::manifest::{BrokerSection, Builtin};
 use crate::policy::{CredentialSource, Mode};
@@ -376,6 +378,7 @@ pub(in crate::command) async fn run(context: &Context, args: &ExecArgs) -> Resul
         (false, false) => {
             let Obtained { asked, origin, issued } = obtain(context, &args.gate, asked, AccessMode::Cli).await?;
             tell_gate(&asked);
+            tell_emulator(context, &args.command);
             let region = asked.child_region(&origin).await?;
             let account = issued.arn.split(':').nth(4).filter(|account| !account.is_empty()).map(str::to_owned);
             give_way(context, args, &asked, Place { region, account }, &issued.credentials)
@@ -396,6 +399,21 @@ fn tell_gate(asked: &Asked) {
             "the gate of {profile} is advisory: AWS does not enforce it, because these credentials come from the user's own permissions"
         );
     }
+}
+
+/// Notes that the credentials of the AWS emulator are of no use to a command that calls AWS, unless the command line sets its endpoint.
+pub(super) fn tell_emulator(context: &Context, command: &[OsString]) {
+    let Some(store) = &context.global.local else { return };
+    if command.iter().any(|word| word.to_string_lossy().contains("AWS_ENDPOINT_URL")) {
+        return;
+    }
+    let store =
+        if store.is_empty() { String::new() } else { format!(" --local={}", quoted(&[store.to_string_lossy()])) };
+    context.progress.note(&format!(
+        "sentinel: these credentials work only in the AWS emulator, but the command calls AWS itself. To let it call the emulator:\n\
+         sentinel:     sentinel local serve{store} &\n\
+         sentinel:     sentinel exec … -- env AWS_ENDPOINT_URL=http://127.0.0.1:4566 COMMAND\n",
+    ));
 }
 
 /// The environment of a command.

@@ -212,6 +212,7 @@ pub(super) async fn run(context: &Context, args: &ExecArgs, asked: Asked) -> Res
         let taken = serving.asked.site.gateway.credentials(&serving.origin, &stamp).await;
         *serving.last.lock().await = Some(Last { source_identity, issued: taken.map_err(without)? });
     }
+    super::exec::tell_emulator(context, &args.command);
     let server = bound().await?;
     let mut command = bound_to_server(&args.command, &serving.asked.dumps)?;
     let region = serving.asked.child_region(&serving.origin).await?;

@@ -86,3 +86,24 @@ fn way(world: &World, name: &str) {
     assert_eq!(assumed.body["SourceIdentity"], format!("alice={id}"));
     assert_eq!(assumed.body["RoleArn"], "arn:aws:iam::123456789012:role/operator");
 }
+
+#[test]
+fn exec_with_the_emulator_says_that_its_credentials_do_not_work_in_aws() {
+    let world = World::new();
+    let rules = "version: \"1\"\nrules:\n  - { name: all, effect: allow, conditions: {} }\n";
+    world.write("policy.yaml", rules);
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"policy.yaml\"\n");
+    let run = |args: &[&str]| finish(world.command(args).spawn().unwrap());
+    run(&["apply", "--yes", "--local=store"]).expect(0);
+    let exec = |command: &[&str]| {
+        run(&[&["exec", "--profile", "dev", "--aws-profile", "alice", "--local=store", "--"], command].concat())
+            .expect(0)
+    };
+    let told = exec(&["true"]).stderr;
+    let note = "these credentials work only in the AWS emulator";
+    assert_eq!(told.matches(note).count(), 1, "{told}");
+    assert!(told.contains("sentinel local serve --local=store &"), "{told}");
+    let whole = exec(&["env", "AWS_ENDPOINT_URL=http://127.0.0.1:4566", "env"]);
+    assert!(!whole.stderr.contains(note), "{}", whole.stderr);
+    assert!(whole.stdout.contains("AWS_ENDPOINT_URL=http://127.0.0.1:4566\n"), "{}", whole.stdout);
+}
