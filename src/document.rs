@@ -96,6 +96,7 @@ pub fn from_toml_at(begins: usize, source: &Arc<Source>, faults: &mut Faults) ->
     }
     // A hidden character is usually a syntax error too, and is reported once.
     let known = faults.len() > before;
+    let headless = syntax::keys_without_header(&source.text, &errors);
     for error in errors.into_iter().filter(|_| !known) {
         let span = error.span().unwrap_or(0..0);
         // The span of a wrong character can be empty.
@@ -104,7 +105,27 @@ pub fn from_toml_at(begins: usize, source: &Arc<Source>, faults: &mut Faults) ->
         let Problem { message, help } = syntax::of_toml(error.message().trim(), text);
         faults.push(syntax_fault(source, span, format!("invalid TOML: {message}"), help));
     }
-    Node { span: moved(table.span(), begins), value: toml_map(table.get_ref(), begins) }
+    let mut value = toml_map(table.get_ref(), begins);
+    remove_keys(&mut value, &headless.into_iter().map(|span| moved(span, begins)).collect::<Vec<_>>());
+    Node { span: moved(table.span(), begins), value }
+}
+
+/// Removes the keys in the given spans of the text.
+fn remove_keys(value: &mut Value, spans: &[Range<usize>]) {
+    match value {
+        Value::Map(entries) => {
+            entries.retain(|entry| !spans.iter().any(|span| span.contains(&entry.key_span.start)));
+            for entry in entries {
+                remove_keys(&mut entry.node.value, spans);
+            }
+        }
+        Value::List(items) => {
+            for item in items {
+                remove_keys(&mut item.value, spans);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn syntax_fault(source: &Arc<Source>, span: Range<usize>, message: String, help: Option<&str>) -> Fault {

@@ -90,6 +90,20 @@ pub(super) fn of_toml(message: &str, text: &str) -> Problem {
     }
 }
 
+/// Returns the spans of the keys below headers that are not closed. The parser puts these keys into the section before, in which they
+/// would be errors too.
+pub(super) fn keys_without_header(text: &str, errors: &[toml::de::Error]) -> Vec<Range<usize>> {
+    let open = errors
+        .iter()
+        .filter(|error| ["unclosed table", "unclosed array table"].contains(&error.message().trim()))
+        .filter_map(toml::de::Error::span);
+    let span = |error: Range<usize>| {
+        let next = text.get(error.start..).and_then(|rest| rest.find("\n["));
+        error.start..next.map_or(text.len(), |at| error.start + at + 1)
+    };
+    open.map(span).collect()
+}
+
 /// Returns the plain message for a YAML error.
 pub(super) fn of_yaml(message: &str) -> Problem {
     if let Some(key) = message.strip_prefix("duplicate mapping key: ") {
@@ -170,6 +184,16 @@ fn is_yaml(text: &str) -> bool {
 mod tests {
     use crate::diagnostic::{Faults, Source};
     use crate::document::{from_toml, from_yaml};
+
+    #[test]
+    fn the_keys_below_an_unclosed_header_are_dropped_and_later_sections_are_not() {
+        let text = "[profiles.dev]\npolicy = \"a\"\n[aws\nregion = 1\nother.key = 2\n[topics.a\nx = 1\n[tables.t]\nname = \"t\"\n";
+        let mut faults = Faults::default();
+        let root = from_toml(&Source::new("manifest.toml", text), &mut faults);
+        assert_eq!(faults.len(), 2);
+        let whole = "[profiles.dev]\npolicy = \"a\"\n[tables.t]\nname = \"t\"\n";
+        assert_eq!(root, from_toml(&Source::new("manifest.toml", whole), &mut faults));
+    }
 
     fn faults_of(text: &str, read: impl Fn(&std::sync::Arc<Source>, &mut Faults)) -> Vec<(String, bool)> {
         let mut faults = Faults::default();
