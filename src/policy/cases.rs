@@ -88,6 +88,9 @@ struct Common<'n> {
     at: Option<Timestamp>,
 }
 
+/// The keys of a test case.
+const KEYS: [&str; 8] = ["user", "principal", "profile", "mode", "at", "name", "rule", "expect"];
+
 /// Reads the test cases of a policy and adds their errors to the faults.
 pub fn parse(source: &Arc<Source>, policy: &Policy, faults: &mut Faults) -> Vec<Case> {
     let Some(root) = document::from_yaml(source, faults) else { return Vec::new() };
@@ -127,9 +130,17 @@ fn read_case(
         Effect::VARIANTS.iter().map(|effect| (effect.word(), Expected::Effect(*effect))).collect();
     words.push((Expected::NoMatch.word(), Expected::NoMatch));
     let list: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    let expect = fields
-        .required(reader, "expect", &format!("add expect: one of {}", list.join(", ")))
-        .and_then(|entry| reader.choice(&entry.node, "expect", &words));
+    // A misspelled key is reported once, as unknown.
+    let misspelled = |key: &str| {
+        let mut unknown = own.entries.iter().filter(|entry| !KEYS.contains(&entry.key.as_str()));
+        unknown.any(|entry| document::closest(&entry.key, &KEYS) == Some(key))
+    };
+    let expect = if misspelled("expect") {
+        fields.get("expect")
+    } else {
+        fields.required(reader, "expect", &format!("add expect: one of {}", list.join(", ")))
+    };
+    let expect = expect.and_then(|entry| reader.choice(&entry.node, "expect", &words));
     let principal = own.principal.or(defaults.principal.clone());
     // The name of the user follows from the ARN.
     let own_name = principal.as_deref().and_then(name_of).map(str::to_owned);
@@ -146,7 +157,8 @@ fn read_case(
     ] {
         // A setting that is present but invalid has been reported already.
         let written = |key: &str| [own.entries, defaults.entries].into_iter().flatten().any(|entry| entry.key == key);
-        if missing && !written(key) && !(key == "user" && written("principal")) {
+        let is_reported = written(key) || misspelled(key);
+        if missing && !is_reported && !(key == "user" && written("principal")) {
             let help = match key {
                 "principal" => "the policy has principals, so add the caller's ARN, as STS returns it",
                 "at" => "the policy has time windows, so add the time: at: \"2026-01-14T10:00:00+01:00\"",
@@ -309,6 +321,10 @@ cases:
             "5: the test case has no `at`",
             "6: unknown key `when` in the test case",
         ];
+        assert_eq!(read(text).1, expected);
+        // A misspelled key is one error.
+        let text = "profile: dev\ncases:\n  - { usr: alice, expct: allow, at: \"2026-01-14T10:00:00Z\" }\n";
+        let expected = ["3: unknown key `usr` in the test case", "3: unknown key `expct` in the test case"];
         assert_eq!(read(text).1, expected);
         // An invalid setting for all test cases is one error.
         let text = "profile: dev\nat: noon\ncases:\n  - { user: bob, expect: deny }\n";
