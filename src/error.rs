@@ -237,7 +237,10 @@ impl Error {
 
     /// Returns the error for an AWS emulator that cannot be opened.
     pub fn local(what: String) -> Self {
-        Self::Local { what, hint: None }
+        // The message has the system's words for the error.
+        let no_right = ["Permission denied", "Read-only file system"].iter().any(|words| what.contains(words));
+        let hint = no_right.then_some("use a folder that you can write to, with --local=FOLDER");
+        Self::Local { what, hint }
     }
 
     /// Returns the error for a result that cannot be written as JSON.
@@ -383,4 +386,18 @@ fn aws_hint(error: &CallError) -> Option<String> {
         code => crate::explain::hint(code)?,
     };
     Some(hint.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hint_for_a_store_that_cannot_be_created_is_another_folder() {
+        let hint = |why: &str| Error::local(format!("/srv/.sentinel: {why}")).hint().unwrap();
+        for why in ["Permission denied (os error 13)", "Read-only file system (os error 30)"] {
+            assert_eq!(hint(why), "use a folder that you can write to, with --local=FOLDER");
+        }
+        assert!(hint("No space left on device (os error 28)").contains("to start over"));
+    }
 }
