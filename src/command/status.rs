@@ -250,6 +250,7 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
         region: plan.target.region.name.to_string(),
         region_source: plan.target.region.source.clone(),
         account: plan.target.caller.as_ref().map(|caller| caller.account.to_string()),
+        local: plan.target.local.as_ref().map(|folder| folder.display().to_string()),
         policy_root: plan.target.policy_root.to_string(),
         only: plan.scope.only.clone(),
         exclude: plan.scope.exclude.clone(),

@@ -7,7 +7,7 @@ use super::detail::Detail;
 use super::escape_lines;
 use super::gates;
 use super::listed::{Listed, orphan_notes, orphans};
-use super::markdown::{Part, html, state_text};
+use super::markdown::{Part, html, parameter_state_text, state_text};
 use super::picture;
 use super::sheet::{AttentionKind, Entry, Field, Sheet, Tone};
 use super::status::Status;
@@ -319,10 +319,7 @@ fn status_body(status: &Status) -> String {
             let _ = writeln!(body, "<h2>{title}</h2>\n<table class=\"narrow\">{head}{rows}</table>");
         }
     };
-    let parameters = status.parameters.iter().map(|one| {
-        let version = one.version.map(|version| format!(" v{version}")).unwrap_or_default();
-        row(&one.profile, &format!("{}{version}", state_text(&one.state)), &one.drift)
-    });
+    let parameters = status.parameters.iter().map(|one| row(&one.profile, &parameter_state_text(one), &one.drift));
     table(format!("Policy parameters ({})", html(&status.policy_root)), parameters.collect());
     for resources in status.resources.values() {
         let rows = resources.iter().map(|one| row(&one.name, &state_text(&one.state), &one.drift));

@@ -395,8 +395,7 @@ fn of_status(title: &str, status: &Status, limit: usize) -> String {
     if !status.parameters.is_empty() {
         let _ = writeln!(text, "| policy parameter ({}) | state | differs |\n|---|---|---|", cell(&status.policy_root));
         let row = |one: &ParameterStatus| {
-            let version = one.version.map(|version| format!(" v{version}")).unwrap_or_default();
-            let state = format!("{}{version}", state_text(&one.state));
+            let state = parameter_state_text(one);
             format!("| {} | {} | {} |\n", cell(&one.profile), cell(&shortened(&state)), drift(&one.drift))
         };
         let rows: Vec<String> = status.parameters.iter().map(row).collect();
@@ -426,6 +425,13 @@ fn of_status(title: &str, status: &Status, limit: usize) -> String {
         let _ = writeln!(text, "- {}: {}", code(&suggestion.message), code(&suggestion.command));
     }
     text
+}
+
+/// Returns the state of a parameter with its version, and the time of its last change.
+pub(super) fn parameter_state_text(one: &ParameterStatus) -> String {
+    let version = one.version.map(|version| format!(" v{version}")).unwrap_or_default();
+    let date = one.modified.map(|seconds| format!(" ({} UTC)", super::status::civil(seconds))).unwrap_or_default();
+    format!("{}{version}{date}", state_text(&one.state))
 }
 
 /// Returns the state of a resource in the words of the text.

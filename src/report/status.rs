@@ -19,6 +19,9 @@ pub struct Status {
     pub region_source: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// The folder of the AWS emulator, if the status is of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local: Option<String>,
     pub policy_root: String,
     /// The filters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -114,6 +117,7 @@ struct Parts {
     region: String,
     region_source: String,
     account: Option<String>,
+    local: Option<String>,
     policy_root: String,
     #[serde(default)]
     only: Vec<AddressPattern>,
@@ -141,7 +145,7 @@ impl Status {
     pub(super) fn read(document: &Value) -> Result<Self, serde_json::Error> {
         let Parts { region, region_source, account, policy_root, only, exclude, parameters, .. } =
             Parts::deserialize(document)?;
-        let Parts { parameters_unknown, orphans, gates, suggestions, .. } = Parts::deserialize(document)?;
+        let Parts { local, parameters_unknown, orphans, gates, suggestions, .. } = Parts::deserialize(document)?;
         let mut resources = IndexMap::new();
         for kind in KindId::ALL.iter().copied().filter(|kind| kind.about().site != Site::PolicyRoot) {
             let section = listed_under(kind);
@@ -164,6 +168,7 @@ impl Status {
             region,
             region_source,
             account,
+            local,
             policy_root,
             only,
             exclude,
@@ -205,10 +210,12 @@ pub struct ShellHint {
 /// Returns the lines with account, region and filters.
 pub(super) fn place(status: &Status) -> Vec<String> {
     let target = status.target.as_ref().map(|name| format!("Target {name}"));
+    let local = status.local.as_ref().map(|folder| format!("AWS emulator in {folder}"));
     let account = status.account.as_ref().map(|account| format!("Account {account}"));
     let region = format!("Region {} (from {})", status.region, status.region_source);
     target
         .into_iter()
+        .chain(local)
         .chain(account)
         .chain([region])
         .chain(super::sheet::filters(&status.only, &status.exclude))
@@ -268,7 +275,7 @@ fn parameters(status: &Status, text: &mut String) {
         let description = match &one.state {
             State::Present { .. } => {
                 let version = one.version.map(|version| format!("v{version}")).unwrap_or_default();
-                let date = one.modified.map(|seconds| format!("({})", civil(seconds))).unwrap_or_default();
+                let date = one.modified.map(|seconds| format!("({} UTC)", civil(seconds))).unwrap_or_default();
                 format!("{version:version_width$}  {date}{}{}", drift_text(&one.drift), gap_text(&one.unknown))
             }
             State::NotFound => paint(YELLOW, "NOT FOUND"),
