@@ -12,6 +12,7 @@ use super::context::{Context, Project};
 use super::fleet::{self, Answered, Work, concurrently};
 use super::local::Users;
 use super::pass::scope;
+use super::status::quoted;
 use crate::cli::{CloudFormationArgs, ExportArgs, ProviderVersion, ReachArgs, TerraformArgs};
 use crate::error::{Error, Exit};
 use crate::export::cloudformation::{self, Delivery, Failure};
@@ -36,7 +37,14 @@ pub(super) async fn cloudformation(context: &Context, args: &CloudFormationArgs)
         false => cloudformation::export(&targets, delivery),
     };
     let exported = exported.map_err(|failure| failed(failure, delivery))?;
-    finish(context, "cloudformation", export, exported)
+    let unimported = match args.stack_set {
+        true => Some("a stack set cannot import resources that exist already"),
+        false => (!export.live).then_some(
+            "without --live, keys, topics and subscriptions that exist already are not imported, and CloudFormation would \
+             try to create them",
+        ),
+    };
+    finish(context, Tool { name: "cloudformation", commands: "./deploy.sh", unimported }, export, exported)
 }
 
 pub(super) async fn terraform(context: &Context, args: &TerraformArgs) -> Result<Exit, Error> {
@@ -48,7 +56,23 @@ pub(super) async fn terraform(context: &Context, args: &TerraformArgs) -> Result
         ProviderVersion::Five => Version::V5,
         ProviderVersion::Six => Version::V6,
     };
-    finish(context, "terraform", export, terraform::export(&targets, version))
+    let unimported =
+        "without --live, resources that exist already are not imported, and Terraform would try to create them";
+    let tool = Tool {
+        name: "terraform",
+        commands: "terraform init && terraform plan",
+        unimported: (!export.live).then_some(unimported),
+    };
+    finish(context, tool, export, terraform::export(&targets, version))
+}
+
+/// What differs between the tools.
+struct Tool {
+    name: &'static str,
+    /// The commands to run in the folder of the export.
+    commands: &'static str,
+    /// A note on resources that the export does not import.
+    unimported: Option<&'static str>,
 }
 
 /// A target, and its exported resources.
@@ -140,7 +164,8 @@ fn account_of(role: &RoleArn) -> Option<AccountId> {
 }
 
 /// Writes the files, and prints the result.
-fn finish(context: &Context, engine: &str, args: &ExportArgs, exported: Exported) -> Result<Exit, Error> {
+fn finish(context: &Context, tool: Tool, args: &ExportArgs, exported: Exported) -> Result<Exit, Error> {
+    let Tool { name: engine, commands, unimported } = tool;
     let Exported { files, stacks, unsupported, notes } = exported;
     let left_out: Vec<LeftOut> = unsupported.iter().map(LeftOut::of).collect();
     if !args.allow_gaps && !left_out.is_empty() {
@@ -156,9 +181,13 @@ fn finish(context: &Context, engine: &str, args: &ExportArgs, exported: Exported
         });
     }
     let written = write::write(Path::new(&args.out), engine, &files)?;
-    let notes = notes.iter().map(|note| format!("{}: {}", note.address, note.text)).collect();
+    let notes = notes.iter().map(|note| format!("{}: {}", note.address, note.text));
+    let notes = notes.chain(unimported.map(str::to_owned)).collect();
     let folder = args.out.display().to_string();
-    let summary = Summary { engine: engine.to_owned(), folder, written, stacks, left_out, notes };
+    let has_imports = stacks.iter().any(|stack| stack.imports > 0);
+    let import = if has_imports { " --import" } else { "" };
+    let next = format!("{} && {commands}{import}", quoted(&["cd", &folder]));
+    let summary = Summary { engine: engine.to_owned(), folder, written, stacks, left_out, notes, next };
     context.terminal.either(|| render(&summary), || json::document("export", &summary))?;
     Ok(Exit::Done)
 }

@@ -6,7 +6,7 @@ use super::context::{Context, ManifestOrigin, Need, no_region};
 use super::gather::folder_of;
 use super::init::write_by;
 use super::local::Users;
-use super::status::{CarriedOptions, command_line};
+use super::status::quoted;
 use crate::change::ChangeMethod;
 use crate::cli::ImportArgs;
 use crate::error::{Error, Exit};
@@ -90,9 +90,18 @@ fn settles(resource: &ResourcePlan) -> bool {
 fn next(context: &Context, destination: &Destination, out: &Path) -> String {
     let file = out.join("sentinel.toml").display().to_string();
     let mut words = ["sentinel", "plan", "-f", &file].map(str::to_owned).to_vec();
+    // The new manifest has the region, but no AWS profile and no endpoint.
+    let mut flag = |name: &str, value: Option<&str>| {
+        words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value.to_owned()]));
+    };
+    flag("--aws-profile", context.global.aws_profile.as_deref());
+    flag("--endpoint-url", context.global.endpoint_url.as_deref());
+    let mut command = quoted(&words);
     // The store of the AWS emulator is not in the folder of the new manifest, so the command names it.
-    words.extend(destination.local.as_ref().map(|folder| format!("--local={}", folder.display())));
-    command_line(context, words, &CarriedOptions { region: None, policy_root: None, aws_profile: true, local: false })
+    if let Some(folder) = &destination.local {
+        command.push_str(&format!(" --local={}", quoted(&[folder.display().to_string()])));
+    }
+    command
 }
 
 /// Returns a path without a leading `./`.

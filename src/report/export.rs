@@ -16,6 +16,8 @@ pub struct Summary {
     pub stacks: Vec<StackSummary>,
     pub left_out: Vec<LeftOut>,
     pub notes: Vec<String>,
+    /// The next commands.
+    pub next: String,
 }
 
 /// Something that the other engine cannot do.
@@ -36,11 +38,11 @@ impl LeftOut {
 /// Returns it as text.
 pub fn render(summary: &Summary) -> String {
     let files = summary.written.len();
-    let mut text = format!("Wrote {files} files to {}.\n", escape(&summary.folder));
+    let mut text = format!("Wrote {} to {}.\n", counted(files, "file"), escape(&summary.folder));
     for stack in &summary.stacks {
         let StackSummary { target, file, resources, bytes, imports, before } = stack;
         let of = target.as_ref().map(|name| format!("{}: ", escape(name))).unwrap_or_default();
-        let mut words = vec![format!("{resources} resources"), format!("{bytes} bytes")];
+        let mut words = vec![counted(*resources, "resource"), format!("{bytes} bytes")];
         words.extend((*imports > 0).then(|| format!("{imports} to import")));
         words.extend((!before.is_empty()).then(|| format!("after {}", before.join(", "))));
         text.push_str(&format!("  {of}{file}: {}\n", words.join(", ")));
@@ -57,5 +59,10 @@ pub fn render(summary: &Summary) -> String {
             text.push_str(&format!("  {}\n", escape(note)));
         }
     }
+    text.push_str(&format!("\nNext: {}\n", escape(&summary.next)));
     text
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

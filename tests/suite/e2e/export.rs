@@ -215,3 +215,21 @@ fn the_commands_of_an_export_acknowledge_roles() {
     let instances: Vec<&String> = calls.iter().filter(|call| call.contains("create-stack-instances")).collect();
     assert!(instances.len() == 1 && !instances[0].contains("--capabilities"), "{instances:?}");
 }
+
+#[test]
+fn an_export_names_the_next_command_and_what_it_does_not_import() {
+    let world = World::quick();
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[topics.alerts]\nname = \"alerts\"\n");
+    let export = |args: &[&str]| world.run(&[&["export"], args].concat()).expect(0).stdout;
+    let terraform = export(&["terraform", "-o", "my tf"]);
+    assert!(terraform.ends_with("\nNext: cd 'my tf' && terraform init && terraform plan\n"), "{terraform}");
+    assert!(terraform.contains("without --live, resources that exist already are not imported"), "{terraform}");
+    let live = export(&["terraform", "-o", "live", "--live"]);
+    assert!(!live.contains("--live"), "{live}");
+    let stacks = export(&["cloudformation", "-o", "cf"]);
+    assert!(stacks.contains(": 1 resource, ") && stacks.ends_with("\nNext: cd cf && ./deploy.sh\n"), "{stacks}");
+    assert!(stacks.contains("without --live, keys, topics and subscriptions"), "{stacks}");
+    world.run(&["apply", "--yes"]).expect(0);
+    let live = export(&["cloudformation", "-o", "cf-live", "--live"]);
+    assert!(live.ends_with("\nNext: cd cf-live && ./deploy.sh --import\n"), "{live}");
+}

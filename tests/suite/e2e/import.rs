@@ -230,3 +230,13 @@ fn an_import_retries_unreadable_settings_only_briefly() {
     let warnings = imported["warnings"].as_array().unwrap();
     assert!(warnings.contains(&json!({ "name": "orders", "why": why })), "{imported}");
 }
+
+#[test]
+fn the_next_command_after_an_import_has_only_the_options_that_the_manifest_lacks() {
+    let world = World::quick();
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\n");
+    let run = |args: &[&str]| crate::world::finish(world.command(args).spawn().unwrap()).expect(0);
+    run(&["apply", "--yes", "--local"]);
+    let next = run(&["import", "--local", "--region", "us-east-1", "-o", "imp"]).stdout;
+    assert!(next.ends_with("\nNext: sentinel plan -f imp/sentinel.toml --local=.sentinel\n"), "{next}");
+}
