@@ -27,7 +27,7 @@ pub use meaning::{Direction, Exactness, Meaning, compare, meaning};
 pub use moments::granted_until;
 pub use parse::{parse, parse_located};
 pub use principal::Principal;
-pub use starter::{Starter, starter};
+pub use starter::{ORIGIN, Starter, starter};
 
 /// A policy: the first rule that matches wins, and no match is a deny.
 #[derive(Debug, Clone, PartialEq)]

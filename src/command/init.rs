@@ -18,7 +18,7 @@ use crate::files;
 use crate::iam;
 use crate::kind::import::ImportedFile;
 use crate::manifest::{Builtin, Manifest, ProfileSection, TableSection, cases_file};
-use crate::policy::{Starter, starter};
+use crate::policy::{ORIGIN, Starter, starter};
 use crate::reconcile::guard::Share;
 use crate::reconcile::{Intent, Scope};
 use crate::report::json;
@@ -98,7 +98,7 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
             let mut files = Vec::new();
             for (profile, section) in &mut manifest.sections.profiles {
                 // The origin that plans show for a text that is in no file.
-                let path = format!("starter policy for {profile}");
+                let path = format!("{ORIGIN}{profile}");
                 section.policy = Some(path.clone());
                 files.push(GivenFile { path, text: starter(profile, users).policy });
             }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::starter::ORIGIN;
 use super::week::{Piece, Zones, applies_to, pieces, user_classes, zone};
 use super::{Effect, Mode, Policy, Rule, parse_located};
 use crate::diagnostic::{Faults, Source};
@@ -104,6 +105,16 @@ pub struct Finding {
     /// The bytes of the finding.
     #[serde(skip)]
     pub span: Range<usize>,
+}
+
+impl Finding {
+    /// Returns the file and line. A starter policy is in no file.
+    pub fn location(&self) -> String {
+        match self.path.starts_with(ORIGIN) {
+            true => format!("{}, line {}", self.path, self.line),
+            false => format!("{}:{}", self.path, self.line),
+        }
+    }
 }
 
 /// The part of the manifest that affects the lints of a policy.

@@ -2,6 +2,9 @@
 
 use crate::document::write::double_quoted;
 
+/// The origin that plans show for a starter policy that is in no file, before the name of its profile.
+pub const ORIGIN: &str = "starter policy for ";
+
 /// A policy and its test cases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Starter {

@@ -257,7 +257,7 @@ fn remarks(entry: &Entry<'_>, body: &mut String) {
     };
     list("Cases", entry.cases.iter().map(case).collect());
     let finding = |one: &crate::policy::lint::Finding| {
-        let place = format!("<small>{}:{}</small>", html(&one.path), one.line);
+        let place = format!("<small>{}</small>", html(&one.location()));
         format!("<li><b class=\"unknown\">{}</b> {} {place}</li>", one.code.code(), html(&one.message))
     };
     list("Lint", entry.findings.iter().map(finding).collect());

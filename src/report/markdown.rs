@@ -298,7 +298,7 @@ fn details(entry: &Entry<'_>) -> String {
     };
     list("**Cases**", entry.cases.iter().map(case).collect());
     let finding = |finding: &crate::policy::lint::Finding| {
-        let place = code(&format!("{}:{}", finding.path, finding.line));
+        let place = code(&finding.location());
         format!("{} {} ({place})", finding.code.code(), code(&finding.message))
     };
     list("**Lint**", entry.findings.iter().map(finding).collect());

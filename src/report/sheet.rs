@@ -414,6 +414,7 @@ pub(super) fn title(resource: &ResourcePlan) -> String {
     let about = resource.address.kind.about();
     match about.shown {
         Shown::ByName => resource.name.clone(),
+        Shown::ByLabel if resource.label == resource.name => format!("{} {}", resource.label, about.noun),
         Shown::ByLabel => format!("{} {}: {}", resource.label, about.noun, resource.name),
     }
 }

@@ -10,7 +10,7 @@ use crate::change::FieldChange;
 use crate::diagnostic::some;
 use crate::error::Error;
 use crate::explain;
-use crate::kind::Line;
+use crate::kind::{Address, Line};
 use crate::planfile::PlanFile;
 use crate::policy::Direction;
 use crate::reconcile::{Action, ApplyReport, Outcome, Plan, ResourcePlan, ResourceReport, Verification};
@@ -151,11 +151,7 @@ impl Page {
         }
         for (place, finding) in entry.findings.iter().enumerate() {
             let (code, message) = (finding.code.code(), escape(&finding.message));
-            push(
-                "Lint:",
-                place,
-                format!("{} {message} ({}:{})", paint(YELLOW, code), escape(&finding.path), finding.line),
-            );
+            push("Lint:", place, format!("{} {message} ({})", paint(YELLOW, code), escape(&finding.location())));
         }
     }
 
@@ -366,8 +362,24 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
         Verification::InSync => String::from("\nVerified: everything is in sync."),
         Verification::Incomplete => String::from("\nVerified in part: everything that could be read is in sync."),
         Verification::Differs { addresses } => {
-            let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-            format!("\nVerified: not yet in sync in {}.", escape(&some(&names)))
+            let is_left = |address: &&Address| {
+                let outcome = report.resources.iter().find(|one| one.address == **address).map(|one| &one.outcome);
+                matches!(outcome, Some(Outcome::Refused | Outcome::NotChanged))
+            };
+            let (left, pending): (Vec<&Address>, Vec<&Address>) = addresses.iter().partition(is_left);
+            let names = |all: &[&Address]| {
+                let names: Vec<String> = all.iter().map(ToString::to_string).collect();
+                escape(&some(&names))
+            };
+            let mut text = String::new();
+            if !pending.is_empty() {
+                text.push_str(&format!("\nVerified: not yet in sync in {}.", names(&pending)));
+            }
+            if !left.is_empty() {
+                let verb = if left.len() == 1 { "differs" } else { "differ" };
+                text.push_str(&format!("\nVerified: {} still {verb} from the manifest.", names(&left)));
+            }
+            text
         }
         Verification::Failed { why } => format!("\nNot verified: {}", escape(why)),
         Verification::NotNeeded => String::new(),

@@ -45,7 +45,7 @@ fn a_table_with_data_is_pruned_with_consent_and_a_backup() {
     snapshot!(plan.stdout);
     world.calls();
     let run = world.run(&ALLOWED).expect(0);
-    assert!(run.stdout.contains("- acme-audit table: acme-audit (deleted)"), "{}", run.stdout);
+    assert!(run.stdout.contains("- acme-audit table (deleted)"), "{}", run.stdout);
     assert_eq!(world.writes(), ["CreateBackup", "DeleteTable"]);
     assert_eq!(tables(&world), json!([]));
     let backups = backups(&world);
@@ -174,9 +174,9 @@ fn a_removed_section_of_each_kind_deletes_its_resource_with_consent() {
     writes.sort();
     assert_eq!(writes, ["DeleteParameters", "DeleteTable", "DeleteTopic"]);
     let plan = world.run(&["plan", "--all", "--detailed-exitcode"]).expect(0);
-    assert!(plan.stdout.contains("= old topic: old (gone: removed = true)"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("= old topic (gone: removed = true)"), "{}", plan.stdout);
     let again = world.run(&["apply", "--yes", "-v"]).expect(0);
-    assert!(!again.stdout.contains("old topic: old (exists"), "{}", again.stdout);
+    assert!(!again.stdout.contains("old topic (exists"), "{}", again.stdout);
     let status = world.run(&["status", "--detailed-exitcode"]).expect(0);
     assert!(status.stdout.contains("Total: 1 policy parameter\n"), "{}", status.stdout);
     assert!(!status.stdout.contains("acme-audit"), "{}", status.stdout);
@@ -260,4 +260,13 @@ fn iam_derives_the_permissions_of_a_removal() {
         assert!(text.contains(&format!("application-autoscaling:{action}")), "{action}: {text}");
     }
     assert!(!text.contains("CreateTable"), "{text}");
+}
+
+#[test]
+fn the_result_says_that_a_refused_deletion_still_differs() {
+    let world = orphaned("");
+    world.write("sentinel.toml", &format!("{AWS}[profiles.dev]\n[profiles.two]\n"));
+    let run = world.run(&["apply", "--prune", "--yes"]).expect(4);
+    assert!(run.stdout.contains("\nVerified: tables.acme-audit still differs from the manifest."), "{}", run.stdout);
+    assert!(!run.stdout.contains("not yet in sync"), "{}", run.stdout);
 }
