@@ -168,7 +168,7 @@ async fn a_revocation_while_sts_answers_withholds_the_credentials() {
     let world = World::new(Duration::from_secs(2)).await;
     let id = world.approved(3600).await;
     let revoke = requests::Revoke { id, reason: None };
-    let (ruling, ()) = join(world.perform("alice", &obtain()), meanwhile(&world, "bob", &revoke)).await;
+    let (ruling, ()) = Box::pin(join(world.perform("alice", &obtain()), meanwhile(&world, "bob", &revoke))).await;
     assert!(matches!(&ruling, Ruling::Refused(_)), "{ruling:?}");
     let logged = world.logged();
     assert_eq!((logged.len(), &logged[0]["outcome"]), (1, &"refused".into()), "{logged:#?}");
@@ -180,7 +180,7 @@ async fn a_lock_while_sts_answers_withholds_the_credentials() {
     world.approved(3600).await;
     let (user, profile) = (String::from("alice"), String::from("prod"));
     let lock = locks::Lock { user, profile, reason: None };
-    let (ruling, ()) = join(world.perform("alice", &obtain()), meanwhile(&world, "olga", &lock)).await;
+    let (ruling, ()) = Box::pin(join(world.perform("alice", &obtain()), meanwhile(&world, "olga", &lock))).await;
     assert!(matches!(&ruling, Ruling::Refused(refused) if refused.why.contains("locked")), "{ruling:?}");
     assert_eq!(world.logged()[0]["outcome"], "refused");
 }
@@ -192,7 +192,7 @@ async fn a_session_that_is_revoked_while_sts_answers_gets_no_credentials() {
     let Starting::Started { session, .. } = started else { panic!("{started:?}") };
     let fetch = Obtain { mode: Mode::Server, session: Some(session.clone()), ..obtain() };
     let revoke = sessions::Revoke { id: session, reason: String::from("Enough") };
-    let (ruling, ()) = join(world.perform("alice", &fetch), meanwhile(&world, "olga", &revoke)).await;
+    let (ruling, ()) = Box::pin(join(world.perform("alice", &fetch), meanwhile(&world, "olga", &revoke))).await;
     assert!(matches!(&ruling, Ruling::Refused(refused) if refused.why.contains("revoked")), "{ruling:?}");
 }
 
@@ -205,7 +205,7 @@ async fn credentials_of_a_request_that_another_one_replaced_are_withheld() {
         meanwhile(&world, "bob", &requests::Revoke { id, reason: None }).await;
         world.approved(7200).await;
     };
-    let (ruling, ()) = join(world.perform("alice", &obtain()), replace).await;
+    let (ruling, ()) = Box::pin(join(world.perform("alice", &obtain()), replace)).await;
     assert!(matches!(&ruling, Ruling::Failed), "{ruling:?}");
     let logged = world.logged();
     let error = logged[0]["error"].as_str().unwrap();
@@ -251,7 +251,8 @@ async fn the_credentials_of_a_grant_have_no_permissions_after_its_end() {
             (answer.status, String::from_utf8(answer.body).unwrap())
         };
         assert_eq!(read().0, 200, "{:?}", read());
-        let rest = Duration::from_secs(u64::try_from(seconds).unwrap()) - (world.since.elapsed() - from);
+        let end = from + Duration::from_secs(u64::try_from(seconds).unwrap());
+        let rest = end.checked_sub(world.since.elapsed()).unwrap();
         tokio::time::advance(rest).await;
         let (status, text) = read();
         assert!(status == 400 && text.contains("with an explicit deny in a session policy"), "{seconds}: {text}");

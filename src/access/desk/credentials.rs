@@ -331,6 +331,7 @@ impl Operation for StartSession {
             }
         };
         desk.log.write(&decision, Some(&session), Outcome::Started)?;
+        desk.log.written().await?;
         let record = Session {
             id: session.clone(),
             user: user.name.clone(),

@@ -156,14 +156,12 @@ impl Lines {
             }
             Ok(())
         };
-        match tokio::time::timeout(LIMIT, all).await {
-            Ok(result) => result?,
-            Err(_) => {
-                self.queue.overdue.fetch_max(last, Ordering::SeqCst);
-                let why = format!("a line is not written after {} seconds", LIMIT.as_secs());
-                return Err(self.queue.unwritten(ErrorKind::TimedOut, &why));
-            }
-        }
+        let Ok(result) = tokio::time::timeout(LIMIT, all).await else {
+            self.queue.overdue.fetch_max(last, Ordering::SeqCst);
+            let why = format!("a line is not written after {} seconds", LIMIT.as_secs());
+            return Err(self.queue.unwritten(ErrorKind::TimedOut, &why));
+        };
+        result?;
         lock(&self.state).failed = false;
         Ok(())
     }
