@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::gate::COMPUTE;
 use super::statement::{self, Effect, Principal};
+use crate::resource::caller::Caller;
+use crate::resource::names::RegionName;
 use crate::resource::simulation::{Decision, MatchedStatement, Simulated};
 
 /// Starts compute with the broker's role, together with an action such as `ecs:RunTask`.
@@ -98,8 +100,9 @@ pub struct ComputeActions {
 }
 
 impl ComputeActions {
-    /// Returns the ARNs of the examples.
-    pub fn examples(&self, partition: &str, region: &str, account: &str) -> Vec<String> {
+    /// Returns the ARNs of the examples in the caller's account.
+    pub fn examples(&self, caller: &Caller, region: &RegionName) -> Vec<String> {
+        let (partition, account) = (caller.partition(), &caller.account);
         let arn =
             |(service, resource): &(&str, &str)| format!("arn:{partition}:{service}:{region}:{account}:{resource}");
         self.examples.iter().map(arn).collect()

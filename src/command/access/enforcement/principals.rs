@@ -14,7 +14,7 @@ use crate::manifest::{BrokerSection, Builtin};
 use crate::policy::Principal;
 use crate::resource::call::CallError;
 use crate::resource::caller::{Caller, account_of};
-use crate::resource::names::RoleArn;
+use crate::resource::names::{RegionName, RoleArn};
 use crate::resource::record_key::Prefix;
 use crate::trust::bypass::{
     ASSUME_ROLE, Compute, ComputeActions, GROUP_ACTIONS, OWN_ROLE_ACTIONS, OWN_USER_ACTIONS, PARAMETER_ACTIONS,
@@ -48,8 +48,9 @@ pub(super) struct Guarded {
     parameters: Vec<String>,
     compute: Compute,
     approvers: Approvers,
-    /// The parts of the ARN of an example: partition, region and account.
-    home: [String; 3],
+    /// The account and the region of the examples.
+    caller: Caller,
+    region: RegionName,
 }
 
 impl Guarded {
@@ -80,7 +81,8 @@ impl Guarded {
             compute: Compute::of(trust.map(crate::kind::document::PolicyDocument::value)),
             broker: broker.cloned(),
             approvers,
-            home: [caller.partition().to_owned(), site.region().to_string(), caller.account.to_string()],
+            caller: caller.clone(),
+            region: site.region().clone(),
         }
     }
 
@@ -98,14 +100,12 @@ impl Guarded {
 
     /// Returns the ARNs of examples of resources.
     fn examples(&self, of: &ComputeActions) -> Vec<String> {
-        let [partition, region, account] = &self.home;
-        of.examples(partition, region, account)
+        of.examples(&self.caller, &self.region)
     }
 
     /// Returns the ARN of an example of a resource of IAM.
     fn iam_example(&self, kind: &str) -> String {
-        let [partition, _, account] = &self.home;
-        format!("arn:{partition}:iam::{account}:{kind}/any")
+        format!("arn:{}:iam::{}:{kind}/any", self.caller.partition(), self.caller.account)
     }
 }
 
