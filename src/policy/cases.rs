@@ -323,8 +323,8 @@ cases:
         ];
         assert_eq!(read(text).1, expected);
         // A misspelled key is one error.
-        let text = "profile: dev\ncases:\n  - { usr: alice, expct: allow, at: \"2026-01-14T10:00:00Z\" }\n";
-        let expected = ["3: unknown key `usr` in the test case", "3: unknown key `expct` in the test case"];
+        let text = "profile: dev\ncases:\n  - { usr: alice, expects: allow, at: \"2026-01-14T10:00:00Z\" }\n";
+        let expected = ["3: unknown key `usr` in the test case", "3: unknown key `expects` in the test case"];
         assert_eq!(read(text).1, expected);
         // An invalid setting for all test cases is one error.
         let text = "profile: dev\nat: noon\ncases:\n  - { user: bob, expect: deny }\n";
