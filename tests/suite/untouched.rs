@@ -1,7 +1,7 @@
 //! No repair changes a setting that is not in the manifest: resources with every setting of AWS, and manifests that manage one setting
 //! each. AWS's responses before and after differ only in that setting.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -109,6 +109,15 @@ fn global() -> World {
     let own = key(&world, EU, "alias/replica");
     let create = json!({ "RegionName": EU, "KMSMasterKeyId": own });
     update(&world, HOME, &json!({ "ReplicaUpdates": [{ "Create": create }] }));
+    // The table can be ACTIVE before it lists the replica.
+    let describe = json!({ "TableName": "orders" });
+    let lists_none = || dynamodb(&world, "DescribeTable", &describe)["Table"]["Replicas"].is_null();
+    let began = Instant::now();
+    while lists_none() {
+        assert!(began.elapsed() < Duration::from_secs(10), "the table does not list the replica");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    at_rest(&world, HOME, "orders");
     at_rest(&world, EU, "orders");
     let tags = json!([{ "Key": "region", "Value": "eu" }]);
     dynamodb_in(&world, EU, "TagResource", &json!({ "ResourceArn": arn_in(EU), "Tags": tags }));
