@@ -25,7 +25,7 @@ pub(super) fn messages(text: &str, width: usize) -> String {
 
 fn message(line: &str, width: usize, wrapped: &mut String) {
     let plain = without_color(line);
-    if display_width(&plain) <= width || is_whole(&plain) {
+    if display_width(&plain) <= width || (is_whole(&plain) && !plain.contains(". Next: ")) {
         return wrapped.push_str(line);
     }
     if let Some((before, command)) = line.split_once(". Next: ") {
@@ -52,7 +52,8 @@ fn is_whole(plain: &str) -> bool {
     }
     let marked = plain.trim_start().trim_start_matches(|letter: char| letter.is_ascii_digit()).trim_start();
     let is_marked = ["|", "-->", ":::"].iter().any(|mark| marked.starts_with(mark));
-    is_marked || ["    ", "Next: ", "  sentinel "].iter().any(|start| plain.starts_with(start))
+    // In a sentence, the product is "Sentinel".
+    is_marked || plain.contains(" sentinel ") || ["    ", "Next: "].iter().any(|start| plain.starts_with(start))
 }
 
 #[cfg(test)]
@@ -88,6 +89,7 @@ mod tests {
             format!("    {command}\n"),
             format!("  {command}\n"),
             format!("Next: {command}\n"),
+            format!("hint: create it with: {command} --local\n"),
             String::from("12 | users = [\"alice\", \"bob\", \"carol\", \"dave\"]\n"),
             String::from("   |          ^^^^^^^ the first of all the users that it names\n"),
             String::from("  --> some folder/with a very long name/in it/dev.yaml:12:10\n"),
