@@ -44,6 +44,9 @@ const NOT_CHECKED: [&str; 7] = [
 const NO_PRINCIPALS: &str =
     "the users of the broker: without principals in [broker], it serves all users and roles of its accounts";
 
+/// What is not checked if the broker serves several accounts.
+const OTHER_ACCOUNTS: &str = "principals of the other accounts that the broker serves";
+
 /// What was read of a role.
 type Read = Result<Option<PolicyDocument>, String>;
 
@@ -118,21 +121,30 @@ pub(in crate::command) async fn check(context: &Context, args: &TrustCheckArgs) 
         let findings = findings(known(role, &read), known(broker.as_ref(), &read));
         judged.push(judge((name, role), findings, of_profile, &principals));
     }
-    let all_checked = site.manifest.broker.principals.is_some() && principals.iter().all(Principal::is_checked);
+    // The account of a pattern can be `*`, and only principals of the caller's account are simulated.
+    let all_checked = others(&site, &caller).is_none()
+        && site.manifest.broker.principals.is_some()
+        && principals.iter().all(Principal::is_checked);
     for profile in &mut judged {
         profile.all_checked = all_checked;
     }
     let profiles = judged;
-    let not_checked = not_checked(&site);
+    let not_checked = not_checked(&site, &caller);
     let text = || text(&profiles, &principals, &not_checked);
     context.terminal.either(text, || document(&profiles, &principals, &not_checked))?;
     Ok(exit(&profiles, &principals))
 }
 
 /// Returns what is not checked, for the manifest.
-fn not_checked(site: &Site) -> Vec<&'static str> {
+fn not_checked(site: &Site, caller: &Caller) -> Vec<&'static str> {
     let everyone = site.manifest.broker.principals.is_none().then_some(NO_PRINCIPALS);
-    everyone.into_iter().chain(NOT_CHECKED).collect()
+    everyone.into_iter().chain(others(site, caller)).chain(NOT_CHECKED).collect()
+}
+
+/// Returns what is not checked if the broker serves other accounts than the caller's.
+fn others(site: &Site, caller: &Caller) -> Option<&'static str> {
+    let has_others = site.manifest.broker.accounts.iter().flatten().any(|account| *account != caller.account);
+    has_others.then_some(OTHER_ACCOUNTS)
 }
 
 /// Returns the profiles to check: those that are named, or all that there are. The broker also serves the profiles that only

@@ -235,7 +235,7 @@ fn trust_check_simulates_compute_actions_on_an_example_of_their_resources() {
         world.restrict(&name, &[&may(action, resource)]);
         finds(&world, &user(&name), &format!("{action} on resources such as arn:aws:"));
     }
-    // Whoever has an action on all resources has one line for it.
+    // A permission on all resources has one line.
     admit("ecs-tasks.amazonaws.com");
     world.restrict("all", &[&may("ecs:ExecuteCommand", "*")]);
     let json = check_of(&world, "all", &["--json"]).expect(2).json();

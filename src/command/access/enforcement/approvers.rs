@@ -1,4 +1,4 @@
-//! The users and roles that may approve requests or operate the broker. Whoever takes one of them over can approve as somebody else.
+//! The users and roles that may approve requests or operate the broker. A principal that takes over one of them can approve as somebody else.
 
 use std::collections::BTreeSet;
 
