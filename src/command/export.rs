@@ -44,7 +44,10 @@ pub(super) async fn cloudformation(context: &Context, args: &CloudFormationArgs)
              try to create them",
         ),
     };
-    finish(context, Tool { name: "cloudformation", commands: "./deploy.sh", unimported }, export, exported)
+    // The script needs the address of the templates, and the credentials of one account at a time.
+    let commands = if args.from_s3 { "TEMPLATES=URL ./deploy.sh" } else { "./deploy.sh" };
+    let target = if !args.stack_set && targets.len() > 1 { " TARGET" } else { "" };
+    finish(context, Tool { name: "cloudformation", commands, target, unimported }, export, exported)
 }
 
 pub(super) async fn terraform(context: &Context, args: &TerraformArgs) -> Result<Exit, Error> {
@@ -61,6 +64,7 @@ pub(super) async fn terraform(context: &Context, args: &TerraformArgs) -> Result
     let tool = Tool {
         name: "terraform",
         commands: "terraform init && terraform plan",
+        target: "",
         unimported: (!export.live).then_some(unimported),
     };
     finish(context, tool, export, terraform::export(&targets, version))
@@ -71,6 +75,8 @@ struct Tool {
     name: &'static str,
     /// The commands to run in the folder of the export.
     commands: &'static str,
+    /// What a user must add to them to choose a target.
+    target: &'static str,
     /// A note on resources that the export does not import.
     unimported: Option<&'static str>,
 }
@@ -165,7 +171,7 @@ fn account_of(role: &RoleArn) -> Option<AccountId> {
 
 /// Writes the files, and prints the result.
 fn finish(context: &Context, tool: Tool, args: &ExportArgs, exported: Exported) -> Result<Exit, Error> {
-    let Tool { name: engine, commands, unimported } = tool;
+    let Tool { name: engine, commands, target, unimported } = tool;
     let Exported { files, stacks, unsupported, notes } = exported;
     let left_out: Vec<LeftOut> = unsupported.iter().map(LeftOut::of).collect();
     if !args.allow_gaps && !left_out.is_empty() {
@@ -186,7 +192,7 @@ fn finish(context: &Context, tool: Tool, args: &ExportArgs, exported: Exported) 
     let folder = args.out.display().to_string();
     let has_imports = stacks.iter().any(|stack| stack.imports > 0);
     let import = if has_imports { " --import" } else { "" };
-    let next = format!("{} && {commands}{import}", quoted(&["cd", &folder]));
+    let next = format!("{} && {commands}{import}{target}", quoted(&["cd", &folder]));
     let summary = Summary { engine: engine.to_owned(), folder, written, stacks, left_out, notes, next };
     context.terminal.either(|| render(&summary), || json::document("export", &summary))?;
     Ok(Exit::Done)

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::import::Import;
 use super::pass::{Keep, Values};
 use super::plan;
+use super::status::quoted;
 use crate::cli::{BootstrapArgs, FilterArgs, InitArgs, OutputArgs, TableArgs};
 use crate::document::GivenFile;
 use crate::error::{Error, Exit};
@@ -87,7 +88,8 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
     if let Some(path) = &request.init.write_manifest {
         let written = write_files(path, &manifest, request)?;
         let document = json!({ "written": path.display().to_string(), "files": written });
-        let next = format!("Wrote {}. Next: sentinel plan -f {}\n", written.join(", "), path.display());
+        let command = quoted(&["sentinel", "plan", "-f", &path.display().to_string()]);
+        let next = format!("Wrote {}. Next: {command}\n", written.join(", "));
         terminal.messages(|| next, || json::document(request.command, document))?;
         return Ok(Exit::Done);
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::context::{Context, Project, Secrets};
 use super::output::{check_folder, is_same, same};
 use super::pass::{Attempt, Keep, Planned, Values, check_variables, scope};
+use super::status::quoted;
 use crate::cli::{FilterArgs, Format, OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
 use crate::files;
@@ -45,7 +46,8 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
         // An incomplete plan must not be reviewed and applied.
         if planned.len() == attempts.len() {
             save(path, &project, &planned)?;
-            saved = format!("Saved to {0}. Next: sentinel apply {0}\n", path.display());
+            let name = path.display().to_string();
+            saved = format!("Saved to {name}. Next: {}\n", quoted(&["sentinel", "apply", &name]));
         } else {
             saved = format!("Not saved to {}: not every target could be planned.\n", path.display());
         }

@@ -263,7 +263,8 @@ pub(in crate::command) async fn rollback(context: &Context, args: &PolicyRollbac
             .await?;
     if from_file {
         let file = own.origin.as_deref().unwrap_or_default();
-        let command = escape(&keep(context, &history.site, args, (version, file)));
+        let path = project.policy_path(file).display().to_string();
+        let command = escape(&keep(context, &history.site, args, (version, &path)));
         context.terminal.note(&format!(
             "The manifest's {} differs from version {}: the next apply writes its text again. To keep this version:\n    \
              {command}\n",
