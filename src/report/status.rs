@@ -275,7 +275,7 @@ fn parameters(status: &Status, text: &mut String) {
         let description = match &one.state {
             State::Present { .. } => {
                 let version = one.version.map(|version| format!("v{version}")).unwrap_or_default();
-                let date = one.modified.map(|seconds| format!("({} UTC)", civil(seconds))).unwrap_or_default();
+                let date = one.modified.map(|seconds| format!("({})", civil(seconds))).unwrap_or_default();
                 format!("{version:version_width$}  {date}{}{}", drift_text(&one.drift), gap_text(&one.unknown))
             }
             State::NotFound => paint(YELLOW, "NOT FOUND"),
