@@ -1,4 +1,5 @@
-//! Whether AWS enforces the gate of each profile by trust policies, not considering permissions of principals. Profiles with the same answer share a line, since a manifest can have hundreds.
+//! Whether AWS enforces the gate of each profile by trust policies; the permissions of principals are not considered. Profiles with the
+//! same answer share a line, since a manifest can have hundreds.
 
 use std::collections::BTreeMap;
 

@@ -26,7 +26,7 @@ struct Queue {
     entry: Mutex<Entry>,
     /// The number of lines that were written or failed.
     processed: Arc<AtomicU64>,
-    /// The number of the last line for which a request waited in vain.
+    /// The number of the last line that was not written within the time limit of its request.
     overdue: AtomicU64,
 }
 
@@ -85,7 +85,7 @@ impl Queue {
         (self.destination.clone(), Error::new(kind, why.to_owned()))
     }
 
-    /// Returns whether a line is not written for which a request waited in vain.
+    /// Returns whether such a line is still not written.
     fn is_stalled(&self) -> bool {
         self.processed.load(Ordering::SeqCst) < self.overdue.load(Ordering::SeqCst)
     }
